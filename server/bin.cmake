@@ -1,0 +1,6 @@
+file(GLOB bin_sources CONFIGURE_DEPENDS ${SRC}/bin/*.cc)
+if(bin_sources)
+  add_executable(maestro ${bin_sources})
+  target_include_directories(maestro PRIVATE ${SRC})
+  target_link_libraries(maestro PRIVATE mc_cli mc_worker mc_api mc_db_sqlite mc_db_memory mc_config)
+endif()

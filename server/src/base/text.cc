@@ -1,0 +1,276 @@
+#include "base/text.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <cstdint>
+
+namespace mc {
+namespace {
+// Length of the valid sequence at `at`, or 0.
+std::size_t utf8_length(std::string_view text, std::size_t at) {
+  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  const unsigned char lead = byte(at);
+  if (lead < 0x80) return 1;
+  const std::size_t length = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
+  if (lead < 0xc2 || lead > 0xf4 || at + length > text.size()) return 0;
+  for (std::size_t i = 1; i < length; ++i) {
+    if ((byte(at + i) & 0xc0) != 0x80) return 0;
+  }
+  const unsigned char second = byte(at + 1);
+  const bool overlong = (lead == 0xe0 && second < 0xa0) || (lead == 0xf0 && second < 0x90);
+  const bool surrogate = lead == 0xed && second >= 0xa0;
+  const bool beyond = lead == 0xf4 && second >= 0x90;
+  return overlong || surrogate || beyond ? 0 : length;
+}
+
+struct Unit {
+  std::string_view name;
+  std::int64_t ms;
+};
+constexpr std::array kUnits = {Unit{"d", 86'400'000}, Unit{"h", 3'600'000}, Unit{"m", 60'000},
+                               Unit{"s", 1000}, Unit{"ms", 1}};
+constexpr std::int64_t kDurationMaxMs = 3650LL * 86'400'000;
+
+std::size_t distance(std::string_view a, std::string_view b) {
+  std::vector<std::vector<std::size_t>> cost(a.size() + 1, std::vector<std::size_t>(b.size() + 1));
+  for (std::size_t i = 0; i <= a.size(); ++i) cost[i][0] = i;
+  for (std::size_t j = 0; j <= b.size(); ++j) cost[0][j] = j;
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    for (std::size_t j = 1; j <= b.size(); ++j) {
+      const std::size_t swap = a[i - 1] == b[j - 1] ? 0 : 1;
+      cost[i][j] = std::min({cost[i - 1][j] + 1, cost[i][j - 1] + 1, cost[i - 1][j - 1] + swap});
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) {
+        cost[i][j] = std::min(cost[i][j], cost[i - 2][j - 2] + 1);
+      }
+    }
+  }
+  return cost[a.size()][b.size()];
+}
+
+// Whether `c` is in the class that opens at pattern[at] == '['; moves `at` behind the class.
+bool in_class(std::string_view pattern, std::size_t& at, char c) {
+  std::size_t i = at + 1;
+  const bool negated = i < pattern.size() && (pattern[i] == '!' || pattern[i] == '^');
+  if (negated) ++i;
+  bool found = false;
+  for (bool first = true; i < pattern.size() && (first || pattern[i] != ']'); first = false) {
+    if (i + 2 < pattern.size() && pattern[i + 1] == '-' && pattern[i + 2] != ']') {
+      found |= pattern[i] <= c && c <= pattern[i + 2];
+      i += 3;
+    } else {
+      found |= pattern[i++] == c;
+    }
+  }
+  at = i + 1;
+  return found != negated && c != '/';
+}
+}  // namespace
+
+std::optional<std::size_t> find_invalid_utf8(std::string_view text) {
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t length = utf8_length(text, at);
+    if (length == 0) return at;
+    at += length;
+  }
+  return std::nullopt;
+}
+
+std::string to_valid_utf8(std::string_view text) {
+  std::string out;
+  out.reserve(text.size());
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t length = utf8_length(text, at);
+    out += length == 0 ? std::string_view("\xef\xbf\xbd") : text.substr(at, length);
+    at += std::max<std::size_t>(length, 1);
+  }
+  return out;
+}
+
+std::vector<std::string> split(std::string_view text, char separator) {
+  std::vector<std::string> parts;
+  std::size_t from = 0;
+  for (std::size_t i = 0; i <= text.size(); ++i) {
+    if (i < text.size() && text[i] != separator) continue;
+    parts.emplace_back(text.substr(from, i - from));
+    from = i + 1;
+  }
+  return parts;
+}
+
+std::string join(std::span<const std::string> parts, std::string_view separator) {
+  std::string out;
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    if (i > 0) out += separator;
+    out += parts[i];
+  }
+  return out;
+}
+
+std::string_view trim(std::string_view text) {
+  const auto is_space = [](char c) { return std::isspace(static_cast<unsigned char>(c)) != 0; };
+  while (!text.empty() && is_space(text.front())) text.remove_prefix(1);
+  while (!text.empty() && is_space(text.back())) text.remove_suffix(1);
+  return text;
+}
+
+std::string to_lower(std::string_view text) {
+  std::string out(text);
+  for (char& c : out) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
+  return out;
+}
+
+std::optional<std::string> nearest(std::string_view word, std::span<const std::string> candidates) {
+  constexpr std::size_t kWordMax = 64;
+  if (word.empty() || word.size() > kWordMax) return std::nullopt;
+  std::size_t best = std::max<std::size_t>(1, word.size() / 3) + 1;
+  std::optional<std::string> found;
+  for (const std::string& candidate : candidates) {
+    if (candidate.size() > kWordMax) continue;
+    const std::size_t cost = distance(to_lower(word), to_lower(candidate));
+    if (cost >= best) continue;
+    best = cost;
+    found = candidate;
+  }
+  return found;
+}
+
+std::optional<Millis> parse_duration(std::string_view text) {
+  std::int64_t total = 0;
+  std::size_t next_unit = 0;
+  if (text.empty()) return std::nullopt;
+  while (!text.empty()) {
+    std::int64_t number = 0;
+    std::size_t digits = 0;
+    while (digits < text.size() && text[digits] >= '0' && text[digits] <= '9') {
+      number = number * 10 + (text[digits++] - '0');
+      if (number > kDurationMaxMs) return std::nullopt;
+    }
+    if (digits == 0) return std::nullopt;
+    text.remove_prefix(digits);
+    std::size_t letters = 0;
+    while (letters < text.size() && text[letters] >= 'a' && text[letters] <= 'z') ++letters;
+    const std::string_view name = text.substr(0, letters);
+    while (next_unit < kUnits.size() && kUnits.at(next_unit).name != name) ++next_unit;
+    if (next_unit == kUnits.size()) return std::nullopt;
+    total += number * kUnits.at(next_unit).ms;
+    if (total > kDurationMaxMs) return std::nullopt;
+    ++next_unit;
+    text.remove_prefix(letters);
+  }
+  return Millis(total);
+}
+
+std::string format_duration(Millis duration) {
+  const std::int64_t ms = duration.count();
+  if (ms < 1000) return fmt::format("{} ms", ms);
+  const std::int64_t s = ms / 1000;
+  if (s < 10) return fmt::format("{}.{} s", s, ms % 1000 / 100);
+  if (s < 60) return fmt::format("{} s", s);
+  if (s < 3600) return fmt::format("{}m {:02}s", s / 60, s % 60);
+  if (s < 86'400) return fmt::format("{}h {:02}m", s / 3600, s % 3600 / 60);
+  return fmt::format("{}d {:02}h", s / 86'400, s % 86'400 / 3600);
+}
+
+std::string to_duration_text(Millis duration) {
+  std::string out;
+  std::int64_t rest = duration.count();
+  for (const Unit& unit : kUnits) {
+    if (rest >= unit.ms) out += fmt::format("{}{}", rest / unit.ms, unit.name);
+    rest %= unit.ms;
+  }
+  return out.empty() ? "0s" : out;
+}
+
+std::optional<std::int64_t> parse_size(std::string_view text) {
+  constexpr std::array kSizes = {std::pair{"KiB", 10}, std::pair{"MiB", 20}, std::pair{"GiB", 30},
+                                 std::pair{"TiB", 40}, std::pair{"B", 0}};
+  for (const auto& [suffix, shift] : kSizes) {
+    if (!text.ends_with(suffix)) continue;
+    const std::string_view digits = text.substr(0, text.size() - std::string_view(suffix).size());
+    std::int64_t number = 0;
+    if (digits.empty() || digits.size() > 7) return std::nullopt;
+    for (const char c : digits) {
+      if (c < '0' || c > '9') return std::nullopt;
+      number = number * 10 + (c - '0');
+    }
+    return number << shift;
+  }
+  return std::nullopt;
+}
+
+std::string format_size(std::int64_t bytes) {
+  constexpr std::array kNames = {"B", "KiB", "MiB", "GiB", "TiB"};
+  double size = static_cast<double>(bytes);
+  std::size_t unit = 0;
+  while (size >= 1024 && unit + 1 < kNames.size()) {
+    size /= 1024;
+    ++unit;
+  }
+  return unit == 0 ? fmt::format("{} B", bytes) : fmt::format("{:.1f} {}", size, kNames.at(unit));
+}
+
+bool is_name(std::string_view text) {
+  const auto inner = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
+  };
+  return !text.empty() && text.size() <= 63 && std::isalnum(static_cast<unsigned char>(text[0])) &&
+         std::all_of(text.begin(), text.end(), inner);
+}
+
+bool glob_match(std::string_view pattern, std::string_view path) {
+  if (pattern.starts_with("./")) pattern.remove_prefix(2);
+  constexpr std::size_t kNone = std::string_view::npos;
+  std::size_t p = 0, s = 0;
+  // Where to go on after a mismatch: the last `*` and the last `**`, each with what it has eaten.
+  std::size_t star_p = kNone, star_s = 0, deep_p = kNone, deep_s = 0;
+  while (true) {
+    if (p < pattern.size() && pattern.substr(p, 2) == "**") {
+      p += 2;
+      // "**/" also matches no folder at all.
+      if (p < pattern.size() && pattern[p] == '/') ++p;
+      deep_p = p;
+      deep_s = s;
+      star_p = kNone;
+      continue;
+    }
+    if (p < pattern.size() && pattern[p] == '*') {
+      star_p = ++p;
+      star_s = s;
+      continue;
+    }
+    if (s == path.size() && p == pattern.size()) return true;
+    if (s < path.size() && p < pattern.size()) {
+      std::size_t after = p + 1;
+      bool same = pattern[p] == path[s];
+      if (pattern[p] == '?') same = path[s] != '/';
+      if (pattern[p] == '[') {
+        after = p;
+        same = in_class(pattern, after, path[s]);
+      }
+      if (same) {
+        p = after;
+        ++s;
+        continue;
+      }
+    }
+    if (star_p != kNone && star_s < path.size() && path[star_s] != '/') {
+      p = star_p;
+      s = ++star_s;
+      continue;
+    }
+    if (deep_p == kNone || deep_s >= path.size()) return false;
+    p = deep_p;
+    // Behind "**/" matching goes on at the start of a folder; behind a bare "**" anywhere.
+    const bool whole = deep_p > 0 && pattern[deep_p - 1] == '/';
+    ++deep_s;
+    while (whole && deep_s < path.size() && path[deep_s - 1] != '/') ++deep_s;
+    s = deep_s;
+    star_p = kNone;
+  }
+}
+}  // namespace mc
