@@ -71,6 +71,9 @@ struct RetrySpec {
   // Classes as in FailureKind, or any. Default: infra, timeout, lost_worker.
   std::vector<std::string> on = {"infra", "timeout", "lost_worker"};
   std::vector<int> exit_codes;
+  // False when neither the job nor `defaults` says `retry`: then a lost worker alone is retried, up to
+  // twice, unless the effects are external.
+  bool given = false;
 };
 
 enum class Shell : std::uint8_t { bash, sh };

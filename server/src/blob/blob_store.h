@@ -1,0 +1,76 @@
+// Bytes on disk: artifacts and cache contents by digest, job logs by run. No metadata about runs, no
+// retention rule. Threads: every method may be called from any thread.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+#include "base/time.h"
+#include "base/uuid.h"
+
+namespace mc::blob {
+
+// One piece of a job's log, as a worker sent it.
+struct LogPiece {
+  std::int64_t t = 0;  // ms since the epoch
+  std::string step;
+  std::string stream;  // stdout, stderr, system
+  std::string text;
+};
+
+// A place in a log: bytes of text before it.
+struct LogRead {
+  std::vector<LogPiece> pieces;
+  std::int64_t next_offset = 0;
+};
+
+class BlobStore {
+ public:
+  virtual ~BlobStore() = default;
+
+  // --- content-addressed blobs: digest is "sha256:<64 hex>" ---
+  // Starts an upload; write pieces, then finish checks the digest and makes the blob durable.
+  class Upload {
+   public:
+    virtual ~Upload() = default;  // not finished: leaves nothing behind
+    virtual Status write(std::string_view bytes) = 0;
+    // Errors: invalid_field when the bytes have another digest; store_failed (disk full, …).
+    virtual Status finish(std::string_view expected_digest) = 0;
+  };
+  virtual Result<std::unique_ptr<Upload>> begin_upload() = 0;
+  virtual bool has(std::string_view digest) = 0;
+  // The file that holds it (for sendfile) and its size. Errors: not_found.
+  struct File {
+    std::string path;
+    std::int64_t size = 0;
+  };
+  virtual Result<File> open(std::string_view digest) = 0;
+  virtual Status remove(std::string_view digest) = 0;
+
+  // --- logs: append-only, one a (run, node, attempt) ---
+  // Appends at `offset` (bytes of text so far): less than the end: the overlap is dropped (a repeat);
+  // more: invalid_field. Returns the new end.
+  virtual Result<std::int64_t> append_log(Uuid run, std::uint32_t node, int attempt,
+                                          std::int64_t offset, const std::vector<LogPiece>& pieces) = 0;
+  // At most about `bytes_max` of text from `offset` on; empty at the end.
+  virtual Result<LogRead> read_log(Uuid run, std::uint32_t node, int attempt, std::int64_t offset,
+                                   std::int64_t bytes_max) = 0;
+  virtual std::int64_t log_size(Uuid run, std::uint32_t node, int attempt) = 0;
+  // The raw text as a file, for ranges. Errors: not_found when nothing was logged.
+  virtual Result<File> log_file(Uuid run, std::uint32_t node, int attempt) = 0;
+  virtual Status remove_logs(Uuid run) = 0;
+  // Called (from any thread) after each append to this run's logs; returns a ticket.
+  virtual std::uint64_t watch_logs(Uuid run, std::function<void(std::uint32_t node, int attempt)> changed) = 0;
+  virtual void unwatch_logs(std::uint64_t ticket) = 0;
+};
+
+// `folder`/blobs/sha256/ab/abcd…, `folder`/logs/<run>/<node>.<attempt>.{log,idx}. Errors: data_folder.
+Result<std::unique_ptr<BlobStore>> open_disk(const std::string& folder);
+
+}  // namespace mc::blob

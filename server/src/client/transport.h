@@ -1,0 +1,45 @@
+// How a client reaches a server: over HTTP, or straight into the router in the same process (exec).
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/error.h"
+#include "base/time.h"
+
+namespace mc::client {
+
+struct Call {
+  std::string method = "GET";
+  std::string path;  // with query, already encoded: "/api/v1/runs?limit=5"
+  std::string body;
+  std::string body_file;  // sent instead of `body` when set
+  std::string content_type = "application/json";
+  std::vector<std::pair<std::string, std::string>> headers;
+  Millis timeout{30'000};
+  std::string save_to;  // the answer's body goes to this file when set
+  // Called with pieces of the body as they come; returning false ends the call.
+  std::function<bool(std::string_view)> on_data;
+  const std::atomic<bool>* cancelled = nullptr;
+};
+
+struct Answer {
+  int status = 0;
+  std::vector<std::pair<std::string, std::string>> headers;  // names in lower case
+  std::string body;
+};
+
+// One per thread.
+class Transport {
+ public:
+  virtual ~Transport() = default;
+  // Errors: unreachable (nothing came back). An HTTP error status is an Answer.
+  virtual Result<Answer> send(const Call& call) = 0;
+};
+
+}  // namespace mc::client
