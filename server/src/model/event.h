@@ -20,7 +20,8 @@
 namespace mc {
 
 // Place of a node in RunState::jobs: the workflow's jobs in order, then on_failure, then finally,
-// then matrix cells and compensations in the order in which they came to be.
+// then matrix cells and compensations in the order in which they came to be. Events also name the
+// job's key, so that a reader of the log needs no definition.
 using NodeIndex = std::uint32_t;
 
 // A job of an earlier run that a re-run keeps.
@@ -90,16 +91,19 @@ struct MatrixCell {
 struct JobExpanded {
   static constexpr std::string_view kType = "job.expanded";
   NodeIndex node = 0;
+  std::string job;  // the key of `node`
   std::vector<MatrixCell> cells;
 };
 struct JobReady {
   static constexpr std::string_view kType = "job.ready";
   NodeIndex node = 0;
+  std::string job;  // the key of `node`
 };
 // A grant: recorded before the worker hears of it.
 struct JobStarted {
   static constexpr std::string_view kType = "job.started";
   NodeIndex node = 0;
+  std::string job;  // the key of `node`
   int attempt = 1;
   std::int64_t fence = 0;
   std::string worker;
@@ -107,6 +111,7 @@ struct JobStarted {
 struct JobWaiting {
   static constexpr std::string_view kType = "job.waiting";
   NodeIndex node = 0;
+  std::string job;  // the key of `node`
   Reason reason = Reason::none;
   Instant until;       // when the wait ends by itself (timer) or is given up
   std::string detail;  // signal: its name; lock: the group; child: the workflow
@@ -115,6 +120,7 @@ struct JobWaiting {
 struct ApprovalRequested {
   static constexpr std::string_view kType = "approval.requested";
   NodeIndex node = 0;
+  std::string job;  // the key of `node`
   Uuid approval;
   std::vector<std::string> by;
   int count = 1;
@@ -125,6 +131,7 @@ struct ApprovalRequested {
 struct ApprovalDecided {
   static constexpr std::string_view kType = "approval.decided";
   NodeIndex node = 0;
+  std::string job;  // the key of `node`
   std::string by;
   bool approved = false;
   std::string comment;
@@ -132,10 +139,12 @@ struct ApprovalDecided {
 struct ApprovalExpired {
   static constexpr std::string_view kType = "approval.expired";
   NodeIndex node = 0;
+  std::string job;  // the key of `node`
 };
 struct JobCancelling {
   static constexpr std::string_view kType = "job.cancelling";
   NodeIndex node = 0;
+  std::string job;  // the key of `node`
   Instant until;  // when the server stops waiting for the worker
   bool timed_out = false;
 };
@@ -143,6 +152,8 @@ struct JobCancelling {
 struct JobRetrying {
   static constexpr std::string_view kType = "job.retrying";
   NodeIndex node = 0;
+  std::string job;  // the key of `node`
+  int attempt = 1;  // the one that is over
   Instant until;
   FailureKind failure_kind = FailureKind::none;
   std::optional<int> exit_code;
@@ -153,6 +164,8 @@ struct JobRetrying {
 struct JobFinished {
   static constexpr std::string_view kType = "job.finished";
   NodeIndex node = 0;
+  std::string job;  // the key of `node`
+  int attempt = 0;  // 0: never started
   JobStatus status = JobStatus::succeeded;
   FailureKind failure_kind = FailureKind::none;
   bool tolerated = false;  // failed, but continue_on_error
