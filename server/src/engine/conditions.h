@@ -1,0 +1,41 @@
+// The worlds in which a run's expressions are evaluated.
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "engine/state.h"
+#include "engine/transition.h"
+#include "lang/expression.h"
+
+namespace mc::engine {
+
+// The contexts of one node (or of the run, with kNoNode): inputs, needs, matrix, run, vars, event, and
+// env as far as it needs no worker. Values are made when first asked for and live as long as this.
+class RunScope {
+ public:
+  RunScope(const RunState& run, NodeIndex node, const Ambient& ambient)
+      : run_(run), node_(node), ambient_(ambient) {}
+  lang::Scope scope();
+
+ private:
+  const Value* context(std::string_view root);
+  Value make_needs() const;
+  Value make_run() const;
+
+  const RunState& run_;
+  NodeIndex node_;
+  const Ambient& ambient_;
+  std::map<std::string, Value, std::less<>> made_;
+};
+
+// {status, outputs} of a job as `needs.<job>` shows it.
+Value need_value(const RunState& run, const JobState& job);
+// The `run` context.
+Value run_context(const RunState& run, int attempt, const std::string& public_url);
+// What success(), failure() and cancelled() say for a node.
+lang::StatusView status_view(const RunState& run, const JobState& job);
+// Whether a condition names always() or cancelled(), and so survives a cancel.
+bool outlives_cancel(const std::string& condition);
+
+}  // namespace mc::engine

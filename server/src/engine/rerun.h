@@ -1,0 +1,21 @@
+// Which jobs of an old run a re-run keeps, and whose effects on the outside it would repeat.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "engine/state.h"
+
+namespace mc::engine {
+
+enum class RerunScope : std::uint8_t { all, failed, from };
+
+struct RerunPlan {
+  std::vector<KeptJob> kept;         // succeeded or reused, and nothing before them runs again
+  std::vector<std::string> repeats;  // keys of started jobs with external effects that run again
+};
+
+// Requires: a final run. `from` is the key of a job or of a matrix cell. Errors: job_not_found.
+Result<RerunPlan> plan_rerun(const RunState& old, RerunScope scope, const std::string& from);
+
+}  // namespace mc::engine
