@@ -44,6 +44,7 @@ class JsonWriter {
   JsonWriter& item(std::string_view text) { return string(text); }
   JsonWriter& field(std::string_view name, std::string_view text) { return key(name).string(text); }
   JsonWriter& field(std::string_view name, const char* text) { return key(name).string(text); }
+  JsonWriter& field(std::string_view name, const std::string& text) { return key(name).string(text); }
   JsonWriter& field(std::string_view name, bool flag) { return key(name).boolean(flag); }
   JsonWriter& field(std::string_view name, std::int64_t number) { return key(name).integer(number); }
   JsonWriter& field(std::string_view name, int number) { return key(name).integer(number); }
