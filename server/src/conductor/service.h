@@ -34,6 +34,9 @@ struct Options {
   Millis lease{20'000};     // a task without a heartbeat for this long is lost
   int open_runs_max = 200'000;
   std::uint64_t seed = 0;   // for ids; 0: from the operating system
+  // Name of the worker that lives in this process: what it held when the process died is lost at once,
+  // without waiting for the lease. Empty: none.
+  std::string embedded_worker;
   bool watchdog = true;     // checks "nothing waits without a reason" once a minute
 };
 

@@ -1,0 +1,356 @@
+#include "conductor/core.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+#include "base/json.h"
+#include "conductor/records.h"
+#include "conductor/render.h"
+#include "engine/invariants.h"
+#include "lang/parse.h"
+#include "wire/event_codec.h"
+
+namespace mc::conductor {
+namespace {
+constexpr std::size_t kDefinitionsMax = 256;  // parsed definitions kept at hand
+constexpr std::size_t kColdRunsMax = 64;      // finished runs kept for readers
+constexpr Millis kAfterFailure{1000};         // timers rest after a commit failed
+}  // namespace
+
+Core::Core(db::Store& store, blob::BlobStore& blobs, Options options)
+    : store_(store),
+      blobs_(blobs),
+      options_(std::move(options)),
+      rng_(options_.seed != 0 ? options_.seed : random_seed()) {}
+
+// --- runs in memory ---
+
+Core::HotRun* Core::find_hot(Uuid id) {
+  const auto found = hot_.find(id);
+  return found == hot_.end() ? nullptr : found->second.get();
+}
+
+Result<engine::DefinitionRef> Core::read_definition(const std::string& digest, const std::string& text) {
+  const auto known = definitions_.find(digest);
+  if (known != definitions_.end()) return known->second;
+  lang::Parsed parsed = lang::parse_workflow(text);
+  if (!parsed.ok()) {
+    return Error{Code::invalid_definition, "the definition has errors", std::move(parsed.errors)};
+  }
+  if (definitions_.size() >= kDefinitionsMax) {
+    std::erase_if(definitions_, [](const auto& entry) { return entry.second.use_count() == 1; });
+  }
+  engine::DefinitionRef definition = engine::make_definition(std::move(parsed.spec));
+  definitions_.emplace(digest, definition);
+  return definition;
+}
+
+Result<engine::DefinitionRef> Core::find_definition(const std::string& digest) {
+  const auto known = definitions_.find(digest);
+  if (known != definitions_.end()) return known->second;
+  const auto record = store_.get_record(kDefinitionKind, digest);
+  if (!record) return record.error();
+  if (!*record) return Error{Code::store_failed, "the store has no definition " + digest, {}};
+  const Result<Value> body = parse_json((*record)->json);
+  if (!body) return body.error();
+  return read_definition(digest, body->string_or("text", ""));
+}
+
+Result<std::shared_ptr<const engine::RunState>> Core::load_cold(Uuid id) {
+  for (auto it = cold_.begin(); it != cold_.end(); ++it) {
+    if (it->first != id) continue;
+    cold_.splice(cold_.begin(), cold_, it);
+    return cold_.front().second;
+  }
+  const auto stored = store_.load_run(id);
+  if (!stored) return stored.error();
+  if (!*stored || (*stored)->row.deleted_at) {
+    return Error{Code::run_not_found, "there is no run " + to_string(id), {}};
+  }
+  std::vector<Event> history;
+  for (const db::EventGroup& group : (*stored)->events) {
+    Result<std::vector<Event>> events = wire::decode_events(group.payload);
+    if (!events) return events.error();
+    std::move(events->begin(), events->end(), std::back_inserter(history));
+  }
+  const RunQueued* facts = history.empty() ? nullptr : std::get_if<RunQueued>(&history.front().body);
+  if (facts == nullptr) return Error{Code::store_failed, "run " + to_string(id) + " has no beginning", {}};
+  const auto definition = find_definition(facts->digest);
+  if (!definition) return definition.error();
+  Result<engine::RunState> state = engine::replay(id, *definition, history);
+  if (!state) return state.error();
+  auto shared = std::make_shared<const engine::RunState>(std::move(*state));
+  cold_.emplace_front(id, shared);
+  if (cold_.size() > kColdRunsMax) cold_.pop_back();
+  return shared;
+}
+
+Result<const engine::RunState*> Core::find_run(const auth::Principal& by, Uuid id) {
+  const engine::RunState* state = nullptr;
+  if (HotRun* hot = find_hot(id)) {
+    state = &hot->state;
+  } else {
+    const auto cold = load_cold(id);
+    if (!cold) return cold.error();
+    state = cold->get();
+  }
+  if (state->facts.project != by.project) {
+    return Error{Code::run_not_found, "there is no run " + to_string(id), {}};
+  }
+  return state;
+}
+
+RunView Core::view(const engine::RunState& run) const {
+  return {run_json(run), run_etag(run), run.id, run.status, false};
+}
+
+// --- decisions on their way to the store ---
+
+void Core::record(HotRun& run, std::vector<Event> events, Instant now) {
+  if (events.empty()) return;
+  const std::size_t first = run.fresh.size();
+  std::move(events.begin(), events.end(), std::back_inserter(run.fresh));
+  if (!run.touched) {
+    run.touched = true;
+    touched_.push_back(run.state.id);
+  }
+  for (std::size_t i = first; i < run.fresh.size(); ++i) react(run, run.fresh[i], now);
+  arm(run);
+}
+
+void Core::arm(HotRun& run) {
+  const Instant due = engine::next_due(run.state);
+  if (due == run.armed) return;
+  if (run.armed) run_timers_.erase({run.armed, run.state.id});
+  run.armed = due;
+  if (due) run_timers_.insert({due, run.state.id});
+}
+
+void Core::follow_up(Instant now) {
+  while (!follow_ups_.empty()) {
+    const auto next = std::move(follow_ups_.front());
+    follow_ups_.pop_front();
+    next(now);
+  }
+}
+
+db::RunWrite Core::write_of(HotRun& run) {
+  db::RunWrite write;
+  write.run = run.state.id;
+  write.expected_seq = run.stored_seq;
+  write.row = run_row(run.state);
+  if (!run.fresh.empty()) {
+    write.events = db::EventGroup{run.fresh.front().seq, run.fresh.back().seq, run.fresh.back().time,
+                                  wire::encode_events(run.fresh)};
+    run.stored_seq = run.fresh.back().seq;
+  }
+  return write;
+}
+
+Commit Core::take_commit() {
+  for (const Uuid id : touched_) {
+    HotRun* run = find_hot(id);
+    if (run == nullptr) continue;
+    pending_.batch.runs.push_back(write_of(*run));
+    counters_.events += static_cast<std::int64_t>(run->fresh.size());
+    if (!subscribers_.empty()) {
+      // Followers hear of events once they are durable, before the replies that come later.
+      reply_after_commit([this, id, project = run->state.facts.project,
+                          events = std::move(run->fresh)](const Status& status) {
+        if (status) publish(id, project, events);
+      });
+    }
+    run->fresh.clear();
+    run->touched = false;
+  }
+  touched_.clear();
+  return std::exchange(pending_, Commit{});
+}
+
+void Core::finish_commit(Commit commit, const Status& result, Instant now) {
+  if (!commit.batch.empty()) ++counters_.commits;
+  if (!result) {
+    // What was decided on top of the lost commit is lost with it.
+    Commit later = std::exchange(pending_, Commit{});
+    for (auto& reply : commit.after) reply(result);
+    for (auto& reply : later.after) reply(result);
+    trouble_ = result.error().message;
+    hold_until_ = now + kAfterFailure;
+    reset(now);
+    return;
+  }
+  trouble_.clear();
+  for (auto& reply : commit.after) reply(result);
+  for (const db::RunWrite& write : commit.batch.runs) settle_run(write.run, now);
+  follow_up(now);
+}
+
+// A run whose end is durable leaves the hot table.
+void Core::settle_run(Uuid id, Instant) {
+  HotRun* run = find_hot(id);
+  if (run == nullptr || run->touched || !is_final(run->state.status)) return;
+  for (const std::uint64_t ticket : run->waiters) {
+    const auto waiter = run_waiters_.find(ticket);
+    if (waiter == run_waiters_.end()) continue;
+    waiter_timers_.erase({waiter->second.until, ticket});
+    waiter->second.done(view(run->state));
+    run_waiters_.erase(waiter);
+  }
+  if (run->armed) run_timers_.erase({run->armed, id});
+  const std::string& key = run->state.facts.run_key;
+  const auto owner = run_keys_.find(run->state.facts.project + "\n" + key);
+  if (!key.empty() && owner != run_keys_.end() && owner->second == id) run_keys_.erase(owner);
+  cold_.emplace_front(id, std::make_shared<const engine::RunState>(std::move(run->state)));
+  if (cold_.size() > kColdRunsMax) cold_.pop_back();
+  hot_.erase(id);
+}
+
+void Core::publish(Uuid run, const std::string& project, const std::vector<Event>& events) {
+  for (const auto& [ticket, subscriber] : subscribers_) {
+    if (subscriber.project != project || (subscriber.run && subscriber.run != run)) continue;
+    for (const Event& event : events) {
+      subscriber.listener(FeedEvent{0, run, event, event_json(run, event)});
+    }
+  }
+}
+
+// Memory may be ahead of the store: throw it away and read the truth back.
+void Core::reset(Instant now) {
+  hot_.clear();
+  touched_.clear();
+  run_timers_.clear();
+  follow_ups_.clear();
+  cold_.clear();
+  run_keys_.clear();
+  receipts_in_flight_.clear();
+  locks_ = LockTable();
+  leases_.clear();
+  lease_timers_.clear();
+  schedule_runs_.clear();
+  schedules_.clear();
+  // Workers and polls stay; what is ready is found again.
+  Dispatcher fresh;
+  for (const auto& [id, worker] : dispatcher_.workers()) fresh.add_worker(worker).running = 0;
+  dispatcher_ = std::move(fresh);
+  const std::string trouble = trouble_;
+  const Status again = recover(now);
+  trouble_ = again ? trouble : again.error().message;
+  for (auto& [ticket, waiter] : run_waiters_) {
+    if (HotRun* run = find_hot(waiter.run)) run->waiters.push_back(ticket);
+  }
+}
+
+Status Core::recover(Instant now) {
+  std::vector<db::StoredRun> stored;
+  const Status read = store_.each_open_run([&](db::StoredRun run) {
+    stored.push_back(std::move(run));
+    return true;
+  });
+  if (!read) return read;
+  for (db::StoredRun& run : stored) {
+    auto state = load_cold(run.row.id);
+    if (!state) return state.error();
+    // load_cold keeps finished runs for readers; an open one is taken over instead.
+    auto hot = std::make_unique<HotRun>();
+    hot->state = std::move(const_cast<engine::RunState&>(**state));
+    cold_.pop_front();
+    hot->stored_seq = hot->state.seq;
+    hot_.emplace(run.row.id, std::move(hot));
+  }
+  const auto newest = store_.max_run_number();
+  if (!newest) return newest.error();
+  next_number_ = *newest + 1;
+  if (const Status loaded = load_schedules(now); !loaded) return loaded;
+  std::vector<std::pair<std::int64_t, Uuid>> order;
+  for (const auto& [id, run] : hot_) order.emplace_back(run->state.facts.number, id);
+  std::sort(order.begin(), order.end());
+  for (const auto& [number, id] : order) restore_effects(*hot_.at(id), now);
+  ready_ = true;
+  follow_up(now);
+  return {};
+}
+
+// --- time ---
+
+Instant Core::next_wake() const {
+  Instant wake;
+  const auto consider = [&](Instant at) {
+    if (at && (!wake || at < wake)) wake = at;
+  };
+  if (!run_timers_.empty()) consider(std::max(run_timers_.begin()->first, hold_until_));
+  if (!lease_timers_.empty()) consider(std::max(lease_timers_.begin()->first, hold_until_));
+  if (!waiter_timers_.empty()) consider(waiter_timers_.begin()->first);
+  for (const Poller& poller : pollers_) consider(poller.until);
+  for (const auto& [key, schedule] : schedules_) {
+    if (!schedule.paused) consider(schedule.next_fire ? std::max(schedule.next_fire, hold_until_) : Instant{});
+  }
+  return wake;
+}
+
+void Core::tick(Instant now) {
+  while (now >= hold_until_ && !run_timers_.empty() && run_timers_.begin()->first <= now) {
+    HotRun* run = find_hot(run_timers_.begin()->second);
+    if (run == nullptr) {
+      run_timers_.erase(run_timers_.begin());
+      continue;
+    }
+    const std::int64_t before = run->state.seq;
+    record(*run, engine::fire_timers(run->state, ambient(now)), now);
+    MC_CHECK(run->state.seq > before || run->armed > now);
+  }
+  if (now >= hold_until_) {
+    expire_leases(now);
+    fire_schedules(now);
+  }
+  while (!waiter_timers_.empty() && waiter_timers_.begin()->first <= now) {
+    const std::uint64_t ticket = waiter_timers_.begin()->second;
+    waiter_timers_.erase(waiter_timers_.begin());
+    RunWaiter waiter = std::move(run_waiters_.at(ticket));
+    run_waiters_.erase(ticket);
+    if (HotRun* run = find_hot(waiter.run)) {
+      std::erase(run->waiters, ticket);
+      reply_after_commit([done = waiter.done, shown = view(run->state)](const Status& status) {
+        status ? done(shown) : done(status.error());
+      });
+    } else {
+      waiter.done(Error{Code::run_not_found, "the run is gone", {}});
+    }
+  }
+  follow_up(now);
+  match_pollers(now);
+}
+
+// --- small documents ---
+
+void Core::put_records(std::vector<db::RecordPut> puts, std::optional<db::Receipt> receipt,
+                       Done<bool> done) {
+  // A guarded put must not take others down with it: its guard is checked here, where all writes pass.
+  for (const db::RecordPut& put : puts) {
+    if (!put.expected) continue;
+    const auto found = store_.get_record(put.kind, put.key);
+    if (!found) return done(found.error());
+    const std::int64_t version = *found ? (*found)->version : 0;
+    const bool pending = std::any_of(pending_.batch.records.begin(), pending_.batch.records.end(),
+                                     [&](const auto& p) { return p.kind == put.kind && p.key == put.key; });
+    if (version != *put.expected || pending) {
+      return done(Error{Code::conflict, put.kind + " " + put.key + " has changed", {}});
+    }
+  }
+  std::move(puts.begin(), puts.end(), std::back_inserter(pending_.batch.records));
+  if (receipt) pending_.batch.receipts.push_back(std::move(*receipt));
+  reply_after_commit([done = std::move(done)](const Status& status) {
+    status ? done(true) : done(status.error());
+  });
+}
+
+Service::Health Core::health() const {
+  Service::Health health = counters_;
+  health.ready = ready_ && trouble_.empty();
+  health.detail = trouble_;
+  health.open_runs = static_cast<std::int64_t>(hot_.size());
+  health.ready_jobs = static_cast<std::int64_t>(dispatcher_.ready_count());
+  health.running_jobs = static_cast<std::int64_t>(leases_.size());
+  health.workers = static_cast<std::int64_t>(dispatcher_.workers().size());
+  return health;
+}
+}  // namespace mc::conductor

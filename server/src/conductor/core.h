@@ -1,0 +1,233 @@
+// The conductor itself, without threads: every request and every moment of time goes through here, one
+// after the other. What was decided is gathered into a commit; replies and grants wait until the
+// commit is durable. Deterministic for the same calls, times and seed: the simulator drives it too.
+//
+// How to drive it: call requests and tick(now); then take_commit(); commit its batch; hand it back to
+// finish_commit() with the result. Several commits may not be in flight at once.
+//
+// Thread rule: single owner (the loop of service.cc).
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <list>
+#include <map>
+#include <memory>
+#include <set>
+#include <unordered_map>
+#include <vector>
+
+#include "base/rng.h"
+#include "conductor/dispatcher.h"
+#include "conductor/locks.h"
+#include "conductor/schedules.h"
+#include "conductor/service.h"
+#include "engine/decide.h"
+#include "engine/rerun.h"
+
+namespace mc::conductor {
+
+// What one transaction carries, and what waits for it.
+struct Commit {
+  db::Batch batch;
+  std::vector<std::function<void(const Status&)>> after;  // called in order by finish_commit
+  bool empty() const { return batch.empty() && after.empty(); }
+};
+
+class Core {
+ public:
+  Core(db::Store& store, blob::BlobStore& blobs, Options options);
+
+  // Reads every open run. Requires: called once, first.
+  Status recover(Instant now);
+  // Timers, leases, schedules, polls whose time is over. Cheap when nothing is due.
+  void tick(Instant now);
+  // When tick has something to do next; 0: never.
+  Instant next_wake() const;
+  // What was decided since the last call. Requires: the one before was finished.
+  Commit take_commit();
+  bool has_commit() const { return !pending_.empty() || !touched_.empty(); }
+  void finish_commit(Commit commit, const Status& result, Instant now);
+
+  // --- requests; `now` is the moment they are decided ---
+  void start_run(StartRun request, Instant now, Done<RunView> done);
+  void cancel_run(const auth::Principal& by, Uuid run, std::string message, Instant now, Done<RunView> done);
+  void rerun(Rerun request, Instant now, Done<RunView> done);
+  void delete_run(const auth::Principal& by, Uuid run, Instant now, Done<bool> done);
+  void signal(const auth::Principal& by, Uuid run, std::string event, Value data, Instant now,
+              Done<RunView> done);
+  void decide(Decision decision, Instant now, Done<std::string> done);
+
+  // Answers from what is known, once everything it shows is durable.
+  void read(const auth::Principal& by, Uuid run,
+            const std::function<Result<std::string>(const engine::RunState&)>& show,
+            Done<std::string> done);
+  void run(const auth::Principal& by, Uuid id, Done<RunView> done);
+  void wait_run(const auth::Principal& by, Uuid id, Instant until, Done<RunView> done);
+  void log_target(const auth::Principal& by, Uuid id, const std::string& key, int attempt,
+                  Done<LogTarget> done);
+  void approvals(const auth::Principal& by, const std::string& status, Done<std::string> done);
+  void why(const auth::Principal& by, Uuid id, const std::string& job, Done<std::string> done);
+  void events(const auth::Principal& by, Uuid run, std::int64_t after, int limit,
+              Done<std::vector<FeedEvent>> done);
+  void subscribe(std::uint64_t ticket, const auth::Principal& by, Uuid run,
+                 std::function<void(const FeedEvent&)> listener);
+  void unsubscribe(std::uint64_t ticket);
+
+  void put_workflow(const auth::Principal& by, const std::string& name, const std::string& text,
+                    Instant now, Done<WorkflowVersion> done);
+  void delete_workflow(const auth::Principal& by, const std::string& name, Instant now, Done<bool> done);
+
+  void schedules(const auth::Principal& by, Instant now, Done<std::string> done);
+  void schedule_action(const auth::Principal& by, const std::string& id, const std::string& action,
+                       Instant now, Done<std::string> done);
+  void create_schedule(const auth::Principal& by, const std::string& workflow, const Value& spec,
+                       Instant now, Done<std::string> done);
+  void backfill(const auth::Principal& by, const std::string& id, Instant from, Instant to, bool dry_run,
+                Instant now, Done<std::string> done);
+
+  void register_worker(const auth::Principal& by, const wire::RegisterRequest& request, Instant now,
+                       Done<wire::RegisterReply> done);
+  void poll(const wire::PollRequest& request, Instant now, Done<std::vector<Task>> done);
+  void heartbeat(const wire::HeartbeatRequest& request, Instant now, Done<wire::HeartbeatReply> done);
+  void complete(const wire::CompleteRequest& request, Instant now, Done<wire::CompleteReply> done);
+  void check_hold(const std::string& task_id, std::int64_t fence, Done<LogTarget> done);
+  void workers(Instant now, Done<std::string> done);
+  void drain_worker(const std::string& worker_id, bool drain, Instant now, Done<std::string> done);
+
+  void put_records(std::vector<db::RecordPut> puts, std::optional<db::Receipt> receipt, Done<bool> done);
+  void set_secret_source(std::function<std::optional<std::string>(std::string_view, std::string_view)> source) {
+    secret_source_ = std::move(source);
+  }
+  void drain() { draining_ = true; }
+  Service::Health health() const;
+
+ private:
+  // An open run, or one whose end is not durable yet.
+  struct HotRun {
+    engine::RunState state;
+    std::vector<Event> fresh;          // decided, not in a commit yet
+    std::int64_t stored_seq = 0;       // last seq handed to a commit
+    std::int64_t snapshot_seq = 0;
+    bool touched = false;
+    Instant armed;                     // its entry in run_timers_
+    std::vector<std::uint64_t> waiters;  // tickets of wait_run
+  };
+  struct Poller {
+    std::string worker_id;
+    int max = 1;
+    Instant until;
+    Done<std::vector<Task>> done;
+  };
+  struct Lease {
+    Instant expires;
+    std::int64_t fence = 0;
+  };
+  struct RunWaiter {
+    Uuid run;
+    Instant until;
+    Done<RunView> done;
+  };
+  struct Subscriber {
+    std::string project;
+    Uuid run;
+    std::function<void(const FeedEvent&)> listener;
+  };
+  struct TaskKey {
+    Uuid run;
+    NodeIndex node = 0;
+    auto operator<=>(const TaskKey&) const = default;
+  };
+  // What a new run is made of, whoever asks for it.
+  struct NewRun {
+    Uuid id;
+    RunQueued facts;
+    engine::DefinitionRef definition;
+    OnConflict on_conflict = OnConflict::reject;
+    std::optional<Idempotency> idempotency;
+  };
+
+  // core.cc: the table of runs and the commit
+  engine::Ambient ambient(Instant now) const { return {now, options_.public_url}; }
+  HotRun* find_hot(Uuid id);
+  // The run, hot or read back. Errors: run_not_found (also when deleted or of another project).
+  Result<const engine::RunState*> find_run(const auth::Principal& by, Uuid id);
+  Result<std::shared_ptr<const engine::RunState>> load_cold(Uuid id);
+  Result<engine::DefinitionRef> find_definition(const std::string& digest);
+  Result<engine::DefinitionRef> read_definition(const std::string& digest, const std::string& text);
+  void record(HotRun& run, std::vector<Event> events, Instant now);
+  void react(HotRun& run, const Event& event, Instant now);
+  void follow_up(Instant now);
+  void arm(HotRun& run);
+  void reply_after_commit(std::function<void(const Status&)> reply) { pending_.after.push_back(std::move(reply)); }
+  void publish(Uuid run, const std::string& project, const std::vector<Event>& events);
+  void settle_run(Uuid id, Instant now);
+  void reset(Instant now);
+  RunView view(const engine::RunState& run) const;
+  db::RunWrite write_of(HotRun& run);
+
+  // core_runs.cc
+  Result<NewRun> prepare_start(StartRun& request, Instant now);
+  Result<std::optional<RunView>> replayed(const std::optional<Idempotency>& key);
+  Result<RunView> admit(NewRun fresh, Instant now);
+  Status make_room(const NewRun& fresh, const std::string& group, const ConcurrencySpec& spec, Instant now);
+  Status resolve_run_key(NewRun& fresh, Instant now, std::optional<RunView>& existing);
+  Result<HotRun*> open_for_change(const auth::Principal& by, Uuid id);
+  void start_child(HotRun& parent, NodeIndex node, Instant now);
+  void report_child(const engine::RunState& child, Instant now);
+  void finish_job_effects(HotRun& run, NodeIndex node, Instant now);
+  void finish_run_effects(HotRun& run, Instant now);
+  void grant_locks(const std::vector<LockOwner>& owners, Instant now);
+  void restore_effects(HotRun& run, Instant now);
+
+  // core_workers.cc
+  std::vector<Task> take_tasks(WorkerInfo& worker, int max, Instant now);
+  std::optional<Task> grant(const ReadyJob& ready, WorkerInfo& worker, Instant now);
+  void match_pollers(Instant now);
+  void set_lease(Uuid run, NodeIndex node, std::int64_t fence, Instant expires);
+  void drop_lease(Uuid run, NodeIndex node);
+  void expire_leases(Instant now);
+  std::string task_spec(const engine::RunState& run, const engine::JobState& job) const;
+
+  // core_schedules.cc
+  Status load_schedules(Instant now);
+  void sync_schedules(const std::string& project, const WorkflowSpec& spec, Instant now);
+  void fire_schedules(Instant now);
+  void fire_schedule(Schedule& schedule, Instant at, std::string_view kind, Instant now);
+  void save_schedule(const Schedule& schedule);
+
+  db::Store& store_;
+  blob::BlobStore& blobs_;
+  Options options_;
+  Rng rng_;
+  std::unordered_map<Uuid, std::unique_ptr<HotRun>> hot_;
+  std::vector<Uuid> touched_;
+  Commit pending_;
+  std::set<std::pair<Instant, Uuid>> run_timers_;
+  std::deque<std::function<void(Instant)>> follow_ups_;
+  std::unordered_map<std::string, engine::DefinitionRef> definitions_;
+  std::list<std::pair<Uuid, std::shared_ptr<const engine::RunState>>> cold_;  // newest first
+  std::unordered_map<std::string, Uuid> run_keys_;     // project \n key → open run
+  std::set<std::string> receipts_in_flight_;
+  LockTable locks_;
+  Dispatcher dispatcher_;
+  std::list<Poller> pollers_;
+  std::map<TaskKey, Lease> leases_;
+  std::set<std::pair<Instant, TaskKey>> lease_timers_;
+  std::map<std::uint64_t, RunWaiter> run_waiters_;
+  std::set<std::pair<Instant, std::uint64_t>> waiter_timers_;
+  std::map<std::uint64_t, Subscriber> subscribers_;
+  std::map<std::string, Schedule> schedules_;  // by PROJECT/ID
+  std::unordered_map<std::string, std::set<Uuid>> schedule_runs_;  // open runs by schedule key
+  std::function<std::optional<std::string>(std::string_view, std::string_view)> secret_source_;
+  std::int64_t next_number_ = 1;
+  std::uint64_t next_ticket_ = 1;
+  Instant last_housekeeping_;
+  Instant hold_until_;  // after a failed commit timers rest this long
+  bool draining_ = false;
+  bool ready_ = false;
+  std::string trouble_;
+  Service::Health counters_;
+};
+
+}  // namespace mc::conductor

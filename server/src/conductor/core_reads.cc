@@ -1,0 +1,205 @@
+#include <algorithm>
+
+#include "base/json.h"
+#include "base/text.h"
+#include "conductor/core.h"
+#include "conductor/render.h"
+#include "wire/event_codec.h"
+
+namespace mc::conductor {
+namespace {
+constexpr std::size_t kApprovalsShownMax = 1000;
+constexpr std::size_t kWhyShownMax = 200;
+
+// Which part of the outside an open job waits for, and who can help.
+std::string wait_text(const engine::RunState& run, const engine::JobState& job, const LockTable& locks,
+                      bool anyone_fits) {
+  switch (job.reason) {
+    case Reason::capacity:
+      if (!anyone_fits) {
+        return "no registered worker has the labels [" + join(job.spec->runs_on, ", ") +
+               "]; start one with `maestro worker --labels " + join(job.spec->runs_on, ",") + "`";
+      }
+      return "every worker with the labels [" + join(job.spec->runs_on, ", ") + "] is busy";
+    case Reason::approval:
+      return "an approval by " + (job.detail->approval->request.by.empty()
+                                      ? std::string("any operator or admin")
+                                      : join(job.detail->approval->request.by, " or ")) +
+             "; `maestro approve " + to_string(run.id) + " " + job.key + "`";
+    case Reason::lock: {
+      std::string text = "the concurrency group " + job.wait_detail + ", held by";
+      for (const LockOwner& holder : locks.holders(run.facts.project + "\n" + job.wait_detail)) {
+        text += " run #" + std::to_string(holder.number);
+      }
+      return text;
+    }
+    case Reason::signal:
+      return "the signal " + job.wait_detail + "; `maestro signal " + to_string(run.id) + " " +
+             job.wait_detail + "`";
+    case Reason::child: return "the child run of workflow " + job.wait_detail;
+    case Reason::timer: return "the clock";
+    case Reason::backoff: return "its next attempt, after: " + job.message;
+    case Reason::upstream: return "the jobs it needs: " + std::to_string(job.open_needs) + " not over yet";
+    case Reason::matrix_limit: return "max_parallel of its matrix";
+    case Reason::cancel: return "the worker " + job.worker + " to stop it";
+    case Reason::none: return job.status == JobStatus::running ? "it runs on " + job.worker : "";
+    case Reason::schedule:
+    case Reason::quota:
+    case Reason::policy:
+    case Reason::worker:
+    case Reason::settling: return std::string(to_name(job.reason));
+  }
+  return "";
+}
+}  // namespace
+
+void Core::read(const auth::Principal& by, Uuid id,
+                const std::function<Result<std::string>(const engine::RunState&)>& show,
+                Done<std::string> done) {
+  const auto found = find_run(by, id);
+  if (!found) return done(found.error());
+  Result<std::string> shown = show(**found);
+  HotRun* hot = find_hot(id);
+  if (!shown || hot == nullptr) return done(std::move(shown));
+  // What it shows may not be on the disk yet.
+  reply_after_commit([done = std::move(done), shown = std::move(shown)](const Status& status) {
+    status ? done(shown) : done(status.error());
+  });
+}
+
+void Core::run(const auth::Principal& by, Uuid id, Done<RunView> done) {
+  const auto found = find_run(by, id);
+  if (!found) return done(found.error());
+  RunView shown = view(**found);
+  if (find_hot(id) == nullptr) return done(std::move(shown));
+  reply_after_commit([done = std::move(done), shown = std::move(shown)](const Status& status) {
+    status ? done(shown) : done(status.error());
+  });
+}
+
+void Core::wait_run(const auth::Principal& by, Uuid id, Instant until, Done<RunView> done) {
+  const auto found = find_run(by, id);
+  if (!found) return done(found.error());
+  HotRun* hot = find_hot(id);
+  if (hot == nullptr) return done(view(**found));
+  const std::uint64_t ticket = next_ticket_++;
+  hot->waiters.push_back(ticket);
+  run_waiters_.emplace(ticket, RunWaiter{id, until, std::move(done)});
+  waiter_timers_.insert({until, ticket});
+}
+
+void Core::log_target(const auth::Principal& by, Uuid id, const std::string& key, int attempt,
+                      Done<LogTarget> done) {
+  const auto found = find_run(by, id);
+  if (!found) return done(found.error());
+  const auto node = (*found)->by_key.find(key);
+  if (node == (*found)->by_key.end()) {
+    std::vector<std::string> keys;
+    for (const engine::JobState& job : (*found)->jobs) keys.push_back(job.key);
+    const auto near = nearest(key, keys);
+    return done(Error{Code::job_not_found, "the run has no job " + key +
+                                               (near ? "; did you mean " + *near + "?" : ""), {}});
+  }
+  const engine::JobState& job = (*found)->jobs[node->second];
+  if (attempt < 0 || attempt > job.attempt) {
+    return done(Error{Code::job_not_found, key + " has no attempt " + std::to_string(attempt), {}});
+  }
+  done(LogTarget{id, node->second, key, attempt > 0 ? attempt : std::max(1, job.attempt)});
+}
+
+void Core::approvals(const auth::Principal& by, const std::string& status, Done<std::string> done) {
+  std::vector<std::pair<Instant, std::string>> found;
+  for (const auto& [id, run] : hot_) {
+    if (run->state.facts.project != by.project) continue;
+    for (const engine::JobState& job : run->state.jobs) {
+      if (!job.detail || !job.detail->approval) continue;
+      const bool waits = job.status == JobStatus::waiting;
+      if ((status == "waiting" && !waits) || (status == "decided" && waits)) continue;
+      if (found.size() < kApprovalsShownMax) {
+        found.emplace_back(job.detail->approval->requested_at, approval_json(run->state, job));
+      }
+    }
+  }
+  std::sort(found.begin(), found.end());
+  JsonWriter out;
+  out.open('{').key("items").open('[');
+  for (const auto& [at, json] : found) out.raw(json);
+  out.close(']').key("next_cursor").null().close('}');
+  reply_after_commit([done = std::move(done), shown = out.take()](const Status& result) {
+    result ? done(shown) : done(result.error());
+  });
+}
+
+void Core::why(const auth::Principal& by, Uuid id, const std::string& key, Done<std::string> done) {
+  const auto found = find_run(by, id);
+  if (!found) return done(found.error());
+  const engine::RunState& run = **found;
+  if (!key.empty() && engine::find_job(run, key) == nullptr) {
+    return done(Error{Code::job_not_found, "the run has no job " + key, {}});
+  }
+  JsonWriter out;
+  out.open('{').field("run", id).field("status", to_name(run.status));
+  out.text_or_null("message", run.message).key("items").open('[');
+  if (run.status == RunStatus::waiting && !run.phase_begun) {
+    out.open('{').key("job").null().field("status", "waiting").field("reason", "lock");
+    std::string text = "the concurrency group " + run.facts.lock_group + ", held by";
+    for (const LockOwner& holder : locks_.holders(run.facts.project + "\n" + run.facts.lock_group)) {
+      text += " run #" + std::to_string(holder.number);
+    }
+    out.field("waits_for", text).field("since", run.created_at).field("until", run.deadline).close('}');
+  }
+  std::size_t shown = 0;
+  for (const engine::JobState& job : run.jobs) {
+    const bool asked = key.empty() ? !is_final(job.status) : job.key == key;
+    if (!asked || !engine::is_listed(run, job) || ++shown > kWhyShownMax) continue;
+    const bool fits = dispatcher_.anyone_fits(job.spec->runs_on);
+    out.open('{').field("job", job.key).field("status", to_name(job.status));
+    out.text_or_null("reason", job.reason == Reason::none ? "" : to_name(job.reason));
+    out.field("waits_for", is_final(job.status) ? job.message : wait_text(run, job, locks_, fits));
+    out.field("since", job.finished_at ? job.finished_at : job.ready_at ? job.ready_at : run.created_at);
+    out.field("until", job.due).close('}');
+  }
+  done(out.close(']').close('}').take());
+}
+
+void Core::events(const auth::Principal& by, Uuid id, std::int64_t after, int limit,
+                  Done<std::vector<FeedEvent>> done) {
+  std::vector<FeedEvent> feed;
+  const auto add = [&](std::int64_t position, Uuid run, const db::EventGroup& group) -> Status {
+    Result<std::vector<Event>> events = wire::decode_events(group.payload);
+    if (!events) return events.error();
+    for (Event& event : *events) {
+      const bool old = id && event.seq <= after;
+      if (old || (id && static_cast<int>(feed.size()) >= limit)) continue;
+      std::string json = event_json(run, event);
+      feed.push_back({position, run, std::move(event), std::move(json)});
+    }
+    return {};
+  };
+  if (id) {
+    const auto found = find_run(by, id);
+    if (!found) return done(found.error());
+    const auto groups = store_.read_events(id, after, limit);
+    if (!groups) return done(groups.error());
+    for (const db::EventGroup& group : *groups) {
+      if (const Status added = add(0, id, group); !added) return done(added.error());
+    }
+    return done(std::move(feed));
+  }
+  const auto groups = store_.read_feed(after, limit);
+  if (!groups) return done(groups.error());
+  for (const db::FeedGroup& group : *groups) {
+    const auto run = find_run(by, group.run);
+    if (!run) continue;  // deleted since, or of another project
+    if (const Status added = add(group.position, group.run, group.events); !added) return done(added.error());
+  }
+  done(std::move(feed));
+}
+
+void Core::subscribe(std::uint64_t ticket, const auth::Principal& by, Uuid run,
+                     std::function<void(const FeedEvent&)> listener) {
+  subscribers_.emplace(ticket, Subscriber{by.project, run, std::move(listener)});
+}
+
+void Core::unsubscribe(std::uint64_t ticket) { subscribers_.erase(ticket); }
+}  // namespace mc::conductor

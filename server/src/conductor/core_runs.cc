@@ -1,0 +1,529 @@
+#include <algorithm>
+
+#include "base/json.h"
+#include "base/sha256.h"
+#include "conductor/core.h"
+#include "conductor/records.h"
+#include "conductor/render.h"
+#include "lang/parse.h"
+
+namespace mc::conductor {
+namespace {
+Error shutting_down() { return Error{Code::shutting_down, "the server is stopping: try again soon", {}}; }
+
+std::string run_location(Uuid id) { return "/api/v1/runs/" + to_string(id); }
+
+std::string receipt_key(const Idempotency& key) { return key.scope + "\n" + key.key; }
+
+LockOwner owner_of(const engine::RunState& run, NodeIndex node) {
+  return {run.facts.number, run.id, node};
+}
+
+std::string group_key(const engine::RunState& run, const std::string& group) {
+  return run.facts.project + "\n" + group;
+}
+
+// Every parent, attempt and node has one child, however often it is asked for.
+Uuid child_id(const engine::RunState& parent, NodeIndex node, int attempt) {
+  return derive_uuid(parent.created_at, to_string(parent.id) + "/" + std::to_string(node) + "/" +
+                                            std::to_string(attempt));
+}
+}  // namespace
+
+// --- starting ---
+
+Result<std::optional<RunView>> Core::replayed(const std::optional<Idempotency>& key) {
+  if (!key) return std::optional<RunView>{};
+  if (receipts_in_flight_.contains(receipt_key(*key))) {
+    return Error{Code::idempotency_in_flight, "a request with this key is being worked on", {}};
+  }
+  const auto receipt = store_.get_receipt(key->scope, key->key);
+  if (!receipt) return receipt.error();
+  if (!*receipt) return std::optional<RunView>{};
+  if ((*receipt)->request_digest != key->request_digest) {
+    return Error{Code::idempotency_key_reused, "this key came before with another body: use a fresh key", {}};
+  }
+  RunView view{.json = (*receipt)->body, .existing = true};
+  const Result<Value> body = parse_json(view.json);
+  if (body) view.id = parse_uuid(body->string_or("id", "")).value_or(Uuid{});
+  return std::optional<RunView>(std::move(view));
+}
+
+Result<Core::NewRun> Core::prepare_start(StartRun& request, Instant now) {
+  NewRun fresh;
+  fresh.id = make_uuid(now, rng_);
+  RunQueued& facts = fresh.facts;
+  facts.project = request.principal.project;
+  std::string text = std::move(request.definition);
+  if (text.empty()) {
+    const std::string key = facts.project + "/" + request.workflow;
+    const auto record = store_.get_record(kWorkflowKind, key);
+    if (!record) return record.error();
+    const Result<Value> newest = *record ? parse_json((*record)->json) : Result<Value>(Value());
+    if (!newest) return newest.error();
+    if (!*record || newest->bool_or("deleted", false)) {
+      return Error{Code::workflow_not_found, "there is no workflow " + request.workflow +
+                                                 "; `maestro workflows list` shows those there are", {}};
+    }
+    facts.version = request.version > 0 ? request.version : newest->int_or("version", 1);
+    facts.digest = newest->string_or("digest", "");
+    if (request.version > 0) {
+      const auto old = store_.get_record(kVersionKind, fmt::format("{}/{:010}", key, request.version));
+      if (!old) return old.error();
+      if (!*old) {
+        return Error{Code::workflow_not_found, fmt::format("workflow {} has no version {}", request.workflow,
+                                                           request.version), {}};
+      }
+      const Result<Value> body = parse_json((*old)->json);
+      if (!body) return body.error();
+      facts.digest = body->string_or("digest", "");
+    }
+  } else {
+    facts.digest = "sha256:" + sha256_hex(text);
+  }
+  const auto definition = text.empty() ? find_definition(facts.digest) : read_definition(facts.digest, text);
+  if (!definition) return definition.error();
+  fresh.definition = *definition;
+  const WorkflowSpec& spec = fresh.definition->spec;
+  if (!text.empty()) {
+    pending_.batch.records.push_back(
+        {std::string(kDefinitionKind), facts.digest, to_json(Value(Object{{"text", Value(text)}})), {}});
+  }
+  Result<Value> inputs = lang::resolve_inputs(spec.inputs, request.inputs);
+  if (!inputs) return inputs.error();
+  facts.inputs = std::move(*inputs);
+  facts.workflow = text.empty() ? request.workflow : spec.name;
+  facts.trigger = request.trigger.find("kind") != nullptr ? request.trigger : Value(Object{{"kind", "api"}});
+  facts.actor = request.principal.name;
+  facts.ref = std::move(request.ref);
+  facts.commit = std::move(request.commit);
+  facts.repository = std::move(request.repository);
+  facts.labels = std::move(request.labels);
+  facts.run_key = std::move(request.run_key);
+  facts.event = std::move(request.event);
+  fresh.on_conflict = request.on_conflict;
+  fresh.idempotency = std::move(request.idempotency);
+  return fresh;
+}
+
+Status Core::resolve_run_key(NewRun& fresh, Instant now, std::optional<RunView>& existing) {
+  if (fresh.facts.run_key.empty()) return {};
+  const auto open = run_keys_.find(fresh.facts.project + "\n" + fresh.facts.run_key);
+  HotRun* other = open == run_keys_.end() ? nullptr : find_hot(open->second);
+  if (other == nullptr || is_final(other->state.status)) return {};
+  switch (fresh.on_conflict) {
+    case OnConflict::reject:
+      return Error{Code::run_key_in_use, "run " + to_string(other->state.id) + " has the key " +
+                                             fresh.facts.run_key + " and is not over", {}};
+    case OnConflict::use_existing:
+      existing = view(other->state);
+      existing->existing = true;
+      return {};
+    case OnConflict::cancel_existing: {
+      auto events = engine::cancel_run(other->state, {fresh.facts.actor, "replaced by a newer run", false},
+                                       ambient(now));
+      if (events) record(*other, std::move(*events), now);
+      return {};
+    }
+  }
+  return {};
+}
+
+// The group is full: what `on_overflow` says about those in it.
+Status Core::make_room(const NewRun& fresh, const std::string& group, const ConcurrencySpec& spec,
+                       Instant now) {
+  if (locks_.is_free(group, spec.limit) || spec.on_overflow == OnOverflow::queue) return {};
+  if (spec.on_overflow == OnOverflow::reject) {
+    return Error{Code::concurrency_rejected, "the concurrency group " + fresh.facts.lock_group +
+                                                 " is full and rejects more runs", {}};
+  }
+  std::vector<LockOwner> others = locks_.waiting(group);
+  if (spec.on_overflow == OnOverflow::cancel_running) {
+    const std::vector<LockOwner> holders = locks_.holders(group);
+    others.insert(others.end(), holders.begin(), holders.end());
+  }
+  for (const LockOwner& other : others) {
+    HotRun* run = find_hot(other.run);
+    if (run == nullptr || other.node != kWholeRun) continue;
+    auto events = engine::cancel_run(run->state, {"system", "a newer run of its group came", false}, ambient(now));
+    if (events) record(*run, std::move(*events), now);
+  }
+  return {};
+}
+
+Result<RunView> Core::admit(NewRun fresh, Instant now) {
+  if (static_cast<int>(hot_.size()) >= options_.open_runs_max) {
+    return Error{Code::too_many_runs, fmt::format("{} runs are open: wait for some to end", hot_.size()), {}};
+  }
+  std::optional<RunView> existing;
+  if (const Status room = resolve_run_key(fresh, now, existing); !room) return room.error();
+  if (existing) return *existing;
+  auto run = std::make_unique<HotRun>();
+  run->state = engine::empty_run(fresh.id, fresh.definition);
+  fresh.facts.number = next_number_;
+  Result<engine::Events> queued = engine::queue_run(run->state, fresh.facts, ambient(now));
+  if (!queued) return queued.error();
+  const std::string& group = run->state.facts.lock_group;
+  const auto& concurrency = fresh.definition->spec.concurrency;
+  if (!group.empty()) {
+    const Status room = make_room(fresh, group_key(run->state, group), *concurrency, now);
+    if (!room) return room.error();
+  }
+  ++next_number_;
+  ++counters_.runs_started;
+  HotRun& hot = *hot_.emplace(fresh.id, std::move(run)).first->second;
+  if (!fresh.facts.run_key.empty()) run_keys_[fresh.facts.project + "\n" + fresh.facts.run_key] = fresh.id;
+  record(hot, std::move(*queued), now);
+  const bool held = group.empty() || locks_.acquire(group_key(hot.state, group), concurrency->limit,
+                                                    owner_of(hot.state, kWholeRun));
+  record(hot, held ? engine::begin_run(hot.state, ambient(now)) : engine::hold_run(hot.state, ambient(now)), now);
+  RunView shown = view(hot.state);
+  if (fresh.idempotency) {
+    const Idempotency& key = *fresh.idempotency;
+    pending_.batch.receipts.push_back({key.scope, key.key, key.request_digest, 201,
+                                       run_location(fresh.id), shown.json, now});
+    receipts_in_flight_.insert(receipt_key(key));
+    reply_after_commit([this, id = receipt_key(key)](const Status&) { receipts_in_flight_.erase(id); });
+  }
+  return shown;
+}
+
+void Core::start_run(StartRun request, Instant now, Done<RunView> done) {
+  if (draining_) return done(shutting_down());
+  const auto before = replayed(request.idempotency);
+  if (!before) return done(before.error());
+  if (*before) return done(**before);
+  Result<NewRun> fresh = prepare_start(request, now);
+  if (!fresh) return done(fresh.error());
+  Result<RunView> shown = admit(std::move(*fresh), now);
+  if (!shown) return done(shown.error());
+  reply_after_commit([done = std::move(done), shown = std::move(*shown)](const Status& status) {
+    status ? done(shown) : done(status.error());
+  });
+}
+
+void Core::rerun(Rerun request, Instant now, Done<RunView> done) {
+  if (draining_) return done(shutting_down());
+  const auto before = replayed(request.idempotency);
+  if (!before) return done(before.error());
+  if (*before) return done(**before);
+  const auto found = find_run(request.principal, request.run);
+  if (!found) return done(found.error());
+  const engine::RunState& old = **found;
+  if (!is_final(old.status)) {
+    return done(Error{Code::run_not_final, "the run is " + std::string(to_name(old.status)) +
+                                               ": cancel it or wait for its end first", {}});
+  }
+  const auto scope = request.scope == Rerun::Scope::all      ? engine::RerunScope::all
+                     : request.scope == Rerun::Scope::failed ? engine::RerunScope::failed
+                                                             : engine::RerunScope::from;
+  Result<engine::RerunPlan> plan = engine::plan_rerun(old, scope, request.from);
+  if (!plan) return done(plan.error());
+  if (!plan->repeats.empty() && !request.accept_effects) {
+    Error error{Code::effects_would_repeat, "these jobs would repeat effects on the outside: ", {}};
+    for (const std::string& key : plan->repeats) {
+      error.message += (&key == &plan->repeats.front() ? "" : ", ") + key;
+      error.problems.push_back({0, 0, "effects_would_repeat", key, "send accept_effects: true to repeat them"});
+    }
+    return done(error);
+  }
+  NewRun fresh{.id = make_uuid(now, rng_), .facts = old.facts, .definition = old.definition,
+               .idempotency = std::move(request.idempotency)};
+  if (request.latest_definition && old.facts.version > 0) {
+    StartRun newest{.principal = request.principal, .workflow = old.facts.workflow,
+                    .inputs = request.inputs.value_or(old.facts.inputs)};
+    Result<NewRun> latest = prepare_start(newest, now);
+    if (!latest) return done(latest.error());
+    fresh.definition = latest->definition;
+    fresh.facts.version = latest->facts.version;
+    fresh.facts.digest = latest->facts.digest;
+    fresh.facts.inputs = latest->facts.inputs;
+  } else if (request.inputs) {
+    Result<Value> inputs = lang::resolve_inputs(fresh.definition->spec.inputs, *request.inputs);
+    if (!inputs) return done(inputs.error());
+    fresh.facts.inputs = std::move(*inputs);
+  }
+  fresh.facts.actor = request.principal.name;
+  fresh.facts.trigger = Value(Object{{"kind", "rerun"}, {"run", to_string(old.id)}});
+  fresh.facts.rerun_of = old.id;
+  fresh.facts.kept = std::move(plan->kept);
+  fresh.facts.parent = {};
+  fresh.facts.depth = 0;
+  fresh.facts.run_key.clear();
+  Result<RunView> shown = admit(std::move(fresh), now);
+  if (!shown) return done(shown.error());
+  reply_after_commit([done = std::move(done), shown = std::move(*shown)](const Status& status) {
+    status ? done(shown) : done(status.error());
+  });
+}
+
+// --- changing ---
+
+Result<Core::HotRun*> Core::open_for_change(const auth::Principal& by, Uuid id) {
+  const auto found = find_run(by, id);
+  if (!found) return found.error();
+  HotRun* run = find_hot(id);
+  if (run == nullptr || is_final((*found)->status)) {
+    return Error{Code::run_final, "the run has " + std::string(to_name((*found)->status)) + " already", {}};
+  }
+  return run;
+}
+
+void Core::cancel_run(const auth::Principal& by, Uuid id, std::string message, Instant now,
+                      Done<RunView> done) {
+  const auto run = open_for_change(by, id);
+  if (!run) return done(run.error());
+  auto events = engine::cancel_run((*run)->state, {by.name, std::move(message), false}, ambient(now));
+  if (!events) return done(events.error());
+  record(**run, std::move(*events), now);
+  reply_after_commit([done = std::move(done), shown = view((*run)->state)](const Status& status) {
+    status ? done(shown) : done(status.error());
+  });
+}
+
+void Core::signal(const auth::Principal& by, Uuid id, std::string event, Value data, Instant now,
+                  Done<RunView> done) {
+  const auto run = open_for_change(by, id);
+  if (!run) return done(run.error());
+  auto events = engine::receive_signal((*run)->state, {std::move(event), std::move(data), by.name}, ambient(now));
+  if (!events) return done(events.error());
+  record(**run, std::move(*events), now);
+  reply_after_commit([done = std::move(done), shown = view((*run)->state)](const Status& status) {
+    status ? done(shown) : done(status.error());
+  });
+}
+
+void Core::delete_run(const auth::Principal& by, Uuid id, Instant now, Done<bool> done) {
+  const auto found = find_run(by, id);
+  if (!found) return done(found.error());
+  if (!is_final((*found)->status)) {
+    return done(Error{Code::run_not_final, "the run is " + std::string(to_name((*found)->status)) +
+                                               ": cancel it first", {}});
+  }
+  if (find_hot(id) != nullptr) {
+    // Its end is on its way to the disk: once more, right after that.
+    reply_after_commit([this, by, id, done = std::move(done)](const Status& status) mutable {
+      if (!status) return done(status.error());
+      follow_ups_.push_back([this, by, id, done = std::move(done)](Instant later) mutable {
+        delete_run(by, id, later, std::move(done));
+      });
+    });
+    return;
+  }
+  db::RunWrite write;
+  write.run = id;
+  write.expected_seq = (*found)->seq;
+  write.row = run_row(**found);
+  write.row.deleted_at = now;
+  pending_.batch.runs.push_back(std::move(write));
+  std::erase_if(cold_, [&](const auto& entry) { return entry.first == id; });
+  reply_after_commit([this, id, done = std::move(done)](const Status& status) {
+    std::erase_if(cold_, [&](const auto& entry) { return entry.first == id; });
+    status ? done(true) : done(status.error());
+  });
+}
+
+void Core::decide(Decision decision, Instant now, Done<std::string> done) {
+  std::vector<std::pair<HotRun*, NodeIndex>> matches;
+  for (const auto& [id, run] : hot_) {
+    const engine::RunState& state = run->state;
+    if (state.facts.project != decision.principal.project) continue;
+    if (decision.run && id != decision.run) continue;
+    for (NodeIndex node = 0; node < state.jobs.size(); ++node) {
+      const engine::JobState& job = state.jobs[node];
+      if (!job.detail || !job.detail->approval) continue;
+      const bool meant = decision.approval ? job.detail->approval->id == decision.approval
+                         : decision.job.empty() ? job.status == JobStatus::waiting : job.key == decision.job;
+      if (meant) matches.emplace_back(run.get(), node);
+    }
+  }
+  if (matches.empty() && decision.run) {
+    const auto run = find_run(decision.principal, decision.run);
+    if (!run) return done(run.error());
+    if (is_final((*run)->status)) return done(Error{Code::already_decided, "the run is over", {}});
+    return done(Error{Code::not_found, "nothing of this run waits for an approval", {}});
+  }
+  if (matches.empty()) return done(Error{Code::not_found, "there is no such approval, or its run is over", {}});
+  if (matches.size() > 1) {
+    Error error{Code::conflict, "several approvals wait: name the job", {}};
+    for (const auto& [run, node] : matches) {
+      error.problems.push_back({0, 0, "waiting", run->state.jobs[node].key, {}});
+    }
+    return done(error);
+  }
+  const auto [run, node] = matches.front();
+  const engine::Decide command{
+      {decision.principal.name, std::string(auth::to_name(decision.principal.role)), decision.principal.groups},
+      decision.approve,
+      std::move(decision.comment)};
+  auto events = engine::decide_approval(run->state, node, command, ambient(now));
+  if (!events) return done(events.error());
+  record(*run, std::move(*events), now);
+  reply_after_commit([done = std::move(done),
+                      shown = approval_json(run->state, run->state.jobs[node])](const Status& status) {
+    status ? done(shown) : done(status.error());
+  });
+}
+
+// --- what follows from events ---
+
+void Core::react(HotRun& run, const Event& event, Instant now) {
+  const Uuid id = run.state.id;
+  if (const auto* ready = std::get_if<JobReady>(&event.body)) {
+    const engine::JobState& job = run.state.jobs[ready->node];
+    if (job.status == JobStatus::ready) dispatcher_.add(job.spec->runs_on, id, ready->node);
+  } else if (const auto* waiting = std::get_if<JobWaiting>(&event.body)) {
+    const NodeIndex node = waiting->node;
+    if (waiting->reason == Reason::lock) {
+      const int limit = run.state.jobs[node].spec->concurrency->limit;
+      if (locks_.acquire(group_key(run.state, waiting->detail), limit, owner_of(run.state, node))) {
+        grant_locks({owner_of(run.state, node)}, now);
+      }
+    } else if (waiting->reason == Reason::child) {
+      follow_ups_.push_back([this, id, node](Instant later) {
+        if (HotRun* parent = find_hot(id)) start_child(*parent, node, later);
+      });
+    }
+  } else if (const auto* finished = std::get_if<JobFinished>(&event.body)) {
+    ++counters_.jobs_finished;
+    finish_job_effects(run, finished->node, now);
+  } else if (const auto* retrying = std::get_if<JobRetrying>(&event.body)) {
+    drop_lease(id, retrying->node);
+  } else if (std::holds_alternative<RunFinished>(event.body)) {
+    finish_run_effects(run, now);
+  }
+}
+
+void Core::finish_job_effects(HotRun& run, NodeIndex node, Instant now) {
+  const engine::JobState& job = run.state.jobs[node];
+  drop_lease(run.state.id, node);
+  if (job.spec->concurrency && !job.wait_detail.empty()) {
+    grant_locks(locks_.release(group_key(run.state, job.wait_detail), owner_of(run.state, node)), now);
+  }
+  if (job.spec->kind != JobKind::workflow || job.attempt == 0 || job.status == JobStatus::succeeded) return;
+  // The child goes on only as long as somebody waits for it.
+  follow_ups_.push_back([this, child = child_id(run.state, node, job.attempt)](Instant later) {
+    HotRun* open = find_hot(child);
+    if (open == nullptr || is_final(open->state.status)) return;
+    auto events = engine::cancel_run(open->state, {"system", "its parent run no longer waits for it", false},
+                                     ambient(later));
+    if (events) record(*open, std::move(*events), later);
+  });
+}
+
+void Core::finish_run_effects(HotRun& run, Instant now) {
+  const engine::RunState& state = run.state;
+  if (!state.facts.lock_group.empty()) {
+    grant_locks(locks_.release(group_key(state, state.facts.lock_group), owner_of(state, kWholeRun)), now);
+  }
+  const std::string schedule = state.facts.trigger.string_or("schedule", "");
+  if (!schedule.empty()) schedule_runs_[state.facts.project + "/" + schedule].erase(state.id);
+  if (state.facts.parent) {
+    follow_ups_.push_back([this, id = state.id](Instant later) {
+      if (HotRun* child = find_hot(id)) report_child(child->state, later);
+    });
+  }
+}
+
+void Core::grant_locks(const std::vector<LockOwner>& owners, Instant) {
+  for (const LockOwner& owner : owners) {
+    follow_ups_.push_back([this, owner](Instant later) {
+      HotRun* run = find_hot(owner.run);
+      if (run == nullptr) return;
+      record(*run, owner.node == kWholeRun ? engine::begin_run(run->state, ambient(later))
+                                           : engine::grant_lock(run->state, owner.node, ambient(later)), later);
+    });
+  }
+}
+
+void Core::start_child(HotRun& parent, NodeIndex node, Instant now) {
+  const engine::JobState& job = parent.state.jobs[node];
+  if (job.status != JobStatus::waiting || job.reason != Reason::child) return;
+  const Uuid id = child_id(parent.state, node, job.attempt);
+  if (find_hot(id) != nullptr) return;
+  const auto past = store_.load_run(id);
+  if (past && *past) {
+    const auto state = load_cold(id);
+    if (state && is_final((*state)->status)) report_child(**state, now);
+    return;
+  }
+  auth::Principal by;
+  by.name = parent.state.facts.actor;
+  by.project = parent.state.facts.project;
+  StartRun request{.principal = by, .workflow = job.wait_detail,
+                   .inputs = job.detail ? job.detail->child_inputs : Value(Object{}),
+                   .ref = parent.state.facts.ref, .commit = parent.state.facts.commit,
+                   .repository = parent.state.facts.repository, .labels = parent.state.facts.labels};
+  request.trigger = Value(Object{{"kind", "parent"}, {"run", to_string(parent.state.id)}, {"job", job.key}});
+  Result<NewRun> fresh = prepare_start(request, now);
+  const int attempt = job.attempt;
+  if (fresh) {
+    fresh->id = id;
+    fresh->facts.parent = parent.state.id;
+    fresh->facts.parent_node = node;
+    fresh->facts.depth = parent.state.facts.depth + 1;
+    Result<RunView> shown = admit(std::move(*fresh), now);
+    if (shown) return;
+    record(parent, engine::finish_child(parent.state, node, {.attempt = attempt, .status = RunStatus::failed,
+                                        .message = shown.error().message}, ambient(now)), now);
+    return;
+  }
+  record(parent, engine::finish_child(parent.state, node, {.attempt = attempt, .status = RunStatus::failed,
+                                      .message = fresh.error().message}, ambient(now)), now);
+}
+
+void Core::report_child(const engine::RunState& child, Instant now) {
+  HotRun* parent = find_hot(child.facts.parent);
+  if (parent == nullptr || child.facts.parent_node >= parent->state.jobs.size()) return;
+  const engine::JobState& job = parent->state.jobs[child.facts.parent_node];
+  if (child_id(parent->state, child.facts.parent_node, job.attempt) != child.id) return;
+  engine::ChildResult result{.attempt = job.attempt, .status = child.status, .outputs = child.outputs};
+  if (child.status != RunStatus::succeeded) {
+    result.message = fmt::format("child run {} {}{}{}", to_string(child.id), to_name(child.status),
+                                 child.message.empty() ? "" : ": ", child.message);
+  }
+  record(*parent, engine::finish_child(parent->state, child.facts.parent_node, result, ambient(now)), now);
+}
+
+// After a restart: what events would have set in motion, from what the run looks like.
+void Core::restore_effects(HotRun& run, Instant now) {
+  const engine::RunState& state = run.state;
+  if (!state.facts.run_key.empty()) run_keys_[state.facts.project + "\n" + state.facts.run_key] = state.id;
+  const std::string schedule = state.facts.trigger.string_or("schedule", "");
+  if (!schedule.empty()) schedule_runs_[state.facts.project + "/" + schedule].insert(state.id);
+  if (!state.facts.lock_group.empty()) {
+    const std::string group = group_key(state, state.facts.lock_group);
+    const int limit = state.definition->spec.concurrency ? state.definition->spec.concurrency->limit : 1;
+    if (state.phase_begun) {
+      locks_.restore(group, limit, owner_of(state, kWholeRun));
+    } else if (locks_.acquire(group, limit, owner_of(state, kWholeRun))) {
+      grant_locks({owner_of(state, kWholeRun)}, now);
+    }
+  } else if (!state.phase_begun) {
+    grant_locks({owner_of(state, kWholeRun)}, now);
+  }
+  for (NodeIndex node = 0; node < state.jobs.size(); ++node) {
+    const engine::JobState& job = state.jobs[node];
+    if (is_final(job.status)) continue;
+    if (job.holds_lock) locks_.restore(group_key(state, job.wait_detail), job.spec->concurrency->limit, owner_of(state, node));
+    if (job.status == JobStatus::ready) dispatcher_.add(job.spec->runs_on, state.id, node);
+    const bool at_work = job.status == JobStatus::running || job.status == JobStatus::cancelling;
+    if (at_work && !job.group) {
+      // The embedded worker died with the process before; others get a lease to show up in.
+      const bool gone = !options_.embedded_worker.empty() && job.worker == options_.embedded_worker;
+      set_lease(state.id, node, job.fence, gone ? now : now + options_.lease);
+    }
+    if (job.status != JobStatus::waiting) continue;
+    if (job.reason == Reason::lock &&
+        locks_.acquire(group_key(state, job.wait_detail), job.spec->concurrency->limit, owner_of(state, node))) {
+      grant_locks({owner_of(state, node)}, now);
+    }
+    if (job.reason == Reason::child) {
+      follow_ups_.push_back([this, id = state.id, node](Instant later) {
+        if (HotRun* parent = find_hot(id)) start_child(*parent, node, later);
+      });
+    }
+  }
+  arm(run);
+}
+}  // namespace mc::conductor

@@ -1,0 +1,261 @@
+#include <algorithm>
+
+#include "base/json.h"
+#include "base/text.h"
+#include "conductor/core.h"
+#include "conductor/records.h"
+
+namespace mc::conductor {
+namespace {
+constexpr int kShownFires = 5;
+constexpr int kCatchUpMax = 100;      // missed fires made up for at once
+constexpr int kBackfillMax = 1000;
+constexpr int kQueuedFiresMax = 1000; // overlap: queue_all
+constexpr int kSchedulePage = 1000;
+
+// The next fire after `after`, moved by the schedule's own jitter: always the same for one fire.
+Instant planned(const Schedule& schedule, Instant after) {
+  const std::vector<Instant> next = next_fires(schedule.spec, after, 1);
+  if (next.empty()) return {};
+  const std::int64_t spread = schedule.spec.jitter.count();
+  if (spread <= 0) return next.front();
+  Rng rng(derive_uuid(next.front(), schedule_key(schedule)).low);
+  return next.front() + Millis(static_cast<std::int64_t>(rng.below(static_cast<std::uint64_t>(spread) + 1)));
+}
+
+Error unknown_schedule(const std::string& id) {
+  return Error{Code::not_found, "there is no schedule " + id, {}};
+}
+}  // namespace
+
+void Core::save_schedule(const Schedule& schedule) {
+  const std::string key = schedule_key(schedule);
+  std::erase_if(pending_.batch.records,
+                [&](const auto& put) { return put.kind == kScheduleKind && put.key == key; });
+  pending_.batch.records.push_back({std::string(kScheduleKind), key, schedule_json(schedule, {}), {}});
+}
+
+Status Core::load_schedules(Instant now) {
+  std::string after;
+  while (true) {
+    const auto page = store_.list_records(kScheduleKind, "", after, kSchedulePage);
+    if (!page) return page.error();
+    for (const db::Record& record : *page) {
+      const Result<Value> body = parse_json(record.json);
+      if (!body) return body.error();
+      Result<Schedule> schedule = read_schedule(*body);
+      if (!schedule) return schedule.error();
+      schedules_.insert_or_assign(record.key, std::move(*schedule));
+      after = record.key;
+    }
+    if (static_cast<int>(page->size()) < kSchedulePage) break;
+  }
+  // Fires that were missed while nobody was here, as `catch_up` says.
+  for (auto& [key, schedule] : schedules_) {
+    if (schedule.paused || !schedule.next_fire || schedule.next_fire > now) continue;
+    const Instant from = schedule.spec.catch_up_window.count() > 0
+                             ? std::max(schedule.next_fire, now - schedule.spec.catch_up_window)
+                             : schedule.next_fire;
+    std::vector<Instant> missed = next_fires(schedule.spec, from - Millis(1), kCatchUpMax);
+    std::erase_if(missed, [&](Instant at) { return at > now; });
+    if (schedule.spec.catch_up == CatchUp::none) missed.clear();
+    if (schedule.spec.catch_up == CatchUp::last && missed.size() > 1) missed.erase(missed.begin(), missed.end() - 1);
+    for (const Instant at : missed) {
+      follow_ups_.push_back([this, id = key, at](Instant later) {
+        const auto found = schedules_.find(id);
+        if (found != schedules_.end()) fire_schedule(found->second, at, "schedule", later);
+      });
+    }
+    schedule.next_fire = planned(schedule, now);
+    save_schedule(schedule);
+  }
+  return {};
+}
+
+// A workflow was stored: its `on.schedule` list is the truth for schedules from definitions.
+void Core::sync_schedules(const std::string& project, const WorkflowSpec& spec, Instant now) {
+  for (std::size_t i = 0; i < spec.on.schedules.size(); ++i) {
+    Schedule fresh{.id = spec.name + "-" + std::to_string(i + 1), .project = project, .workflow = spec.name,
+                   .source = "definition", .spec = spec.on.schedules[i], .created_at = now};
+    const auto known = schedules_.find(schedule_key(fresh));
+    if (known != schedules_.end()) {
+      const bool same_times = known->second.spec.cron == fresh.spec.cron &&
+                              known->second.spec.timezone == fresh.spec.timezone;
+      known->second.spec = fresh.spec;
+      if (!same_times) known->second.next_fire = planned(fresh, now);
+      save_schedule(known->second);
+      continue;
+    }
+    fresh.next_fire = planned(fresh, now);
+    save_schedule(fresh);
+    schedules_.emplace(schedule_key(fresh), std::move(fresh));
+  }
+  for (auto it = schedules_.begin(); it != schedules_.end();) {
+    const Schedule& old = it->second;
+    bool stale = old.project == project && old.workflow == spec.name && old.source == "definition";
+    for (std::size_t i = 0; stale && i < spec.on.schedules.size(); ++i) {
+      stale = old.id != spec.name + "-" + std::to_string(i + 1);
+    }
+    if (!stale) {
+      ++it;
+      continue;
+    }
+    pending_.batch.records.push_back({std::string(kScheduleKind), it->first, std::nullopt, {}});
+    it = schedules_.erase(it);
+  }
+}
+
+void Core::fire_schedules(Instant now) {
+  for (auto& [key, schedule] : schedules_) {
+    if (schedule.paused || draining_) continue;
+    if (schedule.queued > 0 && schedule_runs_[key].empty()) {
+      --schedule.queued;
+      fire_schedule(schedule, now, "schedule", now);
+      save_schedule(schedule);
+    }
+    if (!schedule.next_fire || schedule.next_fire > now) continue;
+    const Instant at = schedule.next_fire;
+    schedule.next_fire = planned(schedule, now);
+    fire_schedule(schedule, at, "schedule", now);
+    save_schedule(schedule);
+  }
+}
+
+void Core::fire_schedule(Schedule& schedule, Instant at, std::string_view kind, Instant now) {
+  const std::string key = schedule_key(schedule);
+  std::set<Uuid>& open = schedule_runs_[key];
+  if (!open.empty() && kind == "schedule") {
+    switch (schedule.spec.overlap) {
+      case Overlap::skip: ++schedule.skipped; return;
+      case Overlap::queue_one: schedule.queued = 1; return;
+      case Overlap::queue_all: schedule.queued = std::min(schedule.queued + 1, kQueuedFiresMax); return;
+      case Overlap::cancel_running:
+        for (const Uuid id : std::set<Uuid>(open)) {
+          HotRun* run = find_hot(id);
+          if (run == nullptr) continue;
+          auto events = engine::cancel_run(run->state, {"schedule", "its schedule fired again", false}, ambient(now));
+          if (events) record(*run, std::move(*events), now);
+        }
+    }
+  }
+  auth::Principal by;
+  by.name = "schedule";
+  by.project = schedule.project;
+  StartRun request{.principal = by, .workflow = schedule.workflow, .inputs = schedule.spec.inputs};
+  request.trigger = Value(Object{{"kind", kind}, {"schedule", schedule.id}, {"scheduled_at", to_rfc3339(at)}});
+  Result<NewRun> fresh = prepare_start(request, now);
+  schedule.last_fire = now;
+  ++schedule.fires;
+  if (!fresh) {
+    ++schedule.skipped;
+    return;
+  }
+  // One fire makes one run, also when it is tried again after a crash.
+  fresh->id = derive_uuid(at, key + std::string(kind));
+  const auto past = store_.load_run(fresh->id);
+  if (find_hot(fresh->id) != nullptr || (past && *past)) return;
+  const Uuid id = fresh->id;
+  const Result<RunView> shown = admit(std::move(*fresh), now);
+  if (!shown) {
+    ++schedule.skipped;
+    return;
+  }
+  schedule.last_run = id;
+  open.insert(id);
+}
+
+// --- requests ---
+
+void Core::schedules(const auth::Principal& by, Instant now, Done<std::string> done) {
+  JsonWriter out;
+  out.open('{').key("items").open('[');
+  for (const auto& [key, schedule] : schedules_) {
+    if (schedule.project != by.project) continue;
+    out.raw(schedule_json(schedule, schedule.paused ? std::vector<Instant>{}
+                                                    : next_fires(schedule.spec, now, kShownFires)));
+  }
+  done(out.close(']').key("next_cursor").null().close('}').take());
+}
+
+void Core::schedule_action(const auth::Principal& by, const std::string& id, const std::string& action,
+                           Instant now, Done<std::string> done) {
+  const auto found = schedules_.find(by.project + "/" + id);
+  if (found == schedules_.end()) return done(unknown_schedule(id));
+  Schedule& schedule = found->second;
+  if (action == "delete") {
+    if (schedule.source == "definition") {
+      return done(Error{Code::conflict, "this schedule stands in the definition of " + schedule.workflow +
+                                            ": take it out there, or pause it", {}});
+    }
+    pending_.batch.records.push_back({std::string(kScheduleKind), found->first, std::nullopt, {}});
+    schedules_.erase(found);
+    return reply_after_commit([done = std::move(done)](const Status& status) {
+      status ? done(std::string("{}")) : done(status.error());
+    });
+  }
+  if (action == "pause") {
+    schedule.paused = true;
+    schedule.paused_by = by.name;
+  } else if (action == "resume") {
+    schedule.paused = false;
+    schedule.paused_by.clear();
+    schedule.next_fire = planned(schedule, now);
+  } else if (action == "run_now") {
+    const std::int64_t before = schedule.skipped;
+    fire_schedule(schedule, now, "manual", now);
+    if (schedule.skipped > before) {
+      return done(Error{Code::workflow_not_found, "the workflow " + schedule.workflow +
+                                                      " could not be started: does it still exist, and do the inputs fit?", {}});
+    }
+  } else {
+    return done(Error{Code::invalid_field, "action: pause, resume, run_now or delete is wanted", {}});
+  }
+  save_schedule(schedule);
+  const auto fires = schedule.paused ? std::vector<Instant>{} : next_fires(schedule.spec, now, kShownFires);
+  reply_after_commit([done = std::move(done), shown = schedule_json(schedule, fires)](const Status& status) {
+    status ? done(shown) : done(status.error());
+  });
+}
+
+void Core::create_schedule(const auth::Principal& by, const std::string& workflow, const Value& spec,
+                           Instant now, Done<std::string> done) {
+  Result<ScheduleSpec> read = read_schedule_spec(spec);
+  if (!read) return done(read.error());
+  const auto record = store_.get_record(kWorkflowKind, by.project + "/" + workflow);
+  if (!record) return done(record.error());
+  if (!*record) return done(Error{Code::workflow_not_found, "there is no workflow " + workflow, {}});
+  Schedule schedule{.id = to_string(make_uuid(now, rng_)), .project = by.project, .workflow = workflow,
+                    .source = "api", .spec = std::move(*read), .created_at = now};
+  schedule.next_fire = planned(schedule, now);
+  save_schedule(schedule);
+  const std::string shown = schedule_json(schedule, next_fires(schedule.spec, now, kShownFires));
+  schedules_.emplace(schedule_key(schedule), std::move(schedule));
+  reply_after_commit([done = std::move(done), shown](const Status& status) {
+    status ? done(shown) : done(status.error());
+  });
+}
+
+void Core::backfill(const auth::Principal& by, const std::string& id, Instant from, Instant to, bool dry_run,
+                    Instant now, Done<std::string> done) {
+  const auto found = schedules_.find(by.project + "/" + id);
+  if (found == schedules_.end()) return done(unknown_schedule(id));
+  if (to <= from) return done(Error{Code::invalid_field, "to: must be later than from", {}});
+  Schedule& schedule = found->second;
+  std::vector<Instant> fires = next_fires(schedule.spec, from - Millis(1), kBackfillMax + 1);
+  std::erase_if(fires, [&](Instant at) { return at > to; });
+  if (static_cast<int>(fires.size()) > kBackfillMax) {
+    return done(Error{Code::limit_exceeded, "more than " + std::to_string(kBackfillMax) + " fires: take a shorter span", {}});
+  }
+  if (!dry_run) {
+    for (const Instant at : fires) fire_schedule(schedule, at, "backfill", now);
+    save_schedule(schedule);
+  }
+  JsonWriter out;
+  out.open('{').field("dry_run", dry_run).field("count", fires.size()).key("fires").open('[');
+  for (const Instant at : fires) out.item(to_rfc3339(at));
+  out.close(']').close('}');
+  reply_after_commit([done = std::move(done), shown = out.take()](const Status& status) {
+    status ? done(shown) : done(status.error());
+  });
+}
+}  // namespace mc::conductor

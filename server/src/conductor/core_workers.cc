@@ -1,0 +1,279 @@
+#include <algorithm>
+#include <charconv>
+
+#include "base/json.h"
+#include "base/text.h"
+#include "conductor/core.h"
+#include "engine/conditions.h"
+#include "engine/limits.h"
+
+namespace mc::conductor {
+namespace {
+constexpr int kTasksPerPollMax = 256;
+constexpr Millis kPollWaitMax{60'000};
+// A worker that was silent for this long is no longer shown.
+constexpr Millis kForgetWorkers{3'600'000};
+
+std::string task_id(Uuid run, NodeIndex node, int attempt) {
+  return to_string(run) + "." + std::to_string(node) + "." + std::to_string(attempt);
+}
+
+struct TaskName {
+  Uuid run;
+  NodeIndex node = 0;
+};
+std::optional<TaskName> parse_task_id(const std::string& text) {
+  const std::vector<std::string> parts = split(text, '.');
+  if (parts.size() != 3) return std::nullopt;
+  const auto run = parse_uuid(parts[0]);
+  NodeIndex node = 0;
+  const auto end = parts[1].data() + parts[1].size();
+  const auto read = std::from_chars(parts[1].data(), end, node);
+  if (!run || parts[1].empty() || read.ptr != end || read.ec != std::errc{}) return std::nullopt;
+  return TaskName{*run, node};
+}
+
+Error unknown_worker(const std::string& id) {
+  return Error{Code::worker_not_found, "worker " + id + " is not registered: register again", {}};
+}
+
+bool names(const std::vector<std::string>& list) { return !list.empty(); }
+}  // namespace
+
+// --- leases ---
+
+void Core::set_lease(Uuid run, NodeIndex node, std::int64_t fence, Instant expires) {
+  const TaskKey key{run, node};
+  const auto known = leases_.find(key);
+  if (known == leases_.end()) lease_timers_.insert({expires, key});
+  leases_[key] = {expires, fence};
+}
+
+void Core::drop_lease(Uuid run, NodeIndex node) { leases_.erase({run, node}); }
+
+void Core::expire_leases(Instant now) {
+  while (!lease_timers_.empty() && lease_timers_.begin()->first <= now) {
+    const TaskKey key = lease_timers_.begin()->second;
+    lease_timers_.erase(lease_timers_.begin());
+    const auto lease = leases_.find(key);
+    if (lease == leases_.end()) continue;
+    if (lease->second.expires > now) {
+      // Heartbeats moved it on without touching the timers.
+      lease_timers_.insert({lease->second.expires, key});
+      continue;
+    }
+    const std::int64_t fence = lease->second.fence;
+    leases_.erase(lease);
+    if (HotRun* run = find_hot(key.run)) {
+      record(*run, engine::lose_worker(run->state, key.node, fence, ambient(now)), now);
+    }
+  }
+}
+
+// --- granting ---
+
+std::string Core::task_spec(const engine::RunState& run, const engine::JobState& job) const {
+  const References& refs = job.spec->references;
+  const bool after_graph = job.phase != Phase::graph;
+  JsonWriter out;
+  out.open('{').field("workflow", run.facts.workflow).field("key", job.key);
+  out.field("phase", engine::to_name(job.phase)).key("job").raw(job.spec->source_json);
+  if (!job.matrix.is_null()) out.field("matrix", job.matrix);
+  out.key("env").open('{');
+  for (const auto& [name, text] : run.definition->spec.env) out.field(name, text);
+  out.close('}');
+  if (refs.inputs || !run.definition->spec.env.empty()) out.field("inputs", run.facts.inputs);
+  if (names(refs.needs) || after_graph) {
+    out.key("needs").open('{');
+    const auto write = [&](const std::string& key) {
+      const engine::JobState* need = engine::find_job(run, key);
+      if (need != nullptr) out.field(key, engine::need_value(run, *need));
+    };
+    if (after_graph) {
+      for (const JobSpec& spec : run.definition->spec.jobs) write(spec.key);
+    } else {
+      for (const std::string& key : refs.needs) write(key);
+    }
+    out.close('}');
+  }
+  if (names(refs.secrets)) {
+    out.key("secrets").open('{');
+    for (const std::string& name : refs.secrets) {
+      const auto value = secret_source_ ? secret_source_(run.facts.project, name) : std::nullopt;
+      if (value) out.field(name, *value);
+    }
+    out.close('}');
+  }
+  if (names(refs.vars) || !run.facts.vars.as_object().empty()) out.field("vars", run.facts.vars);
+  if (refs.event) out.field("event", run.facts.event);
+  out.field("run", engine::run_context(run, job.attempt, options_.public_url));
+  const lang::StatusView view = engine::status_view(run, job);
+  out.key("status").open('{').field("success", view.success).field("failure", view.failure);
+  out.field("cancelled", view.cancelled).close('}');
+  out.field("cache_scope", run.facts.project);
+  if (run.cancel_requested) out.field("finally_only", false);
+  return out.close('}').take();
+}
+
+std::optional<Task> Core::grant(const ReadyJob& ready, WorkerInfo& worker, Instant now) {
+  HotRun* run = find_hot(ready.run);
+  if (run == nullptr) return std::nullopt;
+  auto events = engine::grant_job(run->state, ready.node, worker.name, ambient(now));
+  if (!events) return std::nullopt;
+  record(*run, std::move(*events), now);
+  const engine::JobState& job = run->state.jobs[ready.node];
+  set_lease(ready.run, ready.node, job.fence, now + options_.lease);
+  ++worker.running;
+  return Task{.task_id = task_id(ready.run, ready.node, job.attempt),
+              .fence = job.fence,
+              .run_id = ready.run,
+              .job = job.key,
+              .attempt = job.attempt,
+              .spec_json = task_spec(run->state, job),
+              .deadline = job.due - engine::kWorkerSlack};
+}
+
+std::vector<Task> Core::take_tasks(WorkerInfo& worker, int max, Instant now) {
+  std::vector<Task> tasks;
+  if (draining_ || worker.draining) return tasks;
+  while (static_cast<int>(tasks.size()) < std::min(max, kTasksPerPollMax)) {
+    const auto ready = dispatcher_.take(worker);
+    if (!ready) break;
+    if (auto task = grant(*ready, worker, now)) tasks.push_back(std::move(*task));
+  }
+  return tasks;
+}
+
+void Core::match_pollers(Instant now) {
+  for (auto poller = pollers_.begin(); poller != pollers_.end();) {
+    WorkerInfo* worker = dispatcher_.find_worker(poller->worker_id);
+    std::vector<Task> tasks;
+    if (worker != nullptr && dispatcher_.ready_count() > 0) tasks = take_tasks(*worker, poller->max, now);
+    if (tasks.empty() && poller->until > now) {
+      ++poller;
+      continue;
+    }
+    reply_after_commit([done = std::move(poller->done), tasks = std::move(tasks)](const Status& status) {
+      status ? done(tasks) : done(status.error());
+    });
+    poller = pollers_.erase(poller);
+  }
+}
+
+// --- the protocol ---
+
+void Core::register_worker(const auth::Principal&, const wire::RegisterRequest& request, Instant now,
+                           Done<wire::RegisterReply> done) {
+  WorkerInfo worker{.id = to_string(make_uuid(now, rng_)), .name = request.name, .labels = request.labels,
+                    .slots = request.slots, .version = request.version, .registered_at = now, .last_seen = now};
+  const std::string id = worker.id;
+  dispatcher_.drop_silent(now - kForgetWorkers);
+  dispatcher_.add_worker(std::move(worker));
+  done(wire::RegisterReply{id, options_.heartbeat.count(), options_.lease.count()});
+}
+
+void Core::poll(const wire::PollRequest& request, Instant now, Done<std::vector<Task>> done) {
+  WorkerInfo* worker = dispatcher_.find_worker(request.worker_id);
+  if (worker == nullptr) return done(unknown_worker(request.worker_id));
+  worker->last_seen = now;
+  const Millis wait = std::clamp(Millis(request.wait_ms), Millis(0), kPollWaitMax);
+  pollers_.push_back({request.worker_id, std::max(1, request.max), now + wait, std::move(done)});
+  match_pollers(now);
+}
+
+void Core::heartbeat(const wire::HeartbeatRequest& request, Instant now, Done<wire::HeartbeatReply> done) {
+  WorkerInfo* worker = dispatcher_.find_worker(request.worker_id);
+  if (worker == nullptr) return done(unknown_worker(request.worker_id));
+  worker->last_seen = now;
+  worker->running = static_cast<int>(request.tasks.size());
+  wire::HeartbeatReply reply;
+  for (const wire::TaskHold& hold : request.tasks) {
+    const auto name = parse_task_id(hold.task_id);
+    HotRun* run = name ? find_hot(name->run) : nullptr;
+    const bool known = run != nullptr && name->node < run->state.jobs.size();
+    const engine::JobState* job = known ? &run->state.jobs[name->node] : nullptr;
+    const bool held = known && job->fence == hold.fence &&
+                      (job->status == JobStatus::running || job->status == JobStatus::cancelling);
+    const auto lease = held ? leases_.find({name->run, name->node}) : leases_.end();
+    // A lease that has run out is not renewed, even if its end was not acted on yet.
+    if (lease == leases_.end() || lease->second.expires <= now) {
+      reply.lost.push_back(hold.task_id);
+      continue;
+    }
+    lease->second.expires = now + options_.lease;
+    if (job->status == JobStatus::cancelling) reply.cancel.push_back(hold.task_id);
+  }
+  done(std::move(reply));
+}
+
+void Core::complete(const wire::CompleteRequest& request, Instant now, Done<wire::CompleteReply> done) {
+  WorkerInfo* worker = dispatcher_.find_worker(request.worker_id);
+  if (worker == nullptr) return done(unknown_worker(request.worker_id));
+  worker->last_seen = now;
+  wire::CompleteReply reply;
+  for (const TaskResult& result : request.results) {
+    const auto name = parse_task_id(result.task_id);
+    HotRun* run = name ? find_hot(name->run) : nullptr;
+    if (run == nullptr) {
+      reply.rejected.push_back({result.task_id, std::string(code_name(Code::fenced))});
+      continue;
+    }
+    auto events = engine::complete_job(run->state, name->node, result, ambient(now));
+    if (!events) {
+      reply.rejected.push_back({result.task_id, std::string(code_name(events.error().code))});
+      continue;
+    }
+    record(*run, std::move(*events), now);
+    reply.accepted.push_back(result.task_id);
+    worker->running = std::max(0, worker->running - 1);
+  }
+  follow_up(now);
+  worker = dispatcher_.find_worker(request.worker_id);
+  if (request.max > 0 && worker != nullptr) reply.tasks = take_tasks(*worker, request.max, now);
+  match_pollers(now);
+  reply_after_commit([done = std::move(done), reply = std::move(reply)](const Status& status) {
+    status ? done(reply) : done(status.error());
+  });
+}
+
+void Core::check_hold(const std::string& id, std::int64_t fence, Done<LogTarget> done) {
+  const auto name = parse_task_id(id);
+  HotRun* run = name ? find_hot(name->run) : nullptr;
+  if (run == nullptr || name->node >= run->state.jobs.size()) {
+    return done(Error{Code::fenced, "this task is over", {}});
+  }
+  const engine::JobState& job = run->state.jobs[name->node];
+  const bool held = job.status == JobStatus::running || job.status == JobStatus::cancelling;
+  if (!held || job.fence != fence) {
+    return done(Error{Code::fenced, "this attempt is over, or was given to another worker", {}});
+  }
+  done(LogTarget{name->run, name->node, job.key, job.attempt});
+}
+
+void Core::workers(Instant now, Done<std::string> done) {
+  JsonWriter out;
+  out.open('{').key("items").open('[');
+  for (const auto& [id, worker] : dispatcher_.workers()) {
+    const bool silent = worker.last_seen + options_.lease < now;
+    const std::string_view status = silent ? "lost" : worker.draining ? "draining"
+                                    : worker.running > 0 ? "busy" : "idle";
+    out.open('{').field("id", id).field("name", worker.name).field("status", status);
+    out.key("labels").open('[');
+    for (const std::string& label : worker.labels) out.item(label);
+    out.close(']').field("slots", worker.slots).field("running", worker.running);
+    out.field("version", worker.version).field("registered_at", worker.registered_at);
+    out.field("last_seen_at", worker.last_seen).close('}');
+  }
+  done(out.close(']').key("next_cursor").null().close('}').take());
+}
+
+void Core::drain_worker(const std::string& worker_id, bool drain, Instant now, Done<std::string> done) {
+  WorkerInfo* worker = dispatcher_.find_worker(worker_id);
+  if (worker == nullptr) return done(Error{Code::worker_not_found, "there is no worker " + worker_id, {}});
+  worker->draining = drain;
+  if (!drain) match_pollers(now);
+  JsonWriter out;
+  out.open('{').field("id", worker_id).field("name", worker->name).field("draining", drain).close('}');
+  done(out.take());
+}
+}  // namespace mc::conductor

@@ -1,0 +1,24 @@
+// Runs and events as the API shows them: JSON texts made from the engine's state. Pure.
+#pragma once
+
+#include <string>
+
+#include "db/store.h"
+#include "engine/state.h"
+
+namespace mc::conductor {
+
+std::string run_json(const engine::RunState& run);
+std::string run_etag(const engine::RunState& run);
+// The row that lists show; its `json` is run_json.
+db::RunRow run_row(const engine::RunState& run);
+std::string job_json(const engine::RunState& run, const engine::JobState& job);
+std::string jobs_json(const engine::RunState& run);
+std::string graph_json(const engine::RunState& run);
+std::string artifacts_json(const engine::RunState& run);
+// The approval of a job that has one.
+std::string approval_json(const engine::RunState& run, const engine::JobState& job);
+// {seq, type, time, data}; `data` names run, job, attempt, status and reason where they apply.
+std::string event_json(Uuid run, const Event& event);
+
+}  // namespace mc::conductor

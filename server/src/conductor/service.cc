@@ -1,0 +1,311 @@
+#include "conductor/service.h"
+
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <thread>
+
+#include "conductor/core.h"
+#include "conductor/render.h"
+
+namespace mc::conductor {
+
+// Two threads: the loop decides, the committer makes durable. While one commit is on its way the loop
+// decides the next; batches grow by themselves under load, and an idle system commits at once.
+class Service::Loop {
+ public:
+  Loop(db::Store& store, blob::BlobStore& blobs, Clock& clock, Options options)
+      : store_(store), blobs_(blobs), clock_(clock), core_(store, blobs, std::move(options)) {}
+
+  ~Loop() {
+    {
+      const std::lock_guard lock(inbox_mutex_);
+      stopping_ = true;
+    }
+    inbox_filled_.notify_one();
+    if (loop_.joinable()) loop_.join();
+    {
+      const std::lock_guard lock(commit_mutex_);
+      commits_over_ = true;
+    }
+    commit_given_.notify_one();
+    if (committer_.joinable()) committer_.join();
+  }
+
+  Status start() {
+    if (const Status recovered = core_.recover(clock_.now()); !recovered) return recovered;
+    update_health();
+    committer_ = std::thread([this] { commit_loop(); });
+    loop_ = std::thread([this] { run(); });
+    return {};
+  }
+
+  void post(std::function<void(Core&, Instant)> request) {
+    {
+      const std::lock_guard lock(inbox_mutex_);
+      inbox_.push_back(std::move(request));
+      if (inbox_.size() > 1) return;  // the loop was told already
+    }
+    inbox_filled_.notify_one();
+  }
+
+  db::Store& store() { return store_; }
+  blob::BlobStore& blobs() { return blobs_; }
+  Health health() const {
+    const std::lock_guard lock(health_mutex_);
+    return health_;
+  }
+  std::uint64_t next_ticket() { return tickets_.fetch_add(1); }
+
+ private:
+  // An idle store tidies its files after this long without a commit.
+  static constexpr std::chrono::seconds kIdleAfter{2};
+
+  void run() {
+    while (true) {
+      std::vector<std::function<void(Core&, Instant)>> requests;
+      if (!wait_for_work(requests)) return;
+      const Instant now = clock_.now();
+      for (auto& request : requests) request(core_, now);
+      core_.tick(now);
+      if (!committing_ && core_.has_commit()) hand_over(core_.take_commit());
+      update_health();
+    }
+  }
+
+  // False: stopping, and everything decided is durable.
+  bool wait_for_work(std::vector<std::function<void(Core&, Instant)>>& requests) {
+    const Instant wake = core_.next_wake();
+    std::unique_lock lock(inbox_mutex_);
+    const auto filled = [this] { return !inbox_.empty() || (stopping_ && !committing_); };
+    if (wake) {
+      const Millis delay = std::max(Millis(0), wake - clock_.now());
+      inbox_filled_.wait_for(lock, std::min(delay, Millis(60'000)), filled);
+    } else {
+      inbox_filled_.wait(lock, filled);
+    }
+    requests.swap(inbox_);
+    return !(stopping_ && !committing_ && requests.empty());
+  }
+
+  void hand_over(Commit commit) {
+    if (commit.batch.empty()) {
+      // Nothing to write: what waits for it waits for nothing.
+      core_.finish_commit(std::move(commit), {}, clock_.now());
+      if (core_.has_commit()) hand_over(core_.take_commit());
+      return;
+    }
+    committing_ = true;
+    {
+      const std::lock_guard lock(commit_mutex_);
+      commit_ = std::move(commit);
+    }
+    commit_given_.notify_one();
+  }
+
+  void commit_loop() {
+    bool tidy = true;
+    while (true) {
+      std::optional<Commit> commit;
+      {
+        std::unique_lock lock(commit_mutex_);
+        const auto given = [this] { return commit_.has_value() || commits_over_; };
+        if (tidy) {
+          commit_given_.wait(lock, given);
+        } else if (!commit_given_.wait_for(lock, kIdleAfter, given)) {
+          lock.unlock();
+          store_.idle();
+          tidy = true;
+          continue;
+        }
+        if (!commit_) return;
+        commit.swap(commit_);
+      }
+      tidy = false;
+      Status result = store_.commit(commit->batch);
+      auto done = std::make_shared<std::pair<Commit, Status>>(std::move(*commit), std::move(result));
+      post([this, done](Core& core, Instant now) {
+        committing_ = false;
+        core.finish_commit(std::move(done->first), done->second, now);
+      });
+    }
+  }
+
+  void update_health() {
+    Health health = core_.health();
+    const std::lock_guard lock(health_mutex_);
+    health_ = std::move(health);
+  }
+
+  db::Store& store_;
+  blob::BlobStore& blobs_;
+  Clock& clock_;
+  Core core_;               // the loop's
+  bool committing_ = false; // the loop's
+  std::mutex inbox_mutex_;  // guards inbox_, stopping_
+  std::condition_variable inbox_filled_;
+  std::vector<std::function<void(Core&, Instant)>> inbox_;
+  bool stopping_ = false;
+  std::mutex commit_mutex_;  // guards commit_, commits_over_
+  std::condition_variable commit_given_;
+  std::optional<Commit> commit_;
+  bool commits_over_ = false;
+  mutable std::mutex health_mutex_;  // guards health_
+  Health health_;
+  std::atomic<std::uint64_t> tickets_ = 1;
+  std::thread committer_;
+  std::thread loop_;
+};
+
+Service::Service(std::unique_ptr<Loop> loop) : loop_(std::move(loop)) {}
+Service::~Service() = default;
+
+Result<std::unique_ptr<Service>> Service::start(db::Store& store, blob::BlobStore& blobs, Clock& clock,
+                                                Options options) {
+  auto loop = std::make_unique<Loop>(store, blobs, clock, std::move(options));
+  if (const Status started = loop->start(); !started) return started.error();
+  return std::unique_ptr<Service>(new Service(std::move(loop)));
+}
+
+void Service::start_run(StartRun request, Done<RunView> done) {
+  loop_->post([request = std::move(request), done = std::move(done)](Core& core, Instant now) mutable {
+    core.start_run(std::move(request), now, std::move(done));
+  });
+}
+void Service::cancel_run(auth::Principal by, Uuid run, std::string message, Done<RunView> done) {
+  loop_->post([=, message = std::move(message)](Core& core, Instant now) mutable {
+    core.cancel_run(by, run, std::move(message), now, std::move(done));
+  });
+}
+void Service::rerun(Rerun request, Done<RunView> done) {
+  loop_->post([request = std::move(request), done = std::move(done)](Core& core, Instant now) mutable {
+    core.rerun(std::move(request), now, std::move(done));
+  });
+}
+void Service::delete_run(auth::Principal by, Uuid run, Done<bool> done) {
+  loop_->post([=](Core& core, Instant now) { core.delete_run(by, run, now, done); });
+}
+void Service::signal(auth::Principal by, Uuid run, std::string event, Value data, Done<RunView> done) {
+  loop_->post([=](Core& core, Instant now) { core.signal(by, run, event, data, now, done); });
+}
+void Service::decide(Decision decision, Done<std::string> done) {
+  loop_->post([=](Core& core, Instant now) { core.decide(decision, now, done); });
+}
+
+void Service::run(auth::Principal by, Uuid id, Done<RunView> done) {
+  loop_->post([=](Core& core, Instant) { core.run(by, id, done); });
+}
+void Service::wait_run(auth::Principal by, Uuid id, Instant until, Done<RunView> done) {
+  loop_->post([=](Core& core, Instant) { core.wait_run(by, id, until, done); });
+}
+void Service::jobs(auth::Principal by, Uuid id, Done<std::string> done) {
+  loop_->post([=](Core& core, Instant) {
+    core.read(by, id, [](const engine::RunState& run) { return jobs_json(run); }, done);
+  });
+}
+void Service::job(auth::Principal by, Uuid id, std::string key, Done<std::string> done) {
+  loop_->post([=](Core& core, Instant) {
+    core.read(by, id, [key](const engine::RunState& run) -> Result<std::string> {
+      const engine::JobState* job = engine::find_job(run, key);
+      if (job == nullptr) return Error{Code::job_not_found, "the run has no job " + key, {}};
+      return job_json(run, *job);
+    }, done);
+  });
+}
+void Service::graph(auth::Principal by, Uuid id, Done<std::string> done) {
+  loop_->post([=](Core& core, Instant) {
+    core.read(by, id, [](const engine::RunState& run) { return graph_json(run); }, done);
+  });
+}
+void Service::artifacts(auth::Principal by, Uuid id, Done<std::string> done) {
+  loop_->post([=](Core& core, Instant) {
+    core.read(by, id, [](const engine::RunState& run) { return artifacts_json(run); }, done);
+  });
+}
+void Service::approvals(auth::Principal by, std::string status, Done<std::string> done) {
+  loop_->post([=](Core& core, Instant) { core.approvals(by, status, done); });
+}
+void Service::why(auth::Principal by, Uuid id, std::string job, Done<std::string> done) {
+  loop_->post([=](Core& core, Instant) { core.why(by, id, job, done); });
+}
+void Service::log_target(auth::Principal by, Uuid id, std::string key, int attempt, Done<LogTarget> done) {
+  loop_->post([=](Core& core, Instant) { core.log_target(by, id, key, attempt, done); });
+}
+void Service::events(auth::Principal by, Uuid run, std::int64_t after, int limit,
+                     Done<std::vector<FeedEvent>> done) {
+  loop_->post([=](Core& core, Instant) { core.events(by, run, after, limit, done); });
+}
+std::uint64_t Service::subscribe(auth::Principal by, Uuid run,
+                                 std::function<void(const FeedEvent&)> listener) {
+  const std::uint64_t ticket = loop_->next_ticket();
+  loop_->post([=](Core& core, Instant) { core.subscribe(ticket, by, run, listener); });
+  return ticket;
+}
+void Service::unsubscribe(std::uint64_t ticket) {
+  loop_->post([=](Core& core, Instant) { core.unsubscribe(ticket); });
+}
+
+void Service::put_workflow(auth::Principal by, std::string name, std::string text, Done<WorkflowVersion> done) {
+  loop_->post([=](Core& core, Instant now) { core.put_workflow(by, name, text, now, done); });
+}
+void Service::delete_workflow(auth::Principal by, std::string name, Done<bool> done) {
+  loop_->post([=](Core& core, Instant now) { core.delete_workflow(by, name, now, done); });
+}
+
+void Service::schedules(auth::Principal by, Done<std::string> done) {
+  loop_->post([=](Core& core, Instant now) { core.schedules(by, now, done); });
+}
+void Service::schedule_action(auth::Principal by, std::string id, std::string action, Done<std::string> done) {
+  loop_->post([=](Core& core, Instant now) { core.schedule_action(by, id, action, now, done); });
+}
+void Service::create_schedule(auth::Principal by, std::string workflow, Value spec, Done<std::string> done) {
+  loop_->post([=](Core& core, Instant now) { core.create_schedule(by, workflow, spec, now, done); });
+}
+void Service::backfill(auth::Principal by, std::string id, Instant from, Instant to, bool dry_run,
+                       Done<std::string> done) {
+  loop_->post([=](Core& core, Instant now) { core.backfill(by, id, from, to, dry_run, now, done); });
+}
+
+void Service::register_worker(auth::Principal by, wire::RegisterRequest request,
+                              Done<wire::RegisterReply> done) {
+  loop_->post([=](Core& core, Instant now) { core.register_worker(by, request, now, done); });
+}
+void Service::poll(wire::PollRequest request, Done<std::vector<Task>> done) {
+  loop_->post([=](Core& core, Instant now) { core.poll(request, now, done); });
+}
+void Service::heartbeat(wire::HeartbeatRequest request, Done<wire::HeartbeatReply> done) {
+  loop_->post([=](Core& core, Instant now) { core.heartbeat(request, now, done); });
+}
+void Service::complete(wire::CompleteRequest request, Done<wire::CompleteReply> done) {
+  loop_->post([request = std::move(request), done = std::move(done)](Core& core, Instant now) mutable {
+    core.complete(request, now, std::move(done));
+  });
+}
+void Service::check_hold(std::string task_id, std::int64_t fence, Done<LogTarget> done) {
+  loop_->post([=](Core& core, Instant) { core.check_hold(task_id, fence, done); });
+}
+void Service::workers(auth::Principal, Done<std::string> done) {
+  loop_->post([=](Core& core, Instant now) { core.workers(now, done); });
+}
+void Service::drain_worker(auth::Principal, std::string worker_id, bool drain, Done<std::string> done) {
+  loop_->post([=](Core& core, Instant now) { core.drain_worker(worker_id, drain, now, done); });
+}
+
+void Service::put_records(std::vector<db::RecordPut> puts, std::optional<db::Receipt> receipt,
+                          Done<bool> done) {
+  loop_->post([=](Core& core, Instant) { core.put_records(puts, receipt, done); });
+}
+db::Store& Service::store() { return loop_->store(); }
+blob::BlobStore& Service::blobs() { return loop_->blobs(); }
+void Service::set_secret_source(
+    std::function<std::optional<std::string>(std::string_view, std::string_view)> source) {
+  loop_->post([source = std::move(source)](Core& core, Instant) mutable {
+    core.set_secret_source(std::move(source));
+  });
+}
+Service::Health Service::health() const { return loop_->health(); }
+void Service::drain() {
+  loop_->post([](Core& core, Instant) { core.drain(); });
+}
+}  // namespace mc::conductor
