@@ -1,0 +1,85 @@
+// What verbs need that only the composition root (bin/) can make. Each door is a plain function, so
+// that tests open their own.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "base/value.h"
+#include "cli/bench.h"
+#include "cli/io.h"
+#include "client/transport.h"
+
+namespace mc::cli {
+
+struct UpOptions {
+  std::string data;  // folder
+  std::string listen = "127.0.0.1:4000";
+  int worker_slots = 0;  // 0: as many as there are processors
+  Millis drain_timeout{30'000};
+  bool worker = true;
+};
+
+struct WorkerOptions {
+  std::vector<std::string> urls;
+  std::string token;
+  std::string name;  // empty: the host's
+  std::vector<std::string> labels;
+  int slots = 0;
+  std::string data;
+  std::vector<std::string> pass_env;
+  Millis drain_timeout{30'000};
+};
+
+struct LocalOptions {
+  std::string cache;  // folder of cache entries and logs; kept between calls
+  std::string folder; // the working tree that `checkout` takes
+  std::vector<std::string> pass_env;
+  std::vector<std::pair<std::string, std::string>> secrets;
+  bool no_cache = false;
+  int slots = 0;
+};
+
+// A server without a socket, for `exec`: lives as long as the object.
+class LocalServer {
+ public:
+  virtual ~LocalServer() = default;
+  virtual std::unique_ptr<client::Transport> connect() = 0;
+  // Kills what runs at once (second Ctrl-C).
+  virtual void kill() = 0;
+};
+
+struct DoctorLine {
+  std::string level;  // ok, warn, fail
+  std::string what;
+  std::string found;
+  std::string mend;  // how, when not ok
+};
+
+struct NewToken {
+  std::string name;
+  std::string role;
+  std::string data;
+  Millis expires_in{0};  // 0: never
+};
+
+struct Doors {
+  std::function<std::unique_ptr<client::Transport>(const std::string& url, const std::string& token)>
+      connect;
+  std::function<Result<int>(const UpOptions&, const Io&)> up;
+  std::function<Result<int>(const std::string& listen, bool migrate, const Io&)> serve;
+  std::function<Result<int>(const WorkerOptions&, const Io&)> worker;
+  std::function<Result<std::unique_ptr<LocalServer>>(const LocalOptions&)> local_server;
+  std::function<std::vector<DoctorLine>(const std::string& data, const Io&)> doctor;
+  // Writes a token into the store of a data folder that no server holds open; returns the secret.
+  std::function<Result<std::string>(const NewToken&)> direct_token;
+  // action: up, down or status. Answers {schema, wanted, …}.
+  std::function<Result<Value>(const std::string& action, const std::string& data)> migrate;
+  std::function<Result<Value>(const std::string& data, const std::string& target)> backup;
+  std::function<int(const BenchOptions&)> bench;  // null: this build has none
+};
+
+}  // namespace mc::cli

@@ -1,0 +1,17 @@
+// `maestro plan`: what a definition would do with these inputs, as far as it can be known beforehand.
+#pragma once
+
+#include "base/error.h"
+#include "base/value.h"
+#include "cli/verb.h"
+#include "model/workflow.h"
+
+namespace mc::cli {
+
+Result<int> plan_file(Session& session, const Args& args);
+
+// {stages: [{stage, jobs: [{key, kind, needs, if, decision, cells, cache_key, …}]}], on_failure,
+// finally}. `decision` is run, skip or later. Requires: `inputs` are resolved.
+Value make_plan(const WorkflowSpec& spec, const Value& inputs);
+
+}  // namespace mc::cli

@@ -1,0 +1,164 @@
+#include "cli/server.h"
+
+#include <cctype>
+
+#include "base/json.h"
+#include "base/uuid.h"
+
+namespace mc::cli {
+namespace {
+
+constexpr int kCreateAttemptsMax = 3;
+
+const std::string& header_of(const client::Answer& answer, std::string_view name) {
+  static const std::string kNone;
+  for (const auto& [have, value] : answer.headers)
+    if (have == name) return value;
+  return kNone;
+}
+
+// For a code that this build does not know: the nearest of the same status.
+Code code_of_status(int status) {
+  switch (status) {
+    case 400: return Code::malformed_request;
+    case 401: return Code::unauthenticated;
+    case 403: return Code::forbidden;
+    case 404: return Code::not_found;
+    case 409: return Code::conflict;
+    case 412: return Code::precondition_failed;
+    case 413: return Code::too_large;
+    case 422: return Code::invalid_field;
+    case 429: return Code::rate_limited;
+    case 503: return Code::overloaded;
+    default: return status < 500 ? Code::malformed_request : Code::internal;
+  }
+}
+
+std::vector<Problem> problems_of(const Value& body) {
+  std::vector<Problem> problems;
+  const Value* errors = body.find("errors");
+  if (errors == nullptr || !errors->is_list()) return problems;
+  for (const Value& one : errors->as_list()) {
+    problems.push_back({.line = static_cast<int>(one.int_or("line", 0)),
+                        .column = static_cast<int>(one.int_or("column", 0)),
+                        .code = one.string_or("code", ""),
+                        .message = one.string_or("message", ""),
+                        .hint = one.string_or("hint", "")});
+  }
+  return problems;
+}
+
+}  // namespace
+
+std::string url_encode(std::string_view text) {
+  static constexpr char kHex[] = "0123456789ABCDEF";
+  std::string out;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (std::isalnum(byte) != 0 || c == '-' || c == '.' || c == '_' || c == '~') {
+      out += c;
+    } else {
+      out += '%';
+      out += kHex[byte >> 4U];
+      out += kHex[byte & 15U];
+    }
+  }
+  return out;
+}
+
+Server::Server(std::unique_ptr<client::Transport> transport, const std::atomic<bool>* cancelled)
+    : transport_(std::move(transport)), cancelled_(cancelled) {}
+
+Error Server::problem_of(const client::Answer& answer) {
+  const Result<Value> body = parse_json(answer.body);
+  if (!body.ok() || !body->is_object()) {
+    return Error{code_of_status(answer.status),
+                 "the server answered " + std::to_string(answer.status) + " without saying why", {}};
+  }
+  Error error;
+  error.code = code_from_name(body->string_or("code", ""), code_of_status(answer.status));
+  error.message = body->string_or("detail", body->string_or("title", code_title(error.code)));
+  error.problems = problems_of(*body);
+  return error;
+}
+
+Result<client::Answer> Server::send(client::Call call) {
+  if (call.cancelled == nullptr) call.cancelled = cancelled_;
+  Result<client::Answer> answer = transport_->send(call);
+  if (answer.ok()) {
+    request_id_ = header_of(*answer, "x-request-id");
+    last_status_ = answer->status;
+  } else {
+    request_id_.clear();
+  }
+  return answer;
+}
+
+Result<Value> Server::call(client::Call call) {
+  Result<client::Answer> answer = send(std::move(call));
+  if (!answer.ok()) return answer.error();
+  if (answer->status >= 400) return problem_of(*answer);
+  if (answer->body.empty()) return Value();
+  Result<Value> body = parse_json(answer->body);
+  if (!body.ok())
+    return Error{Code::unreachable, "what answers there is no Maestro server: its answer is not JSON", {}};
+  return body;
+}
+
+Result<Value> Server::get(const std::string& path, Millis timeout) {
+  client::Call request;
+  request.path = path;
+  request.timeout = timeout;
+  return call(std::move(request));
+}
+
+Result<Value> Server::post(const std::string& path, const Value& body) {
+  client::Call request;
+  request.method = "POST";
+  request.path = path;
+  request.body = to_json(body);
+  return call(std::move(request));
+}
+
+Result<Value> Server::create(const std::string& path, const Value& body) {
+  Rng rng(random_seed());
+  const std::string key = to_string(make_uuid(system_clock().now(), rng));
+  for (int attempt = 1;; ++attempt) {
+    client::Call request;
+    request.method = "POST";
+    request.path = path;
+    request.body = to_json(body);
+    request.headers.emplace_back("Idempotency-Key", key);
+    Result<Value> answer = call(std::move(request));
+    if (answer.ok() || answer.error().code != Code::unreachable || attempt == kCreateAttemptsMax)
+      return answer;
+  }
+}
+
+Result<Value> Server::put_text(const std::string& path, const std::string& text) {
+  client::Call request;
+  request.method = "PUT";
+  request.path = path;
+  request.body = text;
+  request.content_type = "application/yaml";
+  return call(std::move(request));
+}
+
+Result<Value> Server::put(const std::string& path, const Value& body) {
+  client::Call request;
+  request.method = "PUT";
+  request.path = path;
+  request.body = to_json(body);
+  return call(std::move(request));
+}
+
+Status Server::remove(const std::string& path) {
+  client::Call request;
+  request.method = "DELETE";
+  request.path = path;
+  request.content_type.clear();
+  const Result<Value> answer = call(std::move(request));
+  return answer.ok() ? Status() : Status(answer.error());
+}
+
+}  // namespace mc::cli

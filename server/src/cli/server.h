@@ -1,0 +1,46 @@
+// JSON calls to a server over any Transport. What the server answers with an error becomes an Error
+// with its code; `request_id` names the last answer for bug reports.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/value.h"
+#include "client/transport.h"
+
+namespace mc::cli {
+
+class Server {
+ public:
+  // `cancelled` ends calls under way; may be null.
+  Server(std::unique_ptr<client::Transport> transport, const std::atomic<bool>* cancelled);
+
+  Result<Value> get(const std::string& path, Millis timeout = Millis(30'000));
+  Result<Value> post(const std::string& path, const Value& body);
+  // As post, with an Idempotency-Key of its own: sent again when no answer came.
+  Result<Value> create(const std::string& path, const Value& body);
+  Result<Value> put_text(const std::string& path, const std::string& text);
+  Result<Value> put(const std::string& path, const Value& body);
+  Status remove(const std::string& path);
+  // Any status is an Answer here.
+  Result<client::Answer> send(client::Call call);
+  // The Error that a problem+json answer stands for. Requires: status >= 400.
+  static Error problem_of(const client::Answer& answer);
+
+  const std::string& request_id() const { return request_id_; }
+  int last_status() const { return last_status_; }
+
+ private:
+  Result<Value> call(client::Call call);
+  std::unique_ptr<client::Transport> transport_;
+  const std::atomic<bool>* cancelled_;
+  std::string request_id_;
+  int last_status_ = 0;
+};
+
+// Percent-encodes one path segment or query value.
+std::string url_encode(std::string_view text);
+
+}  // namespace mc::cli

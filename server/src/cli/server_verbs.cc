@@ -1,0 +1,101 @@
+// up, serve, worker: the verbs that stay.
+#include "base/text.h"
+#include "cli/session.h"
+#include "cli/verb.h"
+
+namespace mc::cli {
+namespace {
+
+constexpr int kSlotsMax = 1024;
+
+std::string trimmed_token(const std::string& text) { return std::string(trim(text)); }
+
+Result<int> up(Session& session, const Args& args) {
+  const Io& io = session.io();
+  UpOptions options;
+  options.data = args.get("--data", data_folder(io));
+  options.listen = args.get("--listen", variable_or(io, "MAESTRO_LISTEN", options.listen));
+  Result<std::int64_t> slots = args.number("--worker-slots", 0, 0, kSlotsMax);
+  if (!slots.ok()) return slots.error();
+  options.worker = !args.has("--worker-slots") || *slots > 0;
+  options.worker_slots = static_cast<int>(*slots);
+  Result<Millis> drain = args.duration("--drain-timeout", options.drain_timeout);
+  if (!drain.ok()) return drain.error();
+  options.drain_timeout = *drain;
+  return session.doors().up(options, io);
+}
+
+Result<int> serve(Session& session, const Args& args) {
+  return session.doors().serve(args.get("--listen", "127.0.0.1:4000"), args.has("--migrate"), session.io());
+}
+
+Result<std::string> worker_token(const Io& io, const Args& args) {
+  if (!args.has("--token-file")) {
+    const std::string direct = variable_or(io, "MAESTRO_TOKEN", "");
+    if (!direct.empty()) return direct;
+    return Error{Code::unauthenticated, "--token-file is missing (a token of role worker)", {}};
+  }
+  Result<std::string> text = read_file(args.get("--token-file"));
+  if (!text.ok()) return Error{Code::unauthenticated, text.error().message, {}};
+  return trimmed_token(*text);
+}
+
+Result<int> worker(Session& session, const Args& args) {
+  const Io& io = session.io();
+  WorkerOptions options;
+  for (const std::string& url : split(args.get("--url", variable_or(io, "MAESTRO_URL", "")), ','))
+    if (!trim(url).empty()) options.urls.emplace_back(trim(url));
+  if (options.urls.empty()) return Error{Code::usage, "--url is missing: the servers to work for", {}};
+  Result<std::string> token = worker_token(io, args);
+  if (!token.ok()) return token.error();
+  options.token = *token;
+  options.name = args.get("--name");
+  for (const std::string& label : split(args.get("--labels"), ','))
+    if (!trim(label).empty()) options.labels.emplace_back(trim(label));
+  Result<std::int64_t> slots = args.number("--slots", 0, 1, kSlotsMax);
+  if (!slots.ok()) return slots.error();
+  options.slots = static_cast<int>(*slots);
+  options.data = args.get("--data", cache_folder(io) + "/worker");
+  options.pass_env = args.all("--pass-env");
+  Result<Millis> drain = args.duration("--drain-timeout", options.drain_timeout);
+  if (!drain.ok()) return drain.error();
+  options.drain_timeout = *drain;
+  return session.doors().worker(options, io);
+}
+
+}  // namespace
+
+std::vector<Verb> server_verbs() {
+  return {
+      {"up",
+       "Start a server with one worker, here",
+       {},
+       {{"--data", "", "DIR", "data folder ($XDG_DATA_HOME/maestro)"},
+        {"--listen", "", "HOST:PORT", "where to listen (127.0.0.1:4000); port 0 takes a free one"},
+        {"--worker-slots", "", "N", "jobs at the same time (one a processor); 0: no worker"},
+        {"--drain-timeout", "", "TIME", "how long to wait for jobs when stopped (30s)"}},
+       up,
+       "Keeps everything in the data folder, writes DIR/admin.token (mode 0600), and prints one line "
+       "when ready.\nSIGTERM or Ctrl-C lets running jobs end; a second one stops at once."},
+      {"serve",
+       "Start one replica of a cluster, on PostgreSQL",
+       {},
+       {{"--listen", "", "HOST:PORT", "where to listen (127.0.0.1:4000)"},
+        {"--migrate", "", "", "apply migrations first"}},
+       serve,
+       "Needs POSTGRES_URL, JWT_SECRET and SESSION_SECRET in the environment."},
+      {"worker",
+       "Work for a server, from this machine",
+       {},
+       {{"--labels", "", "A,B", "labels that jobs can ask for in runs_on"},
+        {"--slots", "", "N", "jobs at the same time (one a processor)"},
+        {"--name", "", "NAME", "what to be called (the host's name)"},
+        {"--data", "", "DIR", "folder for workspaces"},
+        {"--pass-env", "", "NAME", "a variable of this process that jobs may see", true},
+        {"--drain-timeout", "", "TIME", "how long to wait for jobs when stopped (30s)"}},
+       worker,
+       "--url names one server or several, with commas; --token-file a token of role worker."},
+  };
+}
+
+}  // namespace mc::cli

@@ -1,0 +1,97 @@
+// doctor, migrate, backup, bench.
+#include <algorithm>
+
+#include "cli/session.h"
+#include "cli/verb.h"
+
+namespace mc::cli {
+namespace {
+
+Tone tone_of_level(const std::string& level) {
+  return level == "ok" ? Tone::good : level == "warn" ? Tone::warning : Tone::bad;
+}
+
+Result<int> doctor(Session& session, const Args& args) {
+  const std::vector<DoctorLine> lines =
+      session.doors().doctor(args.get("--data", data_folder(session.io())), session.io());
+  const bool bad = std::any_of(lines.begin(), lines.end(),
+                               [](const DoctorLine& line) { return line.level == "fail"; });
+  if (session.for_people()) {
+    for (const DoctorLine& line : lines) {
+      session.out(session.paint()(tone_of_level(line.level), pad(line.level, 5)) + " " +
+                  pad(line.what, 22) + " " + line.found + "\n");
+      if (!line.mend.empty()) session.out("      → " + line.mend + "\n");
+    }
+    return bad ? 1 : 0;
+  }
+  List items;
+  for (const DoctorLine& line : lines) {
+    Value item{Object{}};
+    item.set("level", line.level);
+    item.set("check", line.what);
+    item.set("found", line.found);
+    item.set("mend", line.mend.empty() ? Value() : Value(line.mend));
+    items.push_back(std::move(item));
+  }
+  Value answer{Object{}};
+  answer.set("ok", !bad);
+  answer.set("items", std::move(items));
+  session.print_list(answer, {}, "check");
+  return bad ? 1 : 0;
+}
+
+Handler migrate(const char* action) {
+  return [action](Session& session, const Args& args) -> Result<int> {
+    Result<Value> answer =
+        session.doors().migrate(action, args.get("--data", data_folder(session.io())));
+    if (!answer.ok()) return answer.error();
+    Table table;
+    for (const auto& [name, value] : answer->as_object())
+      table.rows.push_back({{name, Tone::dim}, {shown(*answer, name)}});
+    session.print_one(*answer, table, "schema");
+    return 0;
+  };
+}
+
+Result<int> backup(Session& session, const Args& args) {
+  Result<Value> answer =
+      session.doors().backup(args.get("--data", data_folder(session.io())), args.get("PATH"));
+  if (!answer.ok()) return answer.error();
+  Table table;
+  for (const auto& [name, value] : answer->as_object())
+    table.rows.push_back({{name, Tone::dim}, {shown(*answer, name)}});
+  session.print_one(*answer, table, "path");
+  return 0;
+}
+
+Result<int> bench(Session& session, const Args& args) {
+  if (!session.doors().bench)
+    return Error{Code::unavailable, "this build has no benchmarks", {}};
+  BenchOptions options;
+  options.names = args.all("NAME");
+  options.json = args.has("--json") || !session.for_people();
+  options.db_url = args.get("--db");
+  return session.doors().bench(options);
+}
+
+}  // namespace
+
+std::vector<Verb> upkeep_verbs() {
+  const Option data{"--data", "", "DIR", "data folder ($XDG_DATA_HOME/maestro)"};
+  return {
+      {"doctor", "Check this machine and the data folder, and say how to mend what is wrong", {}, {data},
+       doctor, "Exit code 1 when a check fails."},
+      {"migrate status", "Show the version of the data folder's schema", {}, {data}, migrate("status")},
+      {"migrate up", "Bring the schema to this build's version", {}, {data}, migrate("up")},
+      {"migrate down", "Take the last migration back, where it can be", {}, {data}, migrate("down")},
+      {"backup", "Copy the data folder, whole and consistent, while it is in use",
+       {{"PATH", "a folder that does not exist yet"}}, {data}, backup},
+      {"bench",
+       "Measure this build on this machine",
+       {{"NAME", "b1 … b12; all when left out", false, true}},
+       {{"--json", "", "", "one JSON line a figure"}, {"--db", "", "URL", "a database to measure on"}},
+       bench},
+  };
+}
+
+}  // namespace mc::cli
