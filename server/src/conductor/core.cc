@@ -14,6 +14,7 @@ namespace mc::conductor {
 namespace {
 constexpr std::size_t kDefinitionsMax = 256;  // parsed definitions kept at hand
 constexpr std::size_t kColdRunsMax = 64;      // finished runs kept for readers
+constexpr Millis kWatchEvery{60'000};
 constexpr Millis kAfterFailure{1000};         // timers rest after a commit failed
 }  // namespace
 
@@ -56,6 +57,21 @@ Result<engine::DefinitionRef> Core::find_definition(const std::string& digest) {
   return read_definition(digest, body->string_or("text", ""));
 }
 
+Result<engine::RunState> Core::rebuild(const db::StoredRun& stored) {
+  const Uuid id = stored.row.id;
+  std::vector<Event> history;
+  for (const db::EventGroup& group : stored.events) {
+    Result<std::vector<Event>> events = wire::decode_events(group.payload);
+    if (!events) return events.error();
+    std::move(events->begin(), events->end(), std::back_inserter(history));
+  }
+  const RunQueued* facts = history.empty() ? nullptr : std::get_if<RunQueued>(&history.front().body);
+  if (facts == nullptr) return Error{Code::store_failed, "run " + to_string(id) + " has no beginning", {}};
+  const auto definition = find_definition(facts->digest);
+  if (!definition) return definition.error();
+  return engine::replay(id, *definition, history);
+}
+
 Result<std::shared_ptr<const engine::RunState>> Core::load_cold(Uuid id) {
   for (auto it = cold_.begin(); it != cold_.end(); ++it) {
     if (it->first != id) continue;
@@ -67,22 +83,16 @@ Result<std::shared_ptr<const engine::RunState>> Core::load_cold(Uuid id) {
   if (!*stored || (*stored)->row.deleted_at) {
     return Error{Code::run_not_found, "there is no run " + to_string(id), {}};
   }
-  std::vector<Event> history;
-  for (const db::EventGroup& group : (*stored)->events) {
-    Result<std::vector<Event>> events = wire::decode_events(group.payload);
-    if (!events) return events.error();
-    std::move(events->begin(), events->end(), std::back_inserter(history));
-  }
-  const RunQueued* facts = history.empty() ? nullptr : std::get_if<RunQueued>(&history.front().body);
-  if (facts == nullptr) return Error{Code::store_failed, "run " + to_string(id) + " has no beginning", {}};
-  const auto definition = find_definition(facts->digest);
-  if (!definition) return definition.error();
-  Result<engine::RunState> state = engine::replay(id, *definition, history);
+  Result<engine::RunState> state = rebuild(**stored);
   if (!state) return state.error();
-  auto shared = std::make_shared<const engine::RunState>(std::move(*state));
-  cold_.emplace_front(id, shared);
+  return keep_cold(std::move(*state));
+}
+
+std::shared_ptr<const engine::RunState> Core::keep_cold(engine::RunState state) {
+  const Uuid id = state.id;
+  cold_.emplace_front(id, std::make_shared<const engine::RunState>(std::move(state)));
   if (cold_.size() > kColdRunsMax) cold_.pop_back();
-  return shared;
+  return cold_.front().second;
 }
 
 Result<const engine::RunState*> Core::find_run(const auth::Principal& by, Uuid id) {
@@ -200,8 +210,7 @@ void Core::settle_run(Uuid id, Instant) {
   const std::string& key = run->state.facts.run_key;
   const auto owner = run_keys_.find(run->state.facts.project + "\n" + key);
   if (!key.empty() && owner != run_keys_.end() && owner->second == id) run_keys_.erase(owner);
-  cold_.emplace_front(id, std::make_shared<const engine::RunState>(std::move(run->state)));
-  if (cold_.size() > kColdRunsMax) cold_.pop_back();
+  keep_cold(std::move(run->state));
   hot_.erase(id);
 }
 
@@ -223,6 +232,7 @@ void Core::reset(Instant now) {
   cold_.clear();
   run_keys_.clear();
   receipts_in_flight_.clear();
+  definitions_.clear();  // what is in here counts as stored
   locks_ = LockTable();
   leases_.clear();
   lease_timers_.clear();
@@ -235,9 +245,30 @@ void Core::reset(Instant now) {
   const std::string trouble = trouble_;
   const Status again = recover(now);
   trouble_ = again ? trouble : again.error().message;
-  for (auto& [ticket, waiter] : run_waiters_) {
-    if (HotRun* run = find_hot(waiter.run)) run->waiters.push_back(ticket);
+  for (const auto& [ticket, waiter] : std::map<std::uint64_t, RunWaiter>(run_waiters_)) {
+    if (HotRun* run = find_hot(waiter.run)) {
+      run->waiters.push_back(ticket);
+    } else {
+      answer_waiter(ticket);
+    }
   }
+}
+
+// The time of a wait_run is over, or its run is: answers with what the run is now.
+void Core::answer_waiter(std::uint64_t ticket) {
+  const auto found = run_waiters_.find(ticket);
+  if (found == run_waiters_.end()) return;
+  const RunWaiter waiter = std::move(found->second);
+  run_waiters_.erase(found);
+  waiter_timers_.erase({waiter.until, ticket});
+  if (HotRun* run = find_hot(waiter.run)) {
+    std::erase(run->waiters, ticket);
+    return reply_after_commit([done = waiter.done, shown = view(run->state)](const Status& status) {
+      status ? done(shown) : done(status.error());
+    });
+  }
+  const auto cold = load_cold(waiter.run);
+  cold ? waiter.done(view(**cold)) : waiter.done(cold.error());
 }
 
 Status Core::recover(Instant now) {
@@ -248,12 +279,10 @@ Status Core::recover(Instant now) {
   });
   if (!read) return read;
   for (db::StoredRun& run : stored) {
-    auto state = load_cold(run.row.id);
+    Result<engine::RunState> state = rebuild(run);
     if (!state) return state.error();
-    // load_cold keeps finished runs for readers; an open one is taken over instead.
     auto hot = std::make_unique<HotRun>();
-    hot->state = std::move(const_cast<engine::RunState&>(**state));
-    cold_.pop_front();
+    hot->state = std::move(*state);
     hot->stored_seq = hot->state.seq;
     hot_.emplace(run.row.id, std::move(hot));
   }
@@ -303,21 +332,22 @@ void Core::tick(Instant now) {
     fire_schedules(now);
   }
   while (!waiter_timers_.empty() && waiter_timers_.begin()->first <= now) {
-    const std::uint64_t ticket = waiter_timers_.begin()->second;
-    waiter_timers_.erase(waiter_timers_.begin());
-    RunWaiter waiter = std::move(run_waiters_.at(ticket));
-    run_waiters_.erase(ticket);
-    if (HotRun* run = find_hot(waiter.run)) {
-      std::erase(run->waiters, ticket);
-      reply_after_commit([done = waiter.done, shown = view(run->state)](const Status& status) {
-        status ? done(shown) : done(status.error());
-      });
-    } else {
-      waiter.done(Error{Code::run_not_found, "the run is gone", {}});
-    }
+    answer_waiter(waiter_timers_.begin()->second);
   }
+  if (options_.watchdog && now - last_watch_ >= kWatchEvery) watch(now);
   follow_up(now);
   match_pollers(now);
+}
+
+// "Nothing waits without a reason", checked on what really is in memory.
+void Core::watch(Instant now) {
+  last_watch_ = now;
+  for (const auto& [id, run] : hot_) {
+    const auto wrong = engine::violation(run->state);
+    if (!wrong) continue;
+    ++counters_.stuck_runs;
+    if (options_.report) options_.report("run " + to_string(id) + ": " + *wrong);
+  }
 }
 
 // --- small documents ---

@@ -152,7 +152,11 @@ class Core {
   HotRun* find_hot(Uuid id);
   // The run, hot or read back. Errors: run_not_found (also when deleted or of another project).
   Result<const engine::RunState*> find_run(const auth::Principal& by, Uuid id);
+  Result<engine::RunState> rebuild(const db::StoredRun& stored);
   Result<std::shared_ptr<const engine::RunState>> load_cold(Uuid id);
+  std::shared_ptr<const engine::RunState> keep_cold(engine::RunState state);
+  void answer_waiter(std::uint64_t ticket);
+  void watch(Instant now);
   Result<engine::DefinitionRef> find_definition(const std::string& digest);
   Result<engine::DefinitionRef> read_definition(const std::string& digest, const std::string& text);
   void record(HotRun& run, std::vector<Event> events, Instant now);
@@ -222,7 +226,7 @@ class Core {
   std::function<std::optional<std::string>(std::string_view, std::string_view)> secret_source_;
   std::int64_t next_number_ = 1;
   std::uint64_t next_ticket_ = 1;
-  Instant last_housekeeping_;
+  Instant last_watch_;
   Instant hold_until_;  // after a failed commit timers rest this long
   bool draining_ = false;
   bool ready_ = false;

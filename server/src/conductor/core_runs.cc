@@ -81,11 +81,12 @@ Result<Core::NewRun> Core::prepare_start(StartRun& request, Instant now) {
   } else {
     facts.digest = "sha256:" + sha256_hex(text);
   }
+  const bool stored = definitions_.contains(facts.digest);
   const auto definition = text.empty() ? find_definition(facts.digest) : read_definition(facts.digest, text);
   if (!definition) return definition.error();
   fresh.definition = *definition;
   const WorkflowSpec& spec = fresh.definition->spec;
-  if (!text.empty()) {
+  if (!text.empty() && !stored) {
     pending_.batch.records.push_back(
         {std::string(kDefinitionKind), facts.digest, to_json(Value(Object{{"text", Value(text)}})), {}});
   }

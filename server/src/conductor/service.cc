@@ -16,7 +16,12 @@ namespace mc::conductor {
 class Service::Loop {
  public:
   Loop(db::Store& store, blob::BlobStore& blobs, Clock& clock, Options options)
-      : store_(store), blobs_(blobs), clock_(clock), core_(store, blobs, std::move(options)) {}
+      : store_(store),
+        blobs_(blobs),
+        clock_(clock),
+        keep_receipts_(options.keep_receipts),
+        keep_deleted_runs_(options.keep_deleted_runs),
+        core_(store, blobs, std::move(options)) {}
 
   ~Loop() {
     {
@@ -115,7 +120,7 @@ class Service::Loop {
           commit_given_.wait(lock, given);
         } else if (!commit_given_.wait_for(lock, kIdleAfter, given)) {
           lock.unlock();
-          store_.idle();
+          housekeep();
           tidy = true;
           continue;
         }
@@ -132,6 +137,16 @@ class Service::Loop {
     }
   }
 
+  // On the committer's thread, when nothing else is to be written.
+  void housekeep() {
+    constexpr int kAtOnce = 1000;
+    const Instant now = clock_.now();
+    // What fails here is tried again at the next idle moment.
+    (void)store_.drop_receipts(now - keep_receipts_, kAtOnce);
+    (void)store_.purge_runs(now - keep_deleted_runs_, kAtOnce);
+    store_.idle();
+  }
+
   void update_health() {
     Health health = core_.health();
     const std::lock_guard lock(health_mutex_);
@@ -141,6 +156,8 @@ class Service::Loop {
   db::Store& store_;
   blob::BlobStore& blobs_;
   Clock& clock_;
+  const Millis keep_receipts_;
+  const Millis keep_deleted_runs_;
   Core core_;               // the loop's
   bool committing_ = false; // the loop's
   std::mutex inbox_mutex_;  // guards inbox_, stopping_

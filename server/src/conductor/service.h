@@ -30,8 +30,8 @@ using Done = std::function<void(Result<T>)>;
 
 struct Options {
   std::string public_url = "http://127.0.0.1:4000";  // for `run.url` and links
-  Millis heartbeat{5'000};  // told to workers
-  Millis lease{20'000};     // a task without a heartbeat for this long is lost
+  Millis heartbeat{2'000};  // told to workers
+  Millis lease{15'000};     // a task without a heartbeat for this long is lost
   int open_runs_max = 200'000;
   std::uint64_t seed = 0;   // for ids; 0: from the operating system
   // Name of the worker that lives in this process: what it held when the process died is lost at once,
@@ -201,7 +201,7 @@ class Service {
     bool ready = false;       // recovery is over and the last commit went well
     std::string detail;       // why not
     std::int64_t open_runs = 0, ready_jobs = 0, running_jobs = 0, workers = 0, commits = 0,
-                 events = 0, runs_started = 0, jobs_finished = 0;
+                 events = 0, runs_started = 0, jobs_finished = 0, stuck_runs = 0;
   };
   Health health() const;
   // Refuses new runs and grants from now on; running tasks may complete.
