@@ -38,6 +38,9 @@ struct Options {
   // without waiting for the lease. Empty: none.
   std::string embedded_worker;
   bool watchdog = true;     // checks "nothing waits without a reason" once a minute
+  std::function<void(const std::string&)> report;  // hears what the watchdog finds; any thread
+  Millis keep_receipts{24 * 3'600'000};
+  Millis keep_deleted_runs{7 * 24 * 3'600'000};
 };
 
 // An idempotency key as it came with a request: same scope, key and digest get the first answer.
