@@ -18,9 +18,8 @@ constexpr Millis kWatchEvery{60'000};
 constexpr Millis kAfterFailure{1000};         // timers rest after a commit failed
 }  // namespace
 
-Core::Core(db::Store& store, blob::BlobStore& blobs, Options options)
+Core::Core(db::Store& store, Options options)
     : store_(store),
-      blobs_(blobs),
       options_(std::move(options)),
       rng_(options_.seed != 0 ? options_.seed : random_seed()) {}
 

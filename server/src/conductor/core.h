@@ -36,7 +36,7 @@ struct Commit {
 
 class Core {
  public:
-  Core(db::Store& store, blob::BlobStore& blobs, Options options);
+  Core(db::Store& store, Options options);
 
   // Reads every open run. Requires: called once, first.
   Status recover(Instant now);
@@ -201,7 +201,6 @@ class Core {
   void save_schedule(const Schedule& schedule);
 
   db::Store& store_;
-  blob::BlobStore& blobs_;
   Options options_;
   Rng rng_;
   std::unordered_map<Uuid, std::unique_ptr<HotRun>> hot_;

@@ -21,7 +21,7 @@ class Service::Loop {
         clock_(clock),
         keep_receipts_(options.keep_receipts),
         keep_deleted_runs_(options.keep_deleted_runs),
-        core_(store, blobs, std::move(options)) {}
+        core_(store, std::move(options)) {}
 
   ~Loop() {
     {

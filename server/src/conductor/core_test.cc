@@ -1,0 +1,380 @@
+// The conductor over a store in memory, with a clock that is told the time and a store that may lose
+// the last commits: what the server does, without threads.
+#include "conductor/core.h"
+
+#include <gtest/gtest.h>
+
+#include "base/json.h"
+#include "db/memory/memory_store.h"
+#include "wire/event_codec.h"
+
+namespace mc::conductor {
+namespace {
+
+const auth::Principal kAda{"ada", auth::Role::admin, "default", {}, "t1"};
+
+// Takes what a call answers.
+template <class T>
+struct Reply {
+  std::optional<Result<T>> value;
+  Done<T> done() {
+    return [this](Result<T> result) { value.emplace(std::move(result)); };
+  }
+  bool here() const { return value.has_value(); }
+  T& operator*() { return **value; }
+  Code code() const { return value->error().code; }
+};
+
+class CoreTest : public testing::Test {
+ protected:
+  CoreTest() { boot(); }
+
+  void boot() {
+    Options options;
+    options.seed = 7;
+    options.embedded_worker = "embedded";
+    core = std::make_unique<Core>(*store, options);
+    ASSERT_TRUE(core->recover(now).ok());
+    flush();
+  }
+  // Commits until nothing is left to commit.
+  void flush() {
+    for (int i = 0; i < 1000 && core->has_commit(); ++i) {
+      Commit commit = core->take_commit();
+      const Status status = commit.batch.empty() ? Status() : store->commit(commit.batch);
+      core->finish_commit(std::move(commit), status, now);
+    }
+    ASSERT_FALSE(core->has_commit());
+  }
+  void pass(Millis time) {
+    now = now + time;
+    core->tick(now);
+    flush();
+  }
+  StartRun request(const std::string& definition) {
+    StartRun start;
+    start.principal = kAda;
+    start.definition = definition;
+    return start;
+  }
+  Uuid start(StartRun request) {
+    Reply<RunView> reply;
+    core->start_run(std::move(request), now, reply.done());
+    core->tick(now);
+    flush();
+    EXPECT_TRUE(reply.here() && reply.value->ok()) << (reply.here() ? reply.value->error().message : "no reply");
+    return reply.here() && reply.value->ok() ? (*reply).id : Uuid{};
+  }
+  Uuid start(const std::string& definition) { return start(request(definition)); }
+  Value show(Uuid id) {
+    Reply<RunView> reply;
+    core->run(kAda, id, reply.done());
+    flush();
+    return reply.value->ok() ? *parse_json((*reply).json) : Value();
+  }
+  std::string status(Uuid id) { return show(id).string_or("status", "?"); }
+  std::string worker(const std::string& name = "w", std::vector<std::string> labels = {"linux"}) {
+    Reply<wire::RegisterReply> reply;
+    core->register_worker(kAda, {name, std::move(labels), 4, "1"}, now, reply.done());
+    return (*reply).worker_id;
+  }
+  std::vector<Task> poll(const std::string& id, int max = 10) {
+    Reply<std::vector<Task>> reply;
+    core->poll({id, max, 0}, now, reply.done());
+    core->tick(now);
+    flush();
+    return reply.here() && reply.value->ok() ? *reply : std::vector<Task>{};
+  }
+  wire::CompleteReply complete(const std::string& id, const Task& task, Outcome outcome = Outcome::succeeded,
+                               int max = 0) {
+    TaskResult result;
+    result.task_id = task.task_id;
+    result.fence = task.fence;
+    result.outcome = outcome;
+    Reply<wire::CompleteReply> reply;
+    core->complete({id, {result}, max}, now, reply.done());
+    core->tick(now);
+    flush();
+    return *reply;
+  }
+
+  std::unique_ptr<db::Store> store = db::make_memory_store();
+  std::unique_ptr<Core> core;
+  Instant now{1'700'000'000'000};
+};
+
+constexpr const char* kOne = "jobs: {a: {steps: [{run: x}]}}";
+constexpr const char* kChain = "jobs: {a: {steps: [{run: x}]}, b: {needs: a, steps: [{run: x}]}}";
+
+TEST_F(CoreTest, NoReplyAndNoGrantBeforeTheCommit) {
+  const std::string id = worker();
+  Reply<RunView> started;
+  core->start_run(request(kOne), now, started.done());
+  EXPECT_FALSE(started.here());
+  flush();
+  ASSERT_TRUE(started.here());
+  Reply<std::vector<Task>> polled;
+  core->poll({id, 1, 0}, now, polled.done());
+  EXPECT_FALSE(polled.here());
+  flush();
+  ASSERT_TRUE(polled.here());
+  EXPECT_EQ((*polled).size(), 1U);
+}
+
+TEST_F(CoreTest, CompletionCarriesTheNextJob) {
+  const Uuid run = start(kChain);
+  const std::string id = worker();
+  const auto tasks = poll(id);
+  ASSERT_EQ(tasks.size(), 1U);
+  const auto reply = complete(id, tasks[0], Outcome::succeeded, 1);
+  EXPECT_EQ(reply.accepted.size(), 1U);
+  ASSERT_EQ(reply.tasks.size(), 1U);
+  EXPECT_EQ(reply.tasks[0].job, "b");
+  complete(id, reply.tasks[0]);
+  EXPECT_EQ(status(run), "succeeded");
+  EXPECT_EQ(complete(id, tasks[0]).rejected.at(0).code, "fenced");
+}
+
+TEST_F(CoreTest, ALostCommitFailsItsRepliesAndMemoryGoesBackToTheStore) {
+  const Uuid run = start(kOne);
+  const std::string id = worker();
+  Reply<std::vector<Task>> polled;
+  core->poll({id, 1, 0}, now, polled.done());
+  Commit commit = core->take_commit();
+  core->finish_commit(std::move(commit), Error{Code::store_failed, "disk full", {}}, now);
+  ASSERT_TRUE(polled.here());
+  EXPECT_EQ(polled.code(), Code::store_failed);
+  EXPECT_FALSE(core->health().ready);
+  EXPECT_EQ(poll(id).size(), 1U) << "the job is ready again";
+  EXPECT_TRUE(core->health().ready);
+  EXPECT_EQ(show(run).find("jobs")->int_or("running", 0), 1);
+}
+
+TEST_F(CoreTest, ARestartGoesOnWhereTheStoreIs) {
+  const Uuid run = start(kChain);
+  std::string id = worker();
+  const auto tasks = poll(id);
+  boot();
+  id = worker();
+  EXPECT_TRUE(poll(id).empty()) << "granted before: its worker has a lease to show up in";
+  complete(id, tasks.at(0));
+  const auto next = poll(id);
+  ASSERT_EQ(next.size(), 1U);
+  complete(id, next[0]);
+  EXPECT_EQ(status(run), "succeeded");
+}
+
+TEST_F(CoreTest, TheEmbeddedWorkersJobsAreLostWithTheProcess) {
+  const Uuid run = start(kOne);
+  ASSERT_EQ(poll(worker("embedded")).size(), 1U);
+  boot();
+  pass(Millis(1));
+  const auto again = poll(worker("embedded"));
+  ASSERT_EQ(again.size(), 1U);
+  EXPECT_EQ(again[0].attempt, 2);
+  EXPECT_EQ(status(run), "running");
+}
+
+TEST_F(CoreTest, ALeaseLapsesWithoutHeartbeatsAndIsKeptByThem) {
+  start("jobs: {a: {steps: [{run: x}], retry: {attempts: 2, backoff: 0s, jitter: 0}}}");
+  const std::string id = worker();
+  const auto tasks = poll(id);
+  for (int i = 0; i < 5; ++i) {
+    pass(Millis(10'000));
+    Reply<wire::HeartbeatReply> beat;
+    core->heartbeat({id, {{tasks.at(0).task_id, tasks[0].fence}}}, now, beat.done());
+    ASSERT_TRUE((*beat).lost.empty());
+  }
+  pass(Millis(20'000));
+  Reply<wire::HeartbeatReply> beat;
+  core->heartbeat({id, {{tasks[0].task_id, tasks[0].fence}}}, now, beat.done());
+  EXPECT_EQ((*beat).lost.size(), 1U);
+  const auto again = poll(id);
+  ASSERT_EQ(again.size(), 1U);
+  EXPECT_GT(again[0].fence, tasks[0].fence);
+  EXPECT_EQ(complete(id, tasks[0]).rejected.at(0).code, "fenced");
+}
+
+TEST_F(CoreTest, IdempotencyKeysGiveTheFirstAnswer) {
+  StartRun first = request(kOne);
+  first.idempotency = Idempotency{"default/t1", "k1", "d1"};
+  const Uuid run = start(first);
+  Reply<RunView> same, other;
+  core->start_run(first, now, same.done());
+  ASSERT_TRUE(same.here());
+  EXPECT_EQ((*same).id, run);
+  EXPECT_TRUE((*same).existing);
+  first.idempotency->request_digest = "d2";
+  core->start_run(first, now, other.done());
+  EXPECT_EQ(other.code(), Code::idempotency_key_reused);
+}
+
+TEST_F(CoreTest, ConcurrencyGroupsHoldTheOthersBackAcrossARestart) {
+  const std::string text = "concurrency: {group: g, limit: 1}\njobs: {a: {steps: [{run: x}]}}";
+  const Uuid first = start(text), second = start(text);
+  EXPECT_EQ(status(second), "waiting");
+  EXPECT_EQ(show(second).string_or("reason", ""), "lock");
+  boot();
+  EXPECT_EQ(status(second), "waiting");
+  const std::string id = worker();
+  complete(id, poll(id).at(0));
+  EXPECT_EQ(status(first), "succeeded");
+  EXPECT_EQ(status(second), "running");
+}
+
+TEST_F(CoreTest, OverflowMayRejectOrCancel) {
+  const auto text = [](const char* what) {
+    return std::string("concurrency: {group: g, limit: 1, on_overflow: ") + what + "}\njobs: {a: {steps: [{run: x}]}}";
+  };
+  const Uuid first = start(text("reject"));
+  Reply<RunView> refused;
+  core->start_run(request(text("reject")), now, refused.done());
+  EXPECT_EQ(refused.code(), Code::concurrency_rejected);
+  const Uuid second = start(text("queue"));
+  const Uuid third = start(text("cancel_pending"));
+  EXPECT_EQ(status(second), "cancelled");
+  EXPECT_EQ(status(first), "running");
+  const Uuid fourth = start(text("cancel_running"));
+  EXPECT_EQ(status(first), "cancelled");
+  EXPECT_EQ(status(third), "cancelled");
+  EXPECT_EQ(status(fourth), "running");
+}
+
+TEST_F(CoreTest, ChildRunsStartOnceAndReportBack) {
+  Reply<WorkflowVersion> put;
+  core->put_workflow(kAda, "child", "jobs: {c: {steps: [{id: s, run: x}]}}\noutputs: {r: \"${{ needs.c.status }}\"}",
+                     now, put.done());
+  flush();
+  ASSERT_TRUE(put.here() && put.value->ok());
+  const Uuid parent = start("jobs: {p: {workflow: {name: child}}}");
+  boot();
+  const std::string id = worker();
+  const auto tasks = poll(id);
+  ASSERT_EQ(tasks.size(), 1U) << "one child, also after a restart";
+  complete(id, tasks[0]);
+  EXPECT_EQ(status(parent), "succeeded");
+  const Uuid lonely = start("jobs: {p: {workflow: {name: nobody}}}");
+  EXPECT_EQ(status(lonely), "failed");
+}
+
+TEST_F(CoreTest, CancellingAParentCancelsItsChild) {
+  Reply<WorkflowVersion> put;
+  core->put_workflow(kAda, "child", kOne, now, put.done());
+  flush();
+  const Uuid parent = start("jobs: {p: {workflow: {name: child}}}");
+  Reply<RunView> cancelled;
+  core->cancel_run(kAda, parent, "", now, cancelled.done());
+  core->tick(now);
+  flush();
+  EXPECT_EQ(status(parent), "cancelled");
+  EXPECT_TRUE(poll(worker()).empty());
+  EXPECT_EQ(core->health().open_runs, 0);
+}
+
+TEST_F(CoreTest, LabelsMustAllMatch) {
+  start("jobs: {a: {runs_on: [linux, gpu], steps: [{run: x}]}}");
+  EXPECT_TRUE(poll(worker("w1", {"linux"})).empty());
+  EXPECT_EQ(poll(worker("w2", {"linux", "gpu", "big"})).size(), 1U);
+}
+
+TEST_F(CoreTest, APollWaitsForWork) {
+  const std::string id = worker();
+  Reply<std::vector<Task>> waiting, idle;
+  core->poll({id, 1, 30'000}, now, waiting.done());
+  core->poll({id, 1, 5'000}, now, idle.done());
+  flush();
+  EXPECT_FALSE(waiting.here());
+  start(kOne);
+  ASSERT_TRUE(waiting.here());
+  EXPECT_EQ((*waiting).size(), 1U);
+  pass(Millis(5'000));
+  ASSERT_TRUE(idle.here());
+  EXPECT_TRUE((*idle).empty());
+}
+
+TEST_F(CoreTest, WaitingForARunEndsWithItOrInTime) {
+  const Uuid run = start(kOne);
+  Reply<RunView> until_end, until_time;
+  core->wait_run(kAda, run, now + Millis(60'000), until_end.done());
+  core->wait_run(kAda, run, now + Millis(1'000), until_time.done());
+  pass(Millis(1'000));
+  ASSERT_TRUE(until_time.here());
+  EXPECT_EQ((*until_time).status, RunStatus::running);
+  const std::string id = worker();
+  complete(id, poll(id).at(0));
+  ASSERT_TRUE(until_end.here());
+  EXPECT_EQ((*until_end).status, RunStatus::succeeded);
+}
+
+TEST_F(CoreTest, DeletingNeedsAnEndAndIsSeenEverywhere) {
+  const Uuid run = start(kOne);
+  Reply<bool> early, late;
+  core->delete_run(kAda, run, now, early.done());
+  EXPECT_EQ(early.code(), Code::run_not_final);
+  const std::string id = worker();
+  complete(id, poll(id).at(0));
+  core->delete_run(kAda, run, now, late.done());
+  flush();
+  ASSERT_TRUE(late.here() && late.value->ok());
+  Reply<RunView> gone;
+  core->run(kAda, run, gone.done());
+  EXPECT_EQ(gone.code(), Code::run_not_found);
+  EXPECT_TRUE(store->list_runs({.project = "default"})->empty());
+}
+
+TEST_F(CoreTest, RerunKeepsWhatWentWell) {
+  const Uuid run = start(kChain);
+  const std::string id = worker();
+  complete(id, poll(id).at(0));
+  complete(id, poll(id).at(0), Outcome::failed);
+  ASSERT_EQ(status(run), "failed");
+  Rerun again{.principal = kAda, .run = run, .scope = Rerun::Scope::failed};
+  Reply<RunView> reply;
+  core->rerun(again, now, reply.done());
+  flush();
+  ASSERT_TRUE(reply.here() && reply.value->ok());
+  const Value shown = show((*reply).id);
+  EXPECT_EQ(shown.string_or("rerun_of", ""), to_string(run));
+  EXPECT_EQ(shown.find("jobs")->int_or("reused", 0), 1);
+  EXPECT_EQ(poll(id).at(0).job, "b");
+}
+
+TEST_F(CoreTest, SchedulesFireOnceEachAndCatchUpTheLast) {
+  Reply<WorkflowVersion> put;
+  core->put_workflow(kAda, "nightly", "on: {schedule: [{cron: \"*/10 * * * *\", overlap: queue_all}]}\n" + std::string(kOne),
+                     now, put.done());
+  flush();
+  const std::string id = worker();
+  pass(Millis(600'000));
+  EXPECT_EQ(store->list_runs({.project = "default"})->size(), 1U);
+  complete(id, poll(id).at(0));
+  now = now + Millis(3'600'000);
+  boot();
+  pass(Millis(0));
+  EXPECT_EQ(store->list_runs({.project = "default"})->size(), 2U) << "six were missed, the last is made up for";
+}
+
+TEST_F(CoreTest, AnotherProjectSeesNothing) {
+  const Uuid run = start(kOne);
+  auth::Principal other = kAda;
+  other.project = "secret";
+  Reply<RunView> reply;
+  core->run(other, run, reply.done());
+  EXPECT_EQ(reply.code(), Code::run_not_found);
+}
+
+TEST_F(CoreTest, TheStoredHistoryIsTheWholeTruth) {
+  const Uuid run = start(kChain);
+  const std::string id = worker();
+  complete(id, poll(id).at(0));
+  complete(id, poll(id).at(0));
+  const auto stored = store->load_run(run);
+  std::vector<std::string> types;
+  for (const auto& group : (*stored)->events) {
+    for (const Event& event : *wire::decode_events(group.payload)) types.emplace_back(type_of(event));
+  }
+  EXPECT_EQ(types, (std::vector<std::string>{"run.queued", "run.started", "job.ready", "job.started", "job.finished",
+                                             "job.ready", "job.started", "job.finished", "run.finished"}));
+}
+}  // namespace
+}  // namespace mc::conductor
