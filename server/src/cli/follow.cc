@@ -150,13 +150,13 @@ Status Follower::take_approvals() {
 }
 
 Status Follower::look() {
+  if (stale_) {
+    if (Status loaded = load(); !loaded.ok()) return loaded;
+  }
   Result<bool> events = take_events();
   if (!events.ok()) return events.error();
   Result<bool> logs = take_logs();
   if (!logs.ok()) return logs.error();
-  if (stale_) {
-    if (Status loaded = load(); !loaded.ok()) return loaded;
-  }
   if (Status asked = take_approvals(); !asked.ok()) return asked;
   moved_ = *events || *logs;
   heard_ = system_clock().now();

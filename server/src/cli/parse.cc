@@ -18,7 +18,7 @@ Error unknown_verb(const std::string& word, const std::vector<std::string>& know
   return usage_error(message);
 }
 
-// One option's or argument's place while CLI11 reads the words.
+// One option's place while CLI11 reads the words.
 struct Slot {
   std::string name;
   bool flag = false;
@@ -35,12 +35,6 @@ void declare(CLI::App& app, const Option& option, std::deque<Slot>& slots) {
   }
   slot.option = app.add_option(names, slot.values)->allow_extra_args(false);
   slot.option->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-}
-
-void declare(CLI::App& app, const Argument& argument, std::deque<Slot>& slots) {
-  Slot& slot = slots.emplace_back(Slot{argument.name, false, {}, nullptr});
-  slot.option = app.add_option(argument.name, slot.values);
-  slot.option->expected(argument.many ? -1 : 1);
 }
 
 Status check_choices(const Verb& verb, const Args& args) {
@@ -63,23 +57,36 @@ Status check_choices(const Verb& verb, const Args& args) {
   return {};
 }
 
-std::string unknown_option_text(const Verb& verb, const std::vector<std::string>& rest) {
+std::string unknown_word_text(const Verb& verb, const std::string& word) {
   std::vector<std::string> known;
   for (const Option& option : verb.options) known.push_back(option.name);
   for (const Option& option : global_options()) known.push_back(option.name);
-  std::string message = "`" + rest.front() + "` is not understood here";
-  const std::string name = rest.front().substr(0, rest.front().find('='));
+  std::string message = "`" + word + "` is not understood here";
+  const std::string name = word.substr(0, word.find('='));
   if (const auto near = nearest(name, known)) message += "; did you mean `" + *near + "`?";
   return message + " (" + usage_line(verb) + ")";
 }
 
+// Words that are no options, in order, to the verb's arguments.
+Status assign(const Verb& verb, const std::vector<std::string>& words, Args& args) {
+  std::size_t at = 0;
+  for (const Argument& argument : verb.arguments) {
+    for (bool first = true; at < words.size() && (first || argument.many); first = false)
+      args.add(argument.name, words[at++]);
+  }
+  if (at < words.size()) return usage_error(unknown_word_text(verb, words[at]));
+  return {};
+}
+
 Result<CommandLine> parse_words(const Verb& verb, std::vector<std::string> words) {
+  // Behind `--` nothing is an option.
+  const auto bar = std::find(words.begin(), words.end(), "--");
+  const std::vector<std::string> literal(bar == words.end() ? bar : bar + 1, words.end());
+  words.erase(bar, words.end());
   CLI::App app;
   app.set_help_flag();
   app.allow_extras();
-  app.prefix_command(false);
   std::deque<Slot> slots;
-  for (const Argument& argument : verb.arguments) declare(app, argument, slots);
   for (const Option& option : verb.options) declare(app, option, slots);
   for (const Option& option : global_options()) declare(app, option, slots);
   try {
@@ -95,11 +102,15 @@ Result<CommandLine> parse_words(const Verb& verb, std::vector<std::string> words
     for (const std::string& value : slot.values) line.args.add(slot.name, value);
   }
   if (line.args.has("--help")) return CommandLine{nullptr, {}, verb_help(verb)};
-  const std::vector<std::string> rest = app.remaining();
-  if (!rest.empty()) return usage_error(unknown_option_text(verb, rest));
+  std::vector<std::string> rest = app.remaining();
+  for (const std::string& word : rest)
+    if (word.size() > 1 && word.front() == '-') return usage_error(unknown_word_text(verb, word));
+  rest.insert(rest.end(), literal.begin(), literal.end());
+  if (Status fine = assign(verb, rest, line.args); !fine.ok()) return fine.error();
   if (Status fine = check_choices(verb, line.args); !fine.ok()) return fine.error();
   return line;
 }
+
 
 bool takes_value(const std::string& word) {
   for (const Option& option : global_options())
