@@ -17,7 +17,8 @@ Result<int> schema(Session& session, const Args&) {
 Result<int> completion(Session& session, const Args& args) {
   const std::string shell = args.get("SHELL");
   const std::string script = completion_script(shell);
-  if (script.empty()) return Error{Code::usage, "completion wants bash, zsh or fish, not `" + shell + "`", {}};
+  if (script.empty())
+    return Error{Code::usage, "completion wants bash, zsh or fish, not `" + shell + "`", {}};
   session.out(script);
   return 0;
 }
@@ -48,8 +49,11 @@ std::vector<Verb> about_verbs() {
        completion,
        "bash: source <(maestro completion bash)\nzsh:  source <(maestro completion zsh)\n"
        "fish: maestro completion fish | source"},
-      {"man", "Print the manual page (maestro man | man -l -)", {},
-       {{"--markdown", "", "", "as Markdown, as in docs/reference/cli.md"}}, manual},
+      {"man",
+       "Print the manual page (maestro man | man -l -)",
+       {},
+       {{"--markdown", "", "", "as Markdown, as in docs/reference/cli.md"}},
+       manual},
       {"version", "Print the version", {}, {}, version},
   };
 }

@@ -11,8 +11,8 @@ namespace mc::cli {
 namespace {
 
 Error several(const std::vector<std::string>& jobs) {
-  return Error{Code::conflict,
-               "several jobs wait for a decision: name one of " + join(jobs, ", "), {}};
+  return Error{
+      Code::conflict, "several jobs wait for a decision: name one of " + join(jobs, ", "), {}};
 }
 
 Result<int> decide_run(Session& session, const Args& args, bool approve) {
@@ -35,7 +35,8 @@ Result<int> decide_run(Session& session, const Args& args, bool approve) {
                                          : "`" + job + "` does not wait for a decision";
     return Error{Code::not_found, what, {}};
   }
-  Result<Value> done = decide(**server, chosen->string_or("id", ""), approve, args.get("--comment"));
+  Result<Value> done =
+      decide(**server, chosen->string_or("id", ""), approve, args.get("--comment"));
   if (!done.ok()) return done.error();
   Table table;
   table.rows.push_back({{approve ? "approved" : "rejected", approve ? Tone::good : Tone::bad},
@@ -113,11 +114,18 @@ Result<Value> decide(Server& server, const std::string& approval, bool approve,
 
 std::vector<Verb> approval_verbs() {
   const Argument job{"JOB", "the job that waits; may be left out when only one does", false};
-  const std::vector<Option> options = {{"--comment", "-m", "TEXT", "a remark, kept with the decision"}};
+  const std::vector<Option> options = {
+      {"--comment", "-m", "TEXT", "a remark, kept with the decision"}};
   return {
-      {"approve", "Approve what a run waits for", {kRun, job}, options,
+      {"approve",
+       "Approve what a run waits for",
+       {kRun, job},
+       options,
        [](Session& session, const Args& args) { return decide_run(session, args, true); }},
-      {"reject", "Reject what a run waits for", {kRun, job}, options,
+      {"reject",
+       "Reject what a run waits for",
+       {kRun, job},
+       options,
        [](Session& session, const Args& args) { return decide_run(session, args, false); }},
       {"signal",
        "Send an event to a run",

@@ -23,11 +23,13 @@ Result<int> add(Session& session, const Args& args) {
   if (!args.has("--url")) return Error{Code::usage, "--url is missing", {}};
   Result<Contexts> contexts = load_contexts(session.io());
   if (!contexts.ok()) return contexts.error();
-  std::erase_if(contexts->items, [&](const NamedContext& one) { return one.name == args.get("NAME"); });
+  std::erase_if(contexts->items,
+                [&](const NamedContext& one) { return one.name == args.get("NAME"); });
   std::error_code ignored;
   const std::string token = args.get("--token-file");
-  contexts->items.push_back({args.get("NAME"), args.get("--url"),
-                             token.empty() ? "" : std::filesystem::absolute(token, ignored).string()});
+  contexts->items.push_back(
+      {args.get("NAME"), args.get("--url"),
+       token.empty() ? "" : std::filesystem::absolute(token, ignored).string()});
   if (contexts->current.empty() || args.has("--use")) contexts->current = args.get("NAME");
   if (Status saved = save_contexts(session.io(), *contexts); !saved.ok()) return saved.error();
   Table table;
@@ -50,7 +52,9 @@ Result<int> use(Session& session, const Args& args) {
   }
   std::vector<std::string> names;
   for (const NamedContext& one : contexts->items) names.push_back(one.name);
-  return Error{Code::usage, "there is no context `" + args.get("NAME") + "`; there are: " + join(names, ", "), {}};
+  return Error{Code::usage,
+               "there is no context `" + args.get("NAME") + "`; there are: " + join(names, ", "),
+               {}};
 }
 
 Result<int> list(Session& session, const Args&) {
@@ -60,12 +64,13 @@ Result<int> list(Session& session, const Args&) {
   for (const NamedContext& one : contexts->items) items.push_back(value_of(*contexts, one));
   Value answer{Object{}};
   answer.set("items", std::move(items));
-  session.print_list(answer,
-                     {{"", [](const Value& item) { return Cell{item.bool_or("current", false) ? "*" : " "}; }},
-                      {"NAME", [](const Value& item) { return text_cell(item, "name"); }},
-                      {"URL", [](const Value& item) { return text_cell(item, "url"); }},
-                      {"TOKEN FILE", [](const Value& item) { return text_cell(item, "token_file"); }}},
-                     "name");
+  session.print_list(
+      answer,
+      {{"", [](const Value& item) { return Cell{item.bool_or("current", false) ? "*" : " "}; }},
+       {"NAME", [](const Value& item) { return text_cell(item, "name"); }},
+       {"URL", [](const Value& item) { return text_cell(item, "url"); }},
+       {"TOKEN FILE", [](const Value& item) { return text_cell(item, "token_file"); }}},
+      "name");
   return 0;
 }
 
@@ -78,7 +83,8 @@ std::vector<Verb> context_verbs() {
        {{"NAME", "what to call it"}},
        {{"--use", "", "", "talk to it from now on"}},
        add,
-       "Contexts are kept in contexts.yaml in $XDG_CONFIG_HOME/maestro. The first one added is used."},
+       "Contexts are kept in contexts.yaml in $XDG_CONFIG_HOME/maestro. The first one added is "
+       "used."},
       {"contexts use", "Talk to another server from now on", {{"NAME", "a context"}}, {}, use},
       {"contexts list", "List contexts", {}, {}, list},
   };

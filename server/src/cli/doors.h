@@ -35,8 +35,8 @@ struct WorkerOptions {
 };
 
 struct LocalOptions {
-  std::string cache;  // folder of cache entries and logs; kept between calls
-  std::string folder; // the working tree that `checkout` takes
+  std::string cache;   // folder of cache entries and logs; kept between calls
+  std::string folder;  // the working tree that `checkout` takes
   std::vector<std::string> pass_env;
   std::vector<std::pair<std::string, std::string>> secrets;
   bool no_cache = false;
@@ -67,7 +67,8 @@ struct NewToken {
 };
 
 struct Doors {
-  std::function<std::unique_ptr<client::Transport>(const std::string& url, const std::string& token)>
+  std::function<std::unique_ptr<client::Transport>(const std::string& url,
+                                                   const std::string& token)>
       connect;
   std::function<Result<int>(const UpOptions&, const Io&)> up;
   std::function<Result<int>(const std::string& listen, bool migrate, const Io&)> serve;

@@ -31,11 +31,13 @@ Result<Definition> read_definition(Session& session, const std::string& file) {
   lang::Parsed parsed = lang::parse_workflow(*text, {.default_name = name_of_file(file)});
   const bool colour = session.err_paint().on;
   session.err(lang::render_problems(file, *text, parsed.errors, "error", colour));
-  if (!session.quiet()) session.err(lang::render_problems(file, *text, parsed.warnings, "warning", colour));
+  if (!session.quiet())
+    session.err(lang::render_problems(file, *text, parsed.warnings, "warning", colour));
   if (!parsed.ok()) {
     const std::size_t count = parsed.errors.size();
     return Error{Code::invalid_definition,
-                 file + " has " + std::to_string(count) + (count == 1 ? " error" : " errors"), {}};
+                 file + " has " + std::to_string(count) + (count == 1 ? " error" : " errors"),
+                 {}};
   }
   return Definition{file, *text, std::move(parsed.spec)};
 }
@@ -72,9 +74,11 @@ Status store_siblings(Session& session, Server& server, const std::string& file)
   std::error_code ignored;
   const std::filesystem::path beside = std::filesystem::absolute(file, ignored).parent_path();
   for (const std::filesystem::path& folder : {beside, std::filesystem::path(".maestro")}) {
-    for (std::filesystem::directory_iterator at(folder, ignored), end; at != end && !ignored; at.increment(ignored)) {
+    for (std::filesystem::directory_iterator at(folder, ignored), end; at != end && !ignored;
+         at.increment(ignored)) {
       const std::string extension = at->path().extension().string();
-      if (extension == ".yaml" || extension == ".yml") files.insert(std::filesystem::absolute(at->path(), ignored).string());
+      if (extension == ".yaml" || extension == ".yml")
+        files.insert(std::filesystem::absolute(at->path(), ignored).string());
       if (files.size() >= kSiblingsMax) break;
     }
   }
@@ -83,17 +87,20 @@ Status store_siblings(Session& session, Server& server, const std::string& file)
     if (!text.ok()) continue;
     const lang::Parsed parsed = lang::parse_workflow(*text, {.default_name = name_of_file(path)});
     if (!parsed.ok()) {
-      session.note("maestro: " + path + " is not a valid workflow: no child can be started from it");
+      session.note("maestro: " + path +
+                   " is not a valid workflow: no child can be started from it");
       continue;
     }
-    Result<Value> stored = server.put_text("/api/v1/workflows/" + url_encode(parsed.spec.name), *text);
+    Result<Value> stored =
+        server.put_text("/api/v1/workflows/" + url_encode(parsed.spec.name), *text);
     if (!stored.ok()) return stored.error();
   }
   return {};
 }
 
 // Whether an approval is given: by --approve, or by whoever sits at the terminal.
-Result<bool> answer_approval(Session& session, Server& server, const Args& args, const Value& approval) {
+Result<bool> answer_approval(Session& session, Server& server, const Args& args,
+                             const Value& approval) {
   const std::string job = approval.string_or("job", "");
   const std::vector<std::string>& given = args.all("--approve");
   const auto named = [&given](const std::string& name) {
@@ -103,13 +110,16 @@ Result<bool> answer_approval(Session& session, Server& server, const Args& args,
   std::string comment = approved ? "by --approve" : "nobody could be asked";
   if (!approved && session.io().in_terminal) {
     const std::string prompt = approval.string_or("prompt", "");
-    session.err("approve `" + printable(job) + "`" + (prompt.empty() ? "" : ": " + printable(prompt)) + " [y/N] ");
+    session.err("approve `" + printable(job) + "`" +
+                (prompt.empty() ? "" : ": " + printable(prompt)) + " [y/N] ");
     const std::string line = to_lower(trim(session.io().read_line().value_or("")));
     approved = line == "y" || line == "yes";
     comment = "at the terminal";
   } else if (!approved) {
-    session.err("maestro: `" + printable(job) + "` waits for an approval and nobody can be asked here: it is "
-                "rejected. Give --approve " + job + " or --approve all.\n");
+    session.err("maestro: `" + printable(job) +
+                "` waits for an approval and nobody can be asked here: it is "
+                "rejected. Give --approve " +
+                job + " or --approve all.\n");
   }
   Result<Value> done = decide(server, approval.string_or("id", ""), approved, comment);
   if (!done.ok()) return done.error();
@@ -134,11 +144,12 @@ void print_summary(Session& session, const Value& run, const Value& jobs) {
   }
   std::int64_t saved_ms = 0;
   const Table table = summary(jobs, &saved_ms);
-  const std::size_t width = session.io().out_terminal ? static_cast<std::size_t>(session.io().columns) : 0;
+  const std::size_t width =
+      session.io().out_terminal ? static_cast<std::size_t>(session.io().columns) : 0;
   session.out("\n" + render_table(table, session.paint(), width));
   const std::string status = run.string_or("status", "");
-  std::string line = session.paint()(tone_of(status), std::string(sign_of(status)) + " " + status) + " in " +
-                     format_duration(Millis(run.int_or("duration_ms", 0)));
+  std::string line = session.paint()(tone_of(status), std::string(sign_of(status)) + " " + status) +
+                     " in " + format_duration(Millis(run.int_or("duration_ms", 0)));
   if (saved_ms > 0) line += ", " + format_duration(Millis(saved_ms)) + " saved by the cache";
   const std::string message = run.string_or("message", "");
   if (!message.empty() && status != "succeeded") line += ": " + printable(message);
@@ -166,7 +177,8 @@ FollowOptions follow_options(Session& session, Server& server, LocalServer& loca
   return options;
 }
 
-Result<int> follow_exec(Session& session, LocalServer& local, const Args& args, const std::string& id) {
+Result<int> follow_exec(Session& session, LocalServer& local, const Args& args,
+                        const std::string& id) {
   Result<Millis> timeout = args.duration("--timeout", Millis(0));
   if (!timeout.ok()) return timeout.error();
   Result<Server*> server = session.server();
@@ -230,7 +242,8 @@ Value exec_result(const Value& run, const Value& jobs) {
       one.set("status", job.string_or("status", ""));
       one.set("exit_code", code == nullptr ? Value() : *code);
       one.set("outputs", outputs == nullptr ? Value(Object{}) : *outputs);
-      one.set("attempts", tried ? static_cast<std::int64_t>(attempts->as_list().size()) : std::int64_t{0});
+      one.set("attempts",
+              tried ? static_cast<std::int64_t>(attempts->as_list().size()) : std::int64_t{0});
       by_key.set(job.string_or("key", ""), std::move(one));
     }
   }
@@ -265,7 +278,8 @@ Result<int> exec_file(Session& session, const Args& args) {
   Result<Server*> server = session.server();
   if (!server.ok()) return server.error();
   if (starts_children(definition->spec) && file != "-") {
-    if (Status stored = store_siblings(session, **server, file); !stored.ok()) return stored.error();
+    if (Status stored = store_siblings(session, **server, file); !stored.ok())
+      return stored.error();
   }
   Value body{Object{}};
   body.set("definition", definition->text);

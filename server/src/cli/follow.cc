@@ -36,7 +36,9 @@ class Follower {
   void note_change(const Value& event);
   bool retry_later(const Error& error);
   std::optional<Followed> interrupted();
-  void print(std::string_view text) const { options_.to_err ? session_.err(text) : session_.out(text); }
+  void print(std::string_view text) const {
+    options_.to_err ? session_.err(text) : session_.out(text);
+  }
   void print_line(const std::string& line);
   void erase();
   void draw();
@@ -90,7 +92,8 @@ void Follower::note_change(const Value& event) {
     const auto tail = tails_.find(data->string_or("job", ""));
     // All that a job wrote comes before the word that it has ended.
     if (tail != tails_.end()) {
-      (void)tail->second.read(server_, [this](const std::string& line) { print_line(line); }, paint_);
+      (void)tail->second.read(
+          server_, [this](const std::string& line) { print_line(line); }, paint_);
       tail->second.finish([this](const std::string& line) { print_line(line); }, paint_);
       tails_.erase(tail);
     }
@@ -100,8 +103,8 @@ void Follower::note_change(const Value& event) {
 Result<bool> Follower::take_events() {
   bool some = false;
   for (;;) {
-    Result<Value> page = server_.get(run_path(options_.run) + "/events?after=" +
-                                     std::to_string(tree_.last_seq()));
+    Result<Value> page =
+        server_.get(run_path(options_.run) + "/events?after=" + std::to_string(tree_.last_seq()));
     if (!page.ok()) return page.error();
     const Value* items = page->find("items");
     if (items == nullptr || !items->is_list() || items->as_list().empty()) return some;
@@ -120,7 +123,8 @@ Result<bool> Follower::take_events() {
 Result<bool> Follower::take_logs() {
   bool some = false;
   for (auto& [job, tail] : tails_) {
-    Result<bool> more = tail.read(server_, [this](const std::string& line) { print_line(line); }, paint_);
+    Result<bool> more =
+        tail.read(server_, [this](const std::string& line) { print_line(line); }, paint_);
     if (!more.ok()) return more.error();
     some = some || *more;
   }
@@ -243,11 +247,13 @@ Result<Followed> wait_for_run(Session& session, const std::string& run, Millis t
     if (left.count() <= 0) return Followed{Followed::End::timed_out, last};
     // Short waits: an interrupt must not hang on a quiet run.
     const Millis wait = std::min(left, Millis(2'000));
-    Result<Value> seen = (*server)->get(run_path(run) + "?wait=" + std::to_string(wait.count()) + "ms");
+    Result<Value> seen =
+        (*server)->get(run_path(run) + "?wait=" + std::to_string(wait.count()) + "ms");
     if (seen.ok()) {
       last = *seen;
       heard = now;
-      if (is_final_status(seen->string_or("status", ""))) return Followed{Followed::End::finished, last};
+      if (is_final_status(seen->string_or("status", "")))
+        return Followed{Followed::End::finished, last};
     } else if (seen.error().code != Code::unreachable || now - heard > kFollowRetryFor) {
       return seen.error();
     } else {

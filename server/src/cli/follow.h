@@ -9,11 +9,11 @@
 namespace mc::cli {
 
 struct FollowOptions {
-  std::string run;       // id
+  std::string run;  // id
   bool logs = true;
-  bool to_err = false;   // write to standard error: standard output is for the result
-  bool live = false;     // draw the tree (only when the stream is a terminal)
-  Millis timeout{0};     // 0: none
+  bool to_err = false;  // write to standard error: standard output is for the result
+  bool live = false;    // draw the tree (only when the stream is a terminal)
+  Millis timeout{0};    // 0: none
   // Called with each waiting approval {id, job, …}; false: stop following with `kApprovalNeeded`.
   std::function<Result<bool>(const Value& approval)> on_approval;
   // First and later Ctrl-C: nullptr means detach.

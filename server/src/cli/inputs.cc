@@ -39,8 +39,8 @@ Result<std::optional<std::string>> definition_text(const Io& io, const std::stri
     if (!text.ok()) return text.error();
     return std::optional(*text);
   }
-  const bool looks_like_file = name.ends_with(".yaml") || name.ends_with(".yml") ||
-                               name.find('/') != std::string::npos;
+  const bool looks_like_file =
+      name.ends_with(".yaml") || name.ends_with(".yml") || name.find('/') != std::string::npos;
   std::error_code ignored;
   if (!looks_like_file && !std::filesystem::is_regular_file(name, ignored))
     return std::optional<std::string>();

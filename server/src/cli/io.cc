@@ -111,7 +111,9 @@ Status write_file(const std::string& path, std::string_view text, bool secret) {
   return {};
 }
 
-std::string config_folder(const Io& io) { return folder(io, "XDG_CONFIG_HOME", "/.config/maestro"); }
+std::string config_folder(const Io& io) {
+  return folder(io, "XDG_CONFIG_HOME", "/.config/maestro");
+}
 std::string cache_folder(const Io& io) { return folder(io, "XDG_CACHE_HOME", "/.cache/maestro"); }
 
 std::string data_folder(const Io& io) {

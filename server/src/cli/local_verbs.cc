@@ -35,7 +35,8 @@ Result<int> validate(Session& session, const Args& args) {
     const bool colour = session.err_paint().on;
     session.err(lang::render_problems(file, *text, parsed.errors, "error", colour));
     session.err(lang::render_problems(file, *text, parsed.warnings, "warning", colour));
-    if (parsed.ok() && !session.quiet()) session.out(file + ": " + session.paint()(Tone::good, "valid") + "\n");
+    if (parsed.ok() && !session.quiet())
+      session.out(file + ": " + session.paint()(Tone::good, "valid") + "\n");
   }
   const bool valid = errors.empty();
   if (session.format() != Format::table) {
@@ -69,8 +70,12 @@ std::vector<Verb> local_verbs() {
        "`checkout` takes the working tree as it is. The exit code is the run's. With -o json the "
        "result goes to standard output and the logs to standard error.\n"
        "Ctrl-C cancels the run; a second one kills it."},
-      {"validate", "Check definitions and show every problem", {{"FILE", "workflow files, or -", true, true}}, {},
-       validate, "Exit code 2 when there are errors."},
+      {"validate",
+       "Check definitions and show every problem",
+       {{"FILE", "workflow files, or -", true, true}},
+       {},
+       validate,
+       "Exit code 2 when there are errors."},
       {"plan", "Show what would run, in which order and why", {file}, {input}, plan_file},
   };
 }

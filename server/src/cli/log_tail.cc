@@ -27,7 +27,8 @@ Result<bool> LogTail::read(Server& server, const Print& print, const Paint& pain
     if (answer->status >= 400) return Server::problem_of(*answer);
     std::string_view fresh = answer->body;
     // A server that sends everything in spite of the range: skip what was seen.
-    if (answer->status == 200) fresh.remove_prefix(std::min(fresh.size(), static_cast<std::size_t>(offset_)));
+    if (answer->status == 200)
+      fresh.remove_prefix(std::min(fresh.size(), static_cast<std::size_t>(offset_)));
     if (fresh.empty()) return some;
     offset_ += static_cast<std::int64_t>(fresh.size());
     partial_ += fresh;

@@ -40,10 +40,14 @@ std::string roff(std::string_view text) {
   std::string out;
   bool line_start = true;
   for (const char c : text) {
-    if (c == '\\') out += "\\e";
-    else if (c == '-') out += "\\-";
-    else if (line_start && (c == '.' || c == '\'')) out += std::string("\\&") + c;
-    else out += c;
+    if (c == '\\')
+      out += "\\e";
+    else if (c == '-')
+      out += "\\-";
+    else if (line_start && (c == '.' || c == '\''))
+      out += std::string("\\&") + c;
+    else
+      out += c;
     line_start = c == '\n';
   }
   return out;
@@ -54,7 +58,8 @@ std::string roff_options(const std::vector<Option>& options) {
   for (const Option& option : options) {
     text += ".TP\n.B ";
     if (!option.letter.empty()) text += roff(option.letter) + ", ";
-    text += roff(option.name) + (option.value.empty() ? "" : " \\fI" + roff(option.value) + "\\fR") + "\n";
+    text += roff(option.name) +
+            (option.value.empty() ? "" : " \\fI" + roff(option.value) + "\\fR") + "\n";
     text += roff(option.help) + "\n";
   }
   return text;
@@ -84,23 +89,30 @@ std::string bash_script() {
   std::string text =
       "# bash completion for maestro; source it.\n"
       "_maestro() {\n"
-      "  local word=\"${COMP_WORDS[COMP_CWORD]}\" first=\"${COMP_WORDS[1]}\" second=\"${COMP_WORDS[2]}\"\n"
+      "  local word=\"${COMP_WORDS[COMP_CWORD]}\" first=\"${COMP_WORDS[1]}\" "
+      "second=\"${COMP_WORDS[2]}\"\n"
       "  local words=\"\"\n"
       "  if [ \"$COMP_CWORD\" -eq 1 ]; then\n"
-      "    words=\"" + join(first_words(), " ") + "\"\n"
+      "    words=\"" +
+      join(first_words(), " ") +
+      "\"\n"
       "  else\n"
       "    case \"$first $second\" in\n";
   for (const Verb& verb : all_verbs()) {
     const bool deep = verb.path.find(' ') != std::string::npos;
-    if (deep) text += "      \"" + verb.path + "\") words=\"" + std::string(trim(words(verb.options))) + "\" ;;\n";
+    if (deep)
+      text += "      \"" + verb.path + "\") words=\"" + std::string(trim(words(verb.options))) +
+              "\" ;;\n";
   }
   text += "      *) case \"$first\" in\n";
   for (const std::string& first : first_words()) {
     const Verb* verb = find_verb(first);
-    const std::string list = verb != nullptr ? std::string(trim(words(verb->options))) : join(second_words(first), " ");
+    const std::string list =
+        verb != nullptr ? std::string(trim(words(verb->options))) : join(second_words(first), " ");
     text += "        " + first + ") words=\"" + list + "\" ;;\n";
   }
-  text += "      esac ;;\n    esac\n    words=\"$words" + words(global_options()) + "\"\n  fi\n"
+  text += "      esac ;;\n    esac\n    words=\"$words" + words(global_options()) +
+          "\"\n  fi\n"
           "  COMPREPLY=($(compgen -W \"$words\" -- \"$word\"))\n"
           "  [ ${#COMPREPLY[@]} -eq 0 ] && COMPREPLY=($(compgen -f -- \"$word\"))\n"
           "}\n"
@@ -118,11 +130,13 @@ std::string fish_text(std::string_view text) {
 }
 
 std::string fish_script() {
-  std::string text = "# fish completion for maestro.\ncomplete -c maestro -n __fish_use_subcommand -f\n";
+  std::string text =
+      "# fish completion for maestro.\ncomplete -c maestro -n __fish_use_subcommand -f\n";
   for (const std::string& first : first_words()) {
     const Verb* verb = find_verb(first);
     const std::string about = verb != nullptr ? verb->summary : join(second_words(first), ", ");
-    text += "complete -c maestro -n __fish_use_subcommand -a " + first + " -d '" + fish_text(about) + "'\n";
+    text += "complete -c maestro -n __fish_use_subcommand -a " + first + " -d '" +
+            fish_text(about) + "'\n";
     const std::string seconds = join(second_words(first), " ");
     for (const std::string& second : second_words(first)) {
       text += "complete -c maestro -n '__fish_seen_subcommand_from " + first +
@@ -149,7 +163,8 @@ std::string fish_script() {
 // zsh reads bash's scripts once its bash layer is loaded.
 std::string zsh_script() {
   return "#compdef maestro maestroctl\nautoload -U +X compinit && compinit\n"
-         "autoload -U +X bashcompinit && bashcompinit\n" + bash_script();
+         "autoload -U +X bashcompinit && bashcompinit\n" +
+         bash_script();
 }
 
 }  // namespace
@@ -162,7 +177,8 @@ std::string completion_script(const std::string& shell) {
 }
 
 std::string manual_page() {
-  std::string text = std::string(".TH MAESTRO 1 \"\" \"maestro ") + kVersion + "\" \"Maestro Conductor\"\n" +
+  std::string text = std::string(".TH MAESTRO 1 \"\" \"maestro ") + kVersion +
+                     "\" \"Maestro Conductor\"\n" +
                      ".SH NAME\nmaestro \\- durable workflows from one binary\n"
                      ".SH SYNOPSIS\n.B maestro\n.I VERB\n[options]\n.SH VERBS\n";
   for (const Verb& verb : all_verbs()) {
@@ -173,29 +189,42 @@ std::string manual_page() {
     text += roff_options(verb.options);
   }
   text += ".SH OPTIONS OF EVERY VERB\n" + roff_options(global_options()) + ".SH EXIT STATUS\n";
-  for (const ExitCode& one : kExitCodes) text += ".TP\n.B " + std::string(one.code) + "\n" + roff(one.meaning) + "\n";
+  for (const ExitCode& one : kExitCodes)
+    text += ".TP\n.B " + std::string(one.code) + "\n" + roff(one.meaning) + "\n";
   text += ".SH ENVIRONMENT\n";
-  for (const Variable& one : kVariables) text += ".TP\n.B " + std::string(one.name) + "\n" + roff(one.meaning) + "\n";
+  for (const Variable& one : kVariables)
+    text += ".TP\n.B " + std::string(one.name) + "\n" + roff(one.meaning) + "\n";
   return text;
 }
 
 std::string reference_markdown() {
   std::string text =
-      "# The command line\n\nMade from the table of verbs by `maestro man --markdown`; a test compares the two.\n\n"
-      "## Options of every verb\n\n" + markdown_options(global_options()) +
-      "\nA run is named by its id, the first 4 or more characters of it when no other run's begin so, "
-      "`#NUMBER`, `@latest`, `@latest:WORKFLOW`, or the address of its page.\n\n## Exit codes\n\n| code | |\n|---|---|\n";
-  for (const ExitCode& one : kExitCodes) text += std::string("| ") + one.code + " | " + one.meaning + " |\n";
-  text += "\n`logs` and `list` never fail because a run failed.\n\n## Environment\n\n| variable | |\n|---|---|\n";
-  for (const Variable& one : kVariables) text += std::string("| `") + one.name + "` | " + one.meaning + " |\n";
-  text += "\nWhich server: `--url`; else `MAESTRO_URL`; else `--context` or the current context of "
-          "`contexts.yaml`; else the one that `maestro up` started on this machine.\n\n## Verbs\n";
+      "# The command line\n\nMade from the table of verbs by `maestro man --markdown`; a test "
+      "compares the two.\n\n"
+      "## Options of every verb\n\n" +
+      markdown_options(global_options()) +
+      "\nA run is named by its id, the first 4 or more characters of it when no other run's begin "
+      "so, "
+      "`#NUMBER`, `@latest`, `@latest:WORKFLOW`, or the address of its page.\n\n## Exit codes\n\n| "
+      "code | |\n|---|---|\n";
+  for (const ExitCode& one : kExitCodes)
+    text += std::string("| ") + one.code + " | " + one.meaning + " |\n";
+  text +=
+      "\n`logs` and `list` never fail because a run failed.\n\n## Environment\n\n| variable | "
+      "|\n|---|---|\n";
+  for (const Variable& one : kVariables)
+    text += std::string("| `") + one.name + "` | " + one.meaning + " |\n";
+  text +=
+      "\nWhich server: `--url`; else `MAESTRO_URL`; else `--context` or the current context of "
+      "`contexts.yaml`; else the one that `maestro up` started on this machine.\n\n## Verbs\n";
   for (const Verb& verb : all_verbs()) {
-    text += "\n### " + verb.path + "\n\n" + verb.summary + ".\n\n```\n" + usage_line(verb) + "\n```\n";
+    text +=
+        "\n### " + verb.path + "\n\n" + verb.summary + ".\n\n```\n" + usage_line(verb) + "\n```\n";
     if (!verb.details.empty()) text += "\n" + verb.details + "\n";
     if (!verb.arguments.empty()) {
       text += "\n| argument | |\n|---|---|\n";
-      for (const Argument& argument : verb.arguments) text += "| `" + argument.name + "` | " + argument.help + " |\n";
+      for (const Argument& argument : verb.arguments)
+        text += "| `" + argument.name + "` | " + argument.help + " |\n";
     }
     if (!verb.options.empty()) text += "\n" + markdown_options(verb.options);
   }

@@ -28,7 +28,8 @@ TEST(Manual, TheDocumentsAreThoseOfTheTable) {
 }
 
 TEST(Manual, TheVersionIsTheBuilds) {
-  EXPECT_NE(repository_file("CMakeLists.txt").find(std::string("VERSION ") + kVersion), std::string::npos);
+  EXPECT_NE(repository_file("CMakeLists.txt").find(std::string("VERSION ") + kVersion),
+            std::string::npos);
 }
 
 TEST(Completion, KnowsEveryVerbAndOption) {
@@ -41,7 +42,8 @@ TEST(Completion, KnowsEveryVerbAndOption) {
     }
     for (const Verb& verb : all_verbs()) {
       for (const Option& option : verb.options)
-        EXPECT_NE(script.find(option.name.substr(2)), std::string::npos) << shell << " " << option.name;
+        EXPECT_NE(script.find(option.name.substr(2)), std::string::npos)
+            << shell << " " << option.name;
     }
   }
   EXPECT_EQ(completion_script("tcsh"), "");

@@ -22,13 +22,13 @@ struct Look {
   std::string_view sign;
 };
 constexpr Look kLooks[] = {
-    {"succeeded", Tone::good, "✔"},   {"reused", Tone::good, "↺"},
-    {"failed", Tone::bad, "✘"},       {"timed_out", Tone::bad, "✘"},
-    {"denied", Tone::bad, "⊘"},       {"cancelled", Tone::warning, "⊘"},
+    {"succeeded", Tone::good, "✔"},     {"reused", Tone::good, "↺"},
+    {"failed", Tone::bad, "✘"},         {"timed_out", Tone::bad, "✘"},
+    {"denied", Tone::bad, "⊘"},         {"cancelled", Tone::warning, "⊘"},
     {"cancelling", Tone::warning, "⊘"}, {"running", Tone::busy, "●"},
-    {"waiting", Tone::warning, "◔"},  {"retrying", Tone::warning, "↻"},
-    {"ready", Tone::plain, "○"},      {"queued", Tone::plain, "○"},
-    {"pending", Tone::dim, "·"},      {"skipped", Tone::dim, "–"},
+    {"waiting", Tone::warning, "◔"},    {"retrying", Tone::warning, "↻"},
+    {"ready", Tone::plain, "○"},        {"queued", Tone::plain, "○"},
+    {"pending", Tone::dim, "·"},        {"skipped", Tone::dim, "–"},
 };
 
 const Look* look_of(std::string_view status) {
@@ -47,8 +47,8 @@ std::string Paint::operator()(Tone tone, std::string_view text) const {
 }
 
 Paint paint_for(const Io& io, bool no_color, bool to_terminal) {
-  const bool wanted = !no_color && variable_or(io, "NO_COLOR", "").empty() &&
-                      variable_or(io, "TERM", "") != "dumb";
+  const bool wanted =
+      !no_color && variable_or(io, "NO_COLOR", "").empty() && variable_or(io, "TERM", "") != "dumb";
   return Paint{.on = wanted && to_terminal};
 }
 

@@ -111,7 +111,6 @@ Result<CommandLine> parse_words(const Verb& verb, std::vector<std::string> words
   return line;
 }
 
-
 bool takes_value(const std::string& word) {
   for (const Option& option : global_options())
     if (!option.value.empty() && (word == option.name || word == option.letter)) return true;

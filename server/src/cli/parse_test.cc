@@ -17,7 +17,8 @@ TEST(ParseCommandLine, FindsVerbsOfOneAndOfTwoWords) {
 }
 
 TEST(ParseCommandLine, RepeatsWhatMayBeRepeated) {
-  const Result<CommandLine> line = parse({"run", "-i", "a=1", "ci", "--input", "b=2 3", "--follow"});
+  const Result<CommandLine> line =
+      parse({"run", "-i", "a=1", "ci", "--input", "b=2 3", "--follow"});
   ASSERT_TRUE(line.ok()) << line.error().message;
   EXPECT_EQ(line->args.get("WORKFLOW"), "ci");
   EXPECT_EQ(line->args.all("--input"), (std::vector<std::string>{"a=1", "b=2 3"}));
@@ -58,9 +59,14 @@ TEST(ParseCommandLine, SaysWhatWasMeant) {
 }
 
 TEST(ParseCommandLine, HelpsEverywhere) {
-  for (const std::vector<std::string>& words :
-       {std::vector<std::string>{}, {"-h"}, {"help"}, {"runs"}, {"runs", "-h"}, {"help", "runs", "list"},
-        {"run", "--help"}, {"runs", "list", "-h"}}) {
+  for (const std::vector<std::string>& words : {std::vector<std::string>{},
+                                                {"-h"},
+                                                {"help"},
+                                                {"runs"},
+                                                {"runs", "-h"},
+                                                {"help", "runs", "list"},
+                                                {"run", "--help"},
+                                                {"runs", "list", "-h"}}) {
     const Result<CommandLine> line = parse(words);
     ASSERT_TRUE(line.ok()) << line.error().message;
     EXPECT_EQ(line->verb, nullptr);

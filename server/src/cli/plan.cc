@@ -46,7 +46,8 @@ std::string decide_condition(const JobSpec& job, const Value& inputs) {
   const Result<bool> holds = lang::evaluate_condition(job.condition, known.scope());
   if (known.unknown || !holds.ok()) return "later";
   for (const char* word : {"success", "failure", "cancelled"})
-    if (job.condition.find(std::string(word) + "(") != std::string::npos && !job.needs.empty()) return "later";
+    if (job.condition.find(std::string(word) + "(") != std::string::npos && !job.needs.empty())
+      return "later";
   return *holds ? "run" : "skip";
 }
 
@@ -109,11 +110,15 @@ List plan_of_jobs(const std::vector<JobSpec>& jobs, const Value& inputs) {
 
 std::string detail_of(const Value& job) {
   std::string text = job.string_or("kind", "");
-  if (text == "steps") text = std::to_string(job.int_or("steps", 0)) + (job.int_or("steps", 0) == 1 ? " step" : " steps");
+  if (text == "steps")
+    text =
+        std::to_string(job.int_or("steps", 0)) + (job.int_or("steps", 0) == 1 ? " step" : " steps");
   const Value* matrix = job.find("matrix");
-  if (matrix != nullptr && matrix->is_list()) text += ", " + std::to_string(matrix->as_list().size()) + " cells";
+  if (matrix != nullptr && matrix->is_list())
+    text += ", " + std::to_string(matrix->as_list().size()) + " cells";
   if (matrix != nullptr && matrix->is_string()) text += ", matrix known when it is ready";
-  if (const Value* key = job.find("cache_key"); key != nullptr && key->is_string()) text += ", cached";
+  if (const Value* key = job.find("cache_key"); key != nullptr && key->is_string())
+    text += ", cached";
   const std::string decision = job.string_or("decision", "");
   if (decision == "skip") text += ", skipped: `" + job.string_or("if", "") + "` does not hold";
   if (decision == "later") text += ", if `" + job.string_or("if", "") + "`";
@@ -127,8 +132,10 @@ void add_rows(Table& table, const std::string& phase, const Value& stages) {
       for (const Value& need : job.find("needs")->as_list()) needs.push_back(need.as_string());
       const bool skipped = job.string_or("decision", "") == "skip";
       const std::string place = phase.empty() ? shown(stage, "stage") : phase;
-      table.rows.push_back({{place}, {printable(job.string_or("key", "")), skipped ? Tone::dim : Tone::bold},
-                            {join(needs, ", ")}, {printable(detail_of(job))}});
+      table.rows.push_back({{place},
+                            {printable(job.string_or("key", "")), skipped ? Tone::dim : Tone::bold},
+                            {join(needs, ", ")},
+                            {printable(detail_of(job))}});
       const Value* cells = job.find("matrix");
       if (cells == nullptr || !cells->is_list()) continue;
       for (const Value& cell : cells->as_list())
@@ -170,7 +177,8 @@ Result<int> plan_file(Session& session, const Args& args) {
   add_rows(table, "", *plan.find("stages"));
   add_rows(table, "failed", *plan.find("on_failure"));
   add_rows(table, "end", *plan.find("finally"));
-  const std::size_t width = session.io().out_terminal ? static_cast<std::size_t>(session.io().columns) : 0;
+  const std::size_t width =
+      session.io().out_terminal ? static_cast<std::size_t>(session.io().columns) : 0;
   session.out(render_table(table, session.paint(), width));
   return 0;
 }

@@ -50,8 +50,10 @@ std::string url_decode(std::string_view text) {
 
 Error bad_reference(std::string_view text) {
   return Error{Code::usage,
-               "`" + std::string(text) + "` names no run: give an id, the first 4 or more "
-               "characters of one, #NUMBER, @latest, or a console address", {}};
+               "`" + std::string(text) +
+                   "` names no run: give an id, the first 4 or more "
+                   "characters of one, #NUMBER, @latest, or a console address",
+               {}};
 }
 
 Result<RunReference> parse_address(std::string_view text) {
@@ -74,7 +76,8 @@ Result<RunReference> parse_address(std::string_view text) {
 
 Result<RunReference> parse_number(std::string_view digits, std::string_view whole) {
   RunReference found{.kind = RunReference::Kind::number, .text = {}, .number = 0, .job = {}};
-  const auto [end, problem] = std::from_chars(digits.data(), digits.data() + digits.size(), found.number);
+  const auto [end, problem] =
+      std::from_chars(digits.data(), digits.data() + digits.size(), found.number);
   if (problem != std::errc() || end != digits.data() + digits.size() || found.number <= 0)
     return bad_reference(whole);
   return found;
@@ -95,8 +98,10 @@ Result<FoundRun> find_latest(Server& server, const std::string& workflow) {
   if (!answer.ok()) return answer.error();
   const Value* items = answer->find("items");
   if (items == nullptr || !items->is_list() || items->as_list().empty()) {
-    return Error{Code::run_not_found,
-                 workflow.empty() ? "there are no runs yet" : "there is no run of `" + workflow + "`", {}};
+    return Error{
+        Code::run_not_found,
+        workflow.empty() ? "there are no runs yet" : "there is no run of `" + workflow + "`",
+        {}};
   }
   return FoundRun{items->as_list().front().string_or("id", ""), ""};
 }
@@ -135,9 +140,10 @@ Result<FoundRun> search(Server& server, const RunReference& wanted, std::string_
   }
   if (search.found.empty()) return not_found(text);
   if (search.found.size() > 1) {
-    return Error{Code::conflict, "`" + std::string(text) + "` names " +
-                                     std::to_string(search.found.size()) +
-                                     " runs: give more characters", {}};
+    return Error{Code::conflict,
+                 "`" + std::string(text) + "` names " + std::to_string(search.found.size()) +
+                     " runs: give more characters",
+                 {}};
   }
   return FoundRun{search.found.front(), ""};
 }
@@ -160,7 +166,8 @@ Result<RunReference> parse_reference(std::string_view text, bool with_job) {
   }
   if (parse_uuid(text)) return RunReference{RunReference::Kind::id, to_lower(text), 0, ""};
   if (all_of(text, std::isdigit) && text.size() < kPrefixLeast) return parse_number(text, text);
-  if (!is_id_text(text) || text.size() < kPrefixLeast || text.size() > 36) return bad_reference(text);
+  if (!is_id_text(text) || text.size() < kPrefixLeast || text.size() > 36)
+    return bad_reference(text);
   return RunReference{RunReference::Kind::prefix, to_lower(text), 0, ""};
 }
 

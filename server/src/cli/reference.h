@@ -13,9 +13,9 @@ namespace mc::cli {
 
 struct RunReference {
   enum class Kind : std::uint8_t { id, prefix, number, latest } kind = Kind::id;
-  std::string text;         // id or prefix, lower case; latest: the workflow, or empty
+  std::string text;  // id or prefix, lower case; latest: the workflow, or empty
   std::int64_t number = 0;
-  std::string job;          // from RUN/JOB or a job's address; empty: none
+  std::string job;  // from RUN/JOB or a job's address; empty: none
 };
 
 // `with_job`: also takes RUN/JOB. Errors: usage.

@@ -44,8 +44,9 @@ TEST(ParseReference, TakesEveryFormPeopleUse) {
 }
 
 TEST(ParseReference, RefusesWhatNamesNothing) {
-  for (const char* text : {"", "abc", "xyz!", "#", "#0", "#-1", "#1x", "@late", "http://h/workflows/ci",
-                           "01932f4e-7a10-7c3e-8a55-0123456789ab0", "#99999999999999999999"}) {
+  for (const char* text :
+       {"", "abc", "xyz!", "#", "#0", "#-1", "#1x", "@late", "http://h/workflows/ci",
+        "01932f4e-7a10-7c3e-8a55-0123456789ab0", "#99999999999999999999"}) {
     const Result<RunReference> got = parse_reference(text);
     ASSERT_FALSE(got.ok()) << text;
     EXPECT_EQ(got.error().code, Code::usage);
@@ -68,8 +69,9 @@ class FindRun : public ::testing::Test {
 TEST_F(FindRun, LooksThroughPagesForANumber) {
   script.on("GET /api/v1/runs?limit=100", 200,
             R"({"items":[{"id":"aaaa","number":9},{"id":"bbbb","number":8}],"next_cursor":"c=1"})");
-  script.on("GET /api/v1/runs?limit=100&cursor=c%3D1", 200,
-            R"({"items":[{"id":"cccc","number":5},{"id":"dddd","number":3}],"next_cursor":"more"})");
+  script.on(
+      "GET /api/v1/runs?limit=100&cursor=c%3D1", 200,
+      R"({"items":[{"id":"cccc","number":5},{"id":"dddd","number":3}],"next_cursor":"more"})");
   const Result<FoundRun> five = find_run(server, "#5");
   ASSERT_TRUE(five.ok());
   EXPECT_EQ(five->id, "cccc");

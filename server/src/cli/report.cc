@@ -20,8 +20,8 @@ std::string jobs_text(const Value& run) {
 Result<int> report_end(Session& session, const std::string& id, const Followed& followed) {
   switch (followed.end) {
     case Followed::End::detached:
-      session.err("detached: the run goes on. `maestro runs cancel " + id + "` cancels it, `maestro runs watch " +
-                  id + "` follows it again.\n");
+      session.err("detached: the run goes on. `maestro runs cancel " + id +
+                  "` cancels it, `maestro runs watch " + id + "` follows it again.\n");
       return 130;
     case Followed::End::timed_out:
       session.err("maestro: the run is not over yet; it goes on (" + id + ")\n");

@@ -12,7 +12,8 @@ Instant instant_or_none(const Value& thing, std::string_view field) {
 }
 
 bool is_over(std::string_view status) {
-  for (const char* one : {"succeeded", "failed", "cancelled", "timed_out", "denied", "skipped", "reused"})
+  for (const char* one :
+       {"succeeded", "failed", "cancelled", "timed_out", "denied", "skipped", "reused"})
     if (status == one) return true;
   return false;
 }
@@ -26,7 +27,8 @@ std::string_view status_after(std::string_view type, const Value& data) {
   if (type == "job.retrying") return "retrying";
   if (type == "job.finished") {
     const Value* status = data.find("status");
-    return status != nullptr && status->is_string() ? std::string_view(status->as_string()) : "succeeded";
+    return status != nullptr && status->is_string() ? std::string_view(status->as_string())
+                                                    : "succeeded";
   }
   return "";
 }
@@ -38,7 +40,8 @@ std::string_view run_status_after(std::string_view type, const Value& data) {
   if (type == "run.cancelling") return "cancelling";
   if (type == "run.finished") {
     const Value* status = data.find("status");
-    return status != nullptr && status->is_string() ? std::string_view(status->as_string()) : "succeeded";
+    return status != nullptr && status->is_string() ? std::string_view(status->as_string())
+                                                    : "succeeded";
   }
   return "";
 }
@@ -146,7 +149,8 @@ std::string RunTree::head(Instant now, const Paint& paint) const {
   std::string text = paint(tone_of(status_), std::string(sign_of(status_))) + " " +
                      paint(Tone::bold, title_) + " " + paint(tone_of(status_), status_);
   if (!reason_.empty()) text += " (" + reason_ + ")";
-  if (created_at_) text += "  " + format_duration((finished_at_ ? finished_at_ : now) - created_at_);
+  if (created_at_)
+    text += "  " + format_duration((finished_at_ ? finished_at_ : now) - created_at_);
   int over = 0;
   for (const auto& [status, count] : counts)
     if (is_over(status)) over += count;
@@ -156,7 +160,8 @@ std::string RunTree::head(Instant now, const Paint& paint) const {
 std::string RunTree::line(const TreeJob& job, int depth, Instant now, std::size_t columns,
                           const Paint& paint) const {
   std::string note = job.reason;
-  if (job.status == "failed" || job.status == "timed_out" || job.status == "denied") note = job.message;
+  if (job.status == "failed" || job.status == "timed_out" || job.status == "denied")
+    note = job.message;
   std::string tail = job.status == "running" || is_over(job.status) ? took(job, now) : "";
   if (job.attempt > 1) tail += (tail.empty() ? "try " : " try ") + std::to_string(job.attempt);
   if (!note.empty()) tail += (tail.empty() ? "" : "  ") + printable(note);
@@ -180,13 +185,14 @@ std::vector<std::string> RunTree::lines(Instant now, std::size_t columns, std::s
     return std::pair(depth[a], a) < std::pair(depth[b], b);
   });
   // What folds first when the room is short: good endings, then what has not begun.
-  const std::vector<std::string> folding = {"succeeded", "reused", "skipped", "pending", "ready", "cancelled"};
+  const std::vector<std::string> folding = {"succeeded", "reused", "skipped",
+                                            "pending",   "ready",  "cancelled"};
   std::map<std::string, int> folded;
   std::size_t shown = jobs_.size();
   for (const std::string& status : folding) {
     if (1 + shown + folded.size() <= rows) break;
-    const auto count = std::count_if(jobs_.begin(), jobs_.end(),
-                                     [&status](const TreeJob& job) { return job.status == status; });
+    const auto count = std::count_if(
+        jobs_.begin(), jobs_.end(), [&status](const TreeJob& job) { return job.status == status; });
     if (count == 0) continue;
     folded[status] = static_cast<int>(count);
     shown -= static_cast<std::size_t>(count);
@@ -197,7 +203,8 @@ std::vector<std::string> RunTree::lines(Instant now, std::size_t columns, std::s
                    paint(Tone::dim, std::to_string(folded[status]) + " " + status));
   }
   for (const std::size_t i : order)
-    if (!folded.contains(jobs_[i].status)) text.push_back(line(jobs_[i], depth[i], now, columns, paint));
+    if (!folded.contains(jobs_[i].status))
+      text.push_back(line(jobs_[i], depth[i], now, columns, paint));
   if (text.size() > rows && rows > 1) {
     const std::size_t hidden = text.size() - rows + 1;
     text.resize(rows - 1);
@@ -215,8 +222,8 @@ std::string change_line(const RunTree& tree, const Value& event, const Paint& pa
   const std::string status(run.empty() ? job : run);
   if (status.empty() || status == "ready" || type == "approval.requested") return "";
   std::string text = paint(tone_of(status), std::string(sign_of(status))) + " " +
-                     (run.empty() ? printable(found->string_or("job", "")) : std::string("run")) + " " +
-                     paint(tone_of(status), status);
+                     (run.empty() ? printable(found->string_or("job", "")) : std::string("run")) +
+                     " " + paint(tone_of(status), status);
   const TreeJob* known = run.empty() ? tree.job(found->string_or("job", "")) : nullptr;
   if (type == "job.started" && found->int_or("attempt", 1) > 1)
     text += " (attempt " + std::to_string(found->int_or("attempt", 1)) + ")";

@@ -88,8 +88,8 @@ TEST(RunTree, AsksToBeLoadedAgainWhenJobsCameToBe) {
 
 TEST(RunTree, SurvivesACycleThatAServerShouldNotSend) {
   RunTree tree;
-  tree.load(run_value("running"), *parse_json(
-      R"({"items":[{"key":"a","needs":["b"]},{"key":"b","needs":["a"]}]})"));
+  tree.load(run_value("running"),
+            *parse_json(R"({"items":[{"key":"a","needs":["b"]},{"key":"b","needs":["a"]}]})"));
   EXPECT_EQ(tree.lines(kNow, 80, 24, Paint{}).size(), 3U);
 }
 

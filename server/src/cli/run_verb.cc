@@ -26,16 +26,17 @@ Status add_source(const Session& session, const std::string& name, Value& body) 
 
 Result<Value> body_of(const Session& session, const Args& args) {
   Value body{Object{}};
-  if (Status fine = add_source(session, args.get("WORKFLOW"), body); !fine.ok()) return fine.error();
+  if (Status fine = add_source(session, args.get("WORKFLOW"), body); !fine.ok())
+    return fine.error();
   Result<Value> inputs = inputs_from(args.all("--input"));
   if (!inputs.ok()) return inputs.error();
   body.set("inputs", *inputs);
   Result<Value> labels = pairs_from(args.all("--label"), "--label");
   if (!labels.ok()) return labels.error();
   if (!labels->as_object().empty()) body.set("labels", *labels);
-  for (const auto& [option, field] : {std::pair("--ref", "ref"), std::pair("--commit", "commit"),
-                                      std::pair("--run-key", "run_key"),
-                                      std::pair("--on-conflict", "on_conflict")})
+  for (const auto& [option, field] :
+       {std::pair("--ref", "ref"), std::pair("--commit", "commit"),
+        std::pair("--run-key", "run_key"), std::pair("--on-conflict", "on_conflict")})
     if (args.has(option)) body.set(field, args.get(option));
   Result<std::int64_t> version = args.number("--version", 0, 1, 1'000'000'000);
   if (!version.ok()) return version.error();
@@ -63,7 +64,8 @@ Result<int> run_workflow(Session& session, const Args& args) {
   if (!body.ok()) return body.error();
   Result<Value> run = (*server)->create("/api/v1/runs", *body);
   if (!run.ok()) {
-    if (run.error().code == Code::invalid_definition) return show_problems(session, args, run.error());
+    if (run.error().code == Code::invalid_definition)
+      return show_problems(session, args, run.error());
     return run.error();
   }
   const std::string id = run->string_or("id", "");
@@ -76,24 +78,29 @@ Result<int> run_workflow(Session& session, const Args& args) {
 }  // namespace
 
 std::vector<Verb> run_verbs() {
-  return {{"run",
-           "Start a run of a stored workflow, or of a file",
-           {{"WORKFLOW", "name of a stored workflow, a file, or - for standard input"}},
-           {{"--input", "-i", "K=V", "an input; K=@FILE reads the value from a file", true},
-            {"--ref", "", "REF", "branch or tag the run is for"},
-            {"--commit", "", "SHA", "commit the run is for"},
-            {"--label", "-l", "K=V", "a label", true},
-            {"--version", "", "N", "a version of the workflow that is not the newest"},
-            {"--run-key", "", "KEY", "at most one open run has this key"},
-            {"--on-conflict", "", "WHAT", "when the key is in use: reject, use_existing, cancel_existing",
-             false, {"reject", "use_existing", "cancel_existing"}},
-            {"--wait", "-w", "", "wait for the end, without output"},
-            {"--follow", "-f", "", "show progress and logs until the end"},
-            {"--detach", "-d", "", "print the run and return at once (the default)"},
-            {"--timeout", "", "TIME", "give up waiting after this long (exit 5); the run goes on"}},
-           run_workflow,
-           "With --wait or --follow the exit code is the run's: 0 succeeded, 1 failed, 3 cancelled or "
-           "denied.\nCtrl-C leaves the run alone and prints how to cancel it (exit 130)."}};
+  return {
+      {"run",
+       "Start a run of a stored workflow, or of a file",
+       {{"WORKFLOW", "name of a stored workflow, a file, or - for standard input"}},
+       {{"--input", "-i", "K=V", "an input; K=@FILE reads the value from a file", true},
+        {"--ref", "", "REF", "branch or tag the run is for"},
+        {"--commit", "", "SHA", "commit the run is for"},
+        {"--label", "-l", "K=V", "a label", true},
+        {"--version", "", "N", "a version of the workflow that is not the newest"},
+        {"--run-key", "", "KEY", "at most one open run has this key"},
+        {"--on-conflict",
+         "",
+         "WHAT",
+         "when the key is in use: reject, use_existing, cancel_existing",
+         false,
+         {"reject", "use_existing", "cancel_existing"}},
+        {"--wait", "-w", "", "wait for the end, without output"},
+        {"--follow", "-f", "", "show progress and logs until the end"},
+        {"--detach", "-d", "", "print the run and return at once (the default)"},
+        {"--timeout", "", "TIME", "give up waiting after this long (exit 5); the run goes on"}},
+       run_workflow,
+       "With --wait or --follow the exit code is the run's: 0 succeeded, 1 failed, 3 cancelled or "
+       "denied.\nCtrl-C leaves the run alone and prints how to cancel it (exit 130)."}};
 }
 
 }  // namespace mc::cli

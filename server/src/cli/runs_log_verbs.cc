@@ -108,7 +108,8 @@ Result<int> follow_log(Session& session, Server& server, const std::string& run,
     if (!answer.ok()) return answer.error();
     if (answer->status == 200 || answer->status == 206) {
       std::string_view fresh = answer->body;
-      if (answer->status == 200) fresh.remove_prefix(std::min(fresh.size(), static_cast<std::size_t>(offset)));
+      if (answer->status == 200)
+        fresh.remove_prefix(std::min(fresh.size(), static_cast<std::size_t>(offset)));
       offset += static_cast<std::int64_t>(fresh.size());
       session.out(fresh);
     }
@@ -127,15 +128,17 @@ Result<int> show_logs(Session& session, const Args& args) {
   if (!found.ok()) return found.error();
   const std::string job = args.get("JOB", found->job);
   if (args.has("--follow") && job.empty()) return follow_and_report(session, found->id, Millis(0));
-  Result<std::vector<std::string>> keys = chosen_jobs(**server, found->id, job, args.has("--failed"));
+  Result<std::vector<std::string>> keys =
+      chosen_jobs(**server, found->id, job, args.has("--failed"));
   if (!keys.ok()) return keys.error();
   const bool single = keys->size() == 1 && keys->front() == job;
   if (args.has("--follow") && single)
     return follow_log(session, **server, found->id, job, static_cast<int>(*attempt));
   for (const std::string& key : *keys) {
-    const std::string path = log_path(found->id, key, static_cast<int>(*attempt), args.get("--step"));
-    const Status done = single ? print_raw(session, **server, path)
-                               : print_prefixed(session, **server, path, key);
+    const std::string path =
+        log_path(found->id, key, static_cast<int>(*attempt), args.get("--step"));
+    const Status done =
+        single ? print_raw(session, **server, path) : print_prefixed(session, **server, path, key);
     if (!done.ok()) return done.error();
   }
   return 0;
@@ -168,7 +171,8 @@ Result<int> show_events(Session& session, const Args& args) {
   if (!found.ok()) return found.error();
   List all;
   for (std::int64_t from = *after;;) {
-    Result<Value> page = (*server)->get(run_path(found->id) + "/events?after=" + std::to_string(from));
+    Result<Value> page =
+        (*server)->get(run_path(found->id) + "/events?after=" + std::to_string(from));
     if (!page.ok()) return page.error();
     const Value* items = page->find("items");
     if (items == nullptr || !items->is_list() || items->as_list().empty()) break;
@@ -194,7 +198,8 @@ struct Difference {
   }
 };
 
-void compare_objects(Difference& difference, const std::string& field, const Value& a, const Value& b) {
+void compare_objects(Difference& difference, const std::string& field, const Value& a,
+                     const Value& b) {
   static const Value kNone{Object{}};
   const Value* left = a.find(field);
   const Value* right = b.find(field);
@@ -215,7 +220,8 @@ std::string job_text(const Value& job) {
   return text;
 }
 
-Result<int> compare_jobs(Server& server, const FoundRun& a, const FoundRun& b, Difference& difference) {
+Result<int> compare_jobs(Server& server, const FoundRun& a, const FoundRun& b,
+                         Difference& difference) {
   std::map<std::string, std::pair<std::string, std::string>> rows;
   for (const bool first : {true, false}) {
     Result<Value> jobs = server.get(run_path(first ? a.id : b.id) + "/jobs");
@@ -243,21 +249,23 @@ Result<int> diff_runs(Session& session, const Args& args) {
   Result<Value> right = (*server)->get(run_path(b->id));
   if (!right.ok()) return right.error();
   Difference difference;
-  for (const char* field : {"workflow", "version", "digest", "status", "failure_kind", "message", "actor",
-                            "ref", "commit", "duration_ms"})
+  for (const char* field : {"workflow", "version", "digest", "status", "failure_kind", "message",
+                            "actor", "ref", "commit", "duration_ms"})
     difference.note(field, shown(*left, field), shown(*right, field));
-  for (const char* field : {"inputs", "outputs", "labels"}) compare_objects(difference, field, *left, *right);
+  for (const char* field : {"inputs", "outputs", "labels"})
+    compare_objects(difference, field, *left, *right);
   Result<int> jobs = compare_jobs(**server, *a, *b, difference);
   if (!jobs.ok()) return jobs;
   Value answer{Object{}};
   answer.set("a", a->id);
   answer.set("b", b->id);
   answer.set("items", std::move(difference.items));
-  session.print_list(answer,
-                     {{"FIELD", [](const Value& item) { return Cell{shown(item, "field"), Tone::bold}; }},
-                      {"A", [](const Value& item) { return text_cell(item, "a"); }},
-                      {"B", [](const Value& item) { return text_cell(item, "b"); }}},
-                     "field");
+  session.print_list(
+      answer,
+      {{"FIELD", [](const Value& item) { return Cell{shown(item, "field"), Tone::bold}; }},
+       {"A", [](const Value& item) { return text_cell(item, "a"); }},
+       {"B", [](const Value& item) { return text_cell(item, "b"); }}},
+      "field");
   return 0;
 }
 
@@ -270,7 +278,8 @@ Result<int> open_run(Session& session, const Args& args) {
   return 0;
 }
 
-const Argument kRun{"RUN", "an id, its first 4 or more characters, #NUMBER, @latest or a console address"};
+const Argument kRun{"RUN",
+                    "an id, its first 4 or more characters, #NUMBER, @latest or a console address"};
 
 }  // namespace
 
@@ -292,8 +301,16 @@ std::vector<Verb> runs_log_verbs() {
        show_logs,
        "One job's log is printed as it was written; several have `job │ ` before each line.\n"
        "A failed run does not make this fail."},
-      {"runs events", "Print a run's history", {kRun}, {{"--after", "", "SEQ", "only later events"}}, show_events},
-      {"runs diff", "Show in what two runs differ", {{"A", "a run"}, {"B", "another run"}}, {}, diff_runs},
+      {"runs events",
+       "Print a run's history",
+       {kRun},
+       {{"--after", "", "SEQ", "only later events"}},
+       show_events},
+      {"runs diff",
+       "Show in what two runs differ",
+       {{"A", "a run"}, {"B", "another run"}},
+       {},
+       diff_runs},
       {"runs open", "Print the address of a run's page", {kRun}, {}, open_run},
   };
 }

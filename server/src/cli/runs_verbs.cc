@@ -31,7 +31,8 @@ Result<int> list_runs(Session& session, const Args& args) {
   std::string cursor = args.get("--cursor");
   List items;
   while (static_cast<std::int64_t>(items.size()) < *limit) {
-    const std::int64_t want = std::min<std::int64_t>(kPageMax, *limit - static_cast<std::int64_t>(items.size()));
+    const std::int64_t want =
+        std::min<std::int64_t>(kPageMax, *limit - static_cast<std::int64_t>(items.size()));
     std::string path = "/api/v1/runs?limit=" + std::to_string(want);
     if (!query.empty()) path += "&q=" + url_encode(query);
     if (!cursor.empty()) path += "&cursor=" + url_encode(cursor);
@@ -64,7 +65,8 @@ Result<int> show_run(Session& session, const Args& args) {
   Result<Value> jobs = (*server)->get(run_path(found->id) + "/jobs");
   if (!jobs.ok()) return jobs.error();
   print_run(session, *run);
-  const std::size_t width = session.io().out_terminal ? static_cast<std::size_t>(session.io().columns) : 0;
+  const std::size_t width =
+      session.io().out_terminal ? static_cast<std::size_t>(session.io().columns) : 0;
   session.out("\n" + render_table(job_table(*jobs, system_clock().now()), session.paint(), width));
   return 0;
 }
@@ -79,7 +81,8 @@ Result<int> for_each_run(Session& session, const Args& args,
     Result<FoundRun> found = find_run(**server, name);
     Result<int> done = found.ok() ? act(**server, found->id) : Result<int>(found.error());
     if (!done.ok() && args.all("RUN").size() == 1) return done.error();
-    if (!done.ok()) print_error(session.io(), session.err_paint(), done.error(), (*server)->request_id());
+    if (!done.ok())
+      print_error(session.io(), session.err_paint(), done.error(), (*server)->request_id());
     worst = std::max(worst, done.ok() ? *done : exit_code(done.error().code));
   }
   return worst;
@@ -166,9 +169,10 @@ Result<int> rerun(Session& session, const Args& args) {
   return 0;
 }
 
-const Argument kRun{"RUN", "an id, its first 4 or more characters, #NUMBER, @latest or a console address"};
-const Argument kRuns{"RUN", "runs: ids, their first characters, #NUMBER, @latest or console addresses",
-                     true, true};
+const Argument kRun{"RUN",
+                    "an id, its first 4 or more characters, #NUMBER, @latest or a console address"};
+const Argument kRuns{
+    "RUN", "runs: ids, their first characters, #NUMBER, @latest or console addresses", true, true};
 
 }  // namespace
 
@@ -186,7 +190,8 @@ std::vector<Verb> runs_verbs() {
       {"runs cancel",
        "Cancel runs",
        {kRuns},
-       {{"--reason", "", "TEXT", "why, for the record"}, {"--wait", "-w", "", "wait until they have ended"}},
+       {{"--reason", "", "TEXT", "why, for the record"},
+        {"--wait", "-w", "", "wait until they have ended"}},
        cancel_runs},
       {"runs rerun",
        "Run again, whole or in part",

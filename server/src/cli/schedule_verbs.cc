@@ -30,8 +30,12 @@ Result<int> list(Session& session, const Args&) {
   if (!server.ok()) return server.error();
   Result<Value> answer = (*server)->get("/api/v1/schedules");
   if (!answer.ok()) return answer.error();
-  session.print_list(*answer, {column("ID", "id"), column("WORKFLOW", "workflow"), column("CRON", "cron"),
-                               column("ZONE", "timezone"), column("PAUSED", "paused"), {"NEXT", next_cell}});
+  session.print_list(*answer, {column("ID", "id"),
+                               column("WORKFLOW", "workflow"),
+                               column("CRON", "cron"),
+                               column("ZONE", "timezone"),
+                               column("PAUSED", "paused"),
+                               {"NEXT", next_cell}});
   return 0;
 }
 
@@ -39,7 +43,8 @@ Handler action(const char* word) {
   return [word](Session& session, const Args& args) -> Result<int> {
     Result<Server*> server = session.server();
     if (!server.ok()) return server.error();
-    Result<Value> answer = (*server)->post(schedule_path(args.get("ID")) + "/" + word, Value(Object{}));
+    Result<Value> answer =
+        (*server)->post(schedule_path(args.get("ID")) + "/" + word, Value(Object{}));
     if (!answer.ok()) return answer.error();
     Table table;
     table.rows.push_back({{word}, {args.get("ID")}, {shown(*answer, "id"), Tone::dim}});
@@ -69,7 +74,8 @@ Result<int> next(Session& session, const Args& args) {
 Result<int> remove(Session& session, const Args& args) {
   Result<Server*> server = session.server();
   if (!server.ok()) return server.error();
-  if (Status done = (*server)->remove(schedule_path(args.get("ID"))); !done.ok()) return done.error();
+  if (Status done = (*server)->remove(schedule_path(args.get("ID"))); !done.ok())
+    return done.error();
   Value answer{Object{}};
   answer.set("id", args.get("ID"));
   answer.set("deleted", true);
@@ -83,7 +89,8 @@ Result<int> backfill(Session& session, const Args& args) {
   Value body{Object{}};
   for (const auto& [option, field] : {std::pair("--from", "from"), std::pair("--to", "to")}) {
     if (!parse_rfc3339(args.get(option)))
-      return Error{Code::usage, std::string(option) + " wants a time such as 2026-11-01T00:00:00Z", {}};
+      return Error{
+          Code::usage, std::string(option) + " wants a time such as 2026-11-01T00:00:00Z", {}};
     body.set(field, args.get(option));
   }
   body.set("dry_run", args.has("--dry-run"));
@@ -100,7 +107,8 @@ Result<int> create(Session& session, const Args& args) {
   body.set("workflow", args.get("WORKFLOW"));
   body.set("cron", args.get("CRON"));
   for (const auto& [option, field] :
-       {std::pair("--timezone", "timezone"), std::pair("--overlap", "overlap"), std::pair("--catch-up", "catch_up")})
+       {std::pair("--timezone", "timezone"), std::pair("--overlap", "overlap"),
+        std::pair("--catch-up", "catch_up")})
     if (args.has(option)) body.set(field, args.get(option));
   Result<Value> inputs = inputs_from(args.all("--input"));
   if (!inputs.ok()) return inputs.error();
@@ -125,7 +133,11 @@ std::vector<Verb> schedule_verbs() {
        "Make a schedule for a stored workflow",
        {{"WORKFLOW", "the workflow's name"}, {"CRON", "five fields, or @daily and the like"}},
        {{"--timezone", "", "ZONE", "such as Europe/Berlin (UTC)"},
-        {"--overlap", "", "WHAT", "skip, queue_one, queue_all, cancel_running", false,
+        {"--overlap",
+         "",
+         "WHAT",
+         "skip, queue_one, queue_all, cancel_running",
+         false,
          {"skip", "queue_one", "queue_all", "cancel_running"}},
         {"--catch-up", "", "WHAT", "none, last, all", false, {"none", "last", "all"}},
         {"--input", "-i", "K=V", "an input of its runs", true}},
@@ -133,11 +145,16 @@ std::vector<Verb> schedule_verbs() {
       {"schedules pause", "Stop a schedule from firing", {id}, {}, action("pause")},
       {"schedules resume", "Let a paused schedule fire again", {id}, {}, action("resume")},
       {"schedules run", "Fire a schedule now", {id}, {}, action("run")},
-      {"schedules next", "Show when a schedule fires next", {id}, {{"--count", "-n", "N", "how many (5)"}}, next},
+      {"schedules next",
+       "Show when a schedule fires next",
+       {id},
+       {{"--count", "-n", "N", "how many (5)"}},
+       next},
       {"schedules backfill",
        "Start the runs that a span of time would have had",
        {id},
-       {{"--from", "", "TIME", "RFC 3339"}, {"--to", "", "TIME", "RFC 3339"},
+       {{"--from", "", "TIME", "RFC 3339"},
+        {"--to", "", "TIME", "RFC 3339"},
         {"--dry-run", "", "", "only show them"}},
        backfill},
       {"schedules delete", "Delete a schedule", {id}, {}, remove},

@@ -50,7 +50,8 @@ struct Script {
     calls.push_back(call);
     const auto found = replies.find(call.method + " " + call.path);
     if (found == replies.end()) {
-      return client::Answer{404, {{"x-request-id", "req-1"}},
+      return client::Answer{404,
+                            {{"x-request-id", "req-1"}},
                             R"({"code":"not_found","detail":"no script for )" + call.path + "\"}"};
     }
     const Reply reply = found->second.front();
@@ -74,7 +75,8 @@ struct Stage {
   Script script;
   Doors doors;
   Stage() {
-    desk.variables = {{"MAESTRO_URL", "http://test"}, {"MAESTRO_TOKEN", "secret"}, {"HOME", "/nowhere"}};
+    desk.variables = {
+        {"MAESTRO_URL", "http://test"}, {"MAESTRO_TOKEN", "secret"}, {"HOME", "/nowhere"}};
     doors.connect = [this](const std::string&, const std::string&) {
       return std::make_unique<ScriptTransport>(script);
     };

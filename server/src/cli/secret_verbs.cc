@@ -21,8 +21,10 @@ std::string thing_path(const std::string& kind, const std::string& name) {
 Result<std::string> secret_value(const Session& session, const Args& args) {
   if (!args.has("--file") && session.io().in_terminal) {
     return Error{Code::usage,
-                 "a secret is read from standard input or --file: printf %s \"$VALUE\" | maestro secrets set " +
-                     args.get("NAME"), {}};
+                 "a secret is read from standard input or --file: printf %s \"$VALUE\" | maestro "
+                 "secrets set " +
+                     args.get("NAME"),
+                 {}};
   }
   Result<std::string> value =
       args.has("--file") ? read_file(args.get("--file")) : session.io().read_input();
@@ -78,7 +80,8 @@ Handler removal_of(const std::string& kind) {
   return [kind](Session& session, const Args& args) -> Result<int> {
     Result<Server*> server = session.server();
     if (!server.ok()) return server.error();
-    if (Status done = (*server)->remove(thing_path(kind, args.get("NAME"))); !done.ok()) return done.error();
+    if (Status done = (*server)->remove(thing_path(kind, args.get("NAME"))); !done.ok())
+      return done.error();
     Value answer{Object{}};
     answer.set("name", args.get("NAME"));
     answer.set("deleted", true);

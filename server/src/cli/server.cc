@@ -73,7 +73,8 @@ Error Server::problem_of(const client::Answer& answer) {
   const Result<Value> body = parse_json(answer.body);
   if (!body.ok() || !body->is_object()) {
     return Error{code_of_status(answer.status),
-                 "the server answered " + std::to_string(answer.status) + " without saying why", {}};
+                 "the server answered " + std::to_string(answer.status) + " without saying why",
+                 {}};
   }
   Error error;
   error.code = code_from_name(body->string_or("code", ""), code_of_status(answer.status));
@@ -101,7 +102,8 @@ Result<Value> Server::call(client::Call call) {
   if (answer->body.empty()) return Value();
   Result<Value> body = parse_json(answer->body);
   if (!body.ok())
-    return Error{Code::unreachable, "what answers there is no Maestro server: its answer is not JSON", {}};
+    return Error{
+        Code::unreachable, "what answers there is no Maestro server: its answer is not JSON", {}};
   return body;
 }
 

@@ -26,7 +26,8 @@ Result<int> up(Session& session, const Args& args) {
 }
 
 Result<int> serve(Session& session, const Args& args) {
-  return session.doors().serve(args.get("--listen", "127.0.0.1:4000"), args.has("--migrate"), session.io());
+  return session.doors().serve(args.get("--listen", "127.0.0.1:4000"), args.has("--migrate"),
+                               session.io());
 }
 
 Result<std::string> worker_token(const Io& io, const Args& args) {
@@ -45,7 +46,8 @@ Result<int> worker(Session& session, const Args& args) {
   WorkerOptions options;
   for (const std::string& url : split(args.get("--url", variable_or(io, "MAESTRO_URL", "")), ','))
     if (!trim(url).empty()) options.urls.emplace_back(trim(url));
-  if (options.urls.empty()) return Error{Code::usage, "--url is missing: the servers to work for", {}};
+  if (options.urls.empty())
+    return Error{Code::usage, "--url is missing: the servers to work for", {}};
   Result<std::string> token = worker_token(io, args);
   if (!token.ok()) return token.error();
   options.token = *token;
@@ -75,7 +77,8 @@ std::vector<Verb> server_verbs() {
         {"--worker-slots", "", "N", "jobs at the same time (one a processor); 0: no worker"},
         {"--drain-timeout", "", "TIME", "how long to wait for jobs when stopped (30s)"}},
        up,
-       "Keeps everything in the data folder, writes DIR/admin.token (mode 0600), and prints one line "
+       "Keeps everything in the data folder, writes DIR/admin.token (mode 0600), and prints one "
+       "line "
        "when ready.\nSIGTERM or Ctrl-C lets running jobs end; a second one stops at once."},
       {"serve",
        "Start one replica of a cluster, on PostgreSQL",

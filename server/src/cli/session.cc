@@ -18,13 +18,19 @@ Format format_from(const std::string& name) {
 
 std::string_view hint_for(Code code) {
   switch (code) {
-    case Code::unreachable: return "is a server running? `maestro up` starts one here; --url, MAESTRO_URL or a context names another";
-    case Code::unauthenticated: return "set MAESTRO_TOKEN, give --token-file, or add a context with `maestro contexts add`";
+    case Code::unreachable:
+      return "is a server running? `maestro up` starts one here; --url, MAESTRO_URL or a context "
+             "names another";
+    case Code::unauthenticated:
+      return "set MAESTRO_TOKEN, give --token-file, or add a context with `maestro contexts add`";
     case Code::token_expired: return "an admin makes a new one with `maestro tokens create`";
-    case Code::forbidden: return "`maestro tokens list` shows the roles; an admin can make a token that may";
+    case Code::forbidden:
+      return "`maestro tokens list` shows the roles; an admin can make a token that may";
     case Code::run_not_found: return "`maestro runs list` shows the runs there are";
     case Code::job_not_found: return "`maestro runs show RUN` shows its jobs";
-    case Code::workflow_not_found: return "`maestro workflows list` shows those that are stored; `maestro workflows apply FILE` stores one";
+    case Code::workflow_not_found:
+      return "`maestro workflows list` shows those that are stored; `maestro workflows apply FILE` "
+             "stores one";
     case Code::run_not_final: return "`maestro runs cancel RUN` ends it first";
     case Code::effects_would_repeat: return "--accept-effects repeats them";
     case Code::data_folder: return "`maestro doctor` checks the folder";
@@ -168,8 +174,9 @@ Cell ago_cell(const Value& item, std::string_view field, Instant now) {
   const Millis gap = now - *at;
   const Millis size = gap.count() < 0 ? -gap : gap;
   // Two units are enough to place it: the JSON has the exact time.
-  const Millis unit = size >= Millis(86'400'000) ? Millis(3'600'000)
-                      : size >= Millis(3'600'000) ? Millis(60'000) : Millis(1'000);
+  const Millis unit = size >= Millis(86'400'000)  ? Millis(3'600'000)
+                      : size >= Millis(3'600'000) ? Millis(60'000)
+                                                  : Millis(1'000);
   const std::string text = format_duration(Millis(size / unit * unit.count()));
   return {gap.count() < 0 ? "in " + text : text + " ago", Tone::dim};
 }

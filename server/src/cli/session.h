@@ -54,7 +54,8 @@ class Session {
   void note(std::string_view text) const;
 
   // Prints {items: […]} in the chosen format; `id` names the field that --quiet prints.
-  void print_list(const Value& answer, const std::vector<Column>& columns, const std::string& id = "id");
+  void print_list(const Value& answer, const std::vector<Column>& columns,
+                  const std::string& id = "id");
   // Prints one thing; `rows` is what a table shows of it.
   void print_one(const Value& thing, const Table& rows, const std::string& id = "id");
   // In JSON, YAML or NDJSON as asked (a table format prints JSON).
@@ -75,7 +76,8 @@ class Session {
 int run_main(std::span<const std::string> words, const Io& io, const Doors& doors);
 
 // Prints an Error the way every verb does: `maestro: what (code)`, problems, a hint, the request id.
-void print_error(const Io& io, const Paint& paint, const Error& error, const std::string& request_id);
+void print_error(const Io& io, const Paint& paint, const Error& error,
+                 const std::string& request_id);
 
 // Cells that many columns share.
 Cell text_cell(const Value& item, std::string_view field);

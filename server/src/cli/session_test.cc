@@ -21,14 +21,15 @@ std::string run_json(const std::string& status) {
 
 TEST(ExitCodes, AreThoseOfTheConventions) {
   const std::tuple<int, const char*, int> rows[] = {
-      {400, "malformed_json", 2},  {401, "unauthenticated", 4}, {403, "forbidden", 4},
-      {404, "run_not_found", 6},   {409, "run_final", 7},       {412, "precondition_failed", 7},
-      {422, "invalid_input", 2},   {429, "rate_limited", 8},    {500, "internal", 8},
-      {503, "shutting_down", 8},   {409, "a_code_of_later", 7}, {404, "a_code_of_later", 6},
+      {400, "malformed_json", 2}, {401, "unauthenticated", 4}, {403, "forbidden", 4},
+      {404, "run_not_found", 6},  {409, "run_final", 7},       {412, "precondition_failed", 7},
+      {422, "invalid_input", 2},  {429, "rate_limited", 8},    {500, "internal", 8},
+      {503, "shutting_down", 8},  {409, "a_code_of_later", 7}, {404, "a_code_of_later", 6},
   };
   for (const auto& [status, code, wanted] : rows) {
     test::Stage stage;
-    stage.script.on("GET " + kRunPath, status, std::string(R"({"code":")") + code + R"(","detail":"words"})");
+    stage.script.on("GET " + kRunPath, status,
+                    std::string(R"({"code":")") + code + R"(","detail":"words"})");
     EXPECT_EQ(stage.run({"runs", "show", kId}), wanted) << code;
     EXPECT_EQ(stage.desk.err.rfind("maestro: words (", 0), 0U) << stage.desk.err;
     EXPECT_NE(stage.desk.err.find("request id: req-1"), std::string::npos);
@@ -58,9 +59,11 @@ TEST(ExitCodes, FollowTheRun) {
 
 TEST(ExitCodes, ListsAndLogsDoNotFailWithTheRun) {
   test::Stage stage;
-  stage.script.on("GET /api/v1/runs?limit=20", 200, R"({"items":[)" + run_json("failed") + R"(],"next_cursor":null})");
+  stage.script.on("GET /api/v1/runs?limit=20", 200,
+                  R"({"items":[)" + run_json("failed") + R"(],"next_cursor":null})");
   EXPECT_EQ(stage.run({"runs", "list"}), 0);
-  stage.script.on("GET " + kRunPath + "/jobs", 200, R"({"items":[{"key":"b","status":"failed","attempt":1}]})");
+  stage.script.on("GET " + kRunPath + "/jobs", 200,
+                  R"({"items":[{"key":"b","status":"failed","attempt":1}]})");
   stage.script.on("GET " + kRunPath + "/jobs/b/logs", 200, "one\ntwo");
   stage.desk.out.clear();
   EXPECT_EQ(stage.run({"runs", "logs", kId, "--failed"}), 0);
@@ -76,7 +79,8 @@ TEST(RunsList, PrintsTheApisAnswer) {
   stage.script.on("GET /api/v1/runs?limit=1&q=status%3Afailed", 200,
                   R"({"items":[{"id":"x1","number":2}],"next_cursor":"n"})");
   EXPECT_EQ(stage.run({"runs", "list", "-n", "1", "-o", "json", "status:failed"}), 0);
-  EXPECT_EQ(to_json(*parse_json(stage.desk.out)), R"({"items":[{"id":"x1","number":2}],"next_cursor":"n"})");
+  EXPECT_EQ(to_json(*parse_json(stage.desk.out)),
+            R"({"items":[{"id":"x1","number":2}],"next_cursor":"n"})");
   stage.desk.out.clear();
   EXPECT_EQ(stage.run({"runs", "list", "-n", "1", "-q", "status:failed"}), 0);
   EXPECT_EQ(stage.desk.out, "x1\n");
@@ -114,17 +118,20 @@ TEST(Follow, PrintsChangesAndLinesInAPipe) {
   test::Stage stage;
   const std::string events = kRunPath + "/events?after=";
   stage.script.on("POST /api/v1/runs", 201, run_json("queued"));
-  stage.script.on("GET " + events + "0", 200,
-                  R"({"items":[{"seq":1,"type":"run.started","time":"2026-11-23T12:00:00Z","data":{}},
+  stage.script.on(
+      "GET " + events + "0", 200,
+      R"({"items":[{"seq":1,"type":"run.started","time":"2026-11-23T12:00:00Z","data":{}},
                   {"seq":2,"type":"job.started","time":"2026-11-23T12:00:00Z","data":{"job":"b","attempt":1}}]})");
   stage.script.on("GET " + events + "2", 200, R"({"items":[]})");
-  stage.script.on("GET " + events + "2", 200,
-                  R"({"items":[{"seq":3,"type":"job.finished","time":"2026-11-23T12:00:02Z","data":{"job":"b","status":"failed","message":"exit code 3"}},
+  stage.script.on(
+      "GET " + events + "2", 200,
+      R"({"items":[{"seq":3,"type":"job.finished","time":"2026-11-23T12:00:02Z","data":{"job":"b","status":"failed","message":"exit code 3"}},
                   {"seq":4,"type":"run.finished","time":"2026-11-23T12:00:02Z","data":{"status":"failed"}}]})");
   stage.script.on("GET " + events + "4", 200, R"({"items":[]})");
   stage.script.on("GET " + kRunPath, 200, run_json("running"));
   stage.script.on("GET " + kRunPath, 200, run_json("failed"));
-  stage.script.on("GET " + kRunPath + "/jobs", 200, R"({"items":[{"key":"b","status":"running","needs":[]}]})");
+  stage.script.on("GET " + kRunPath + "/jobs", 200,
+                  R"({"items":[{"key":"b","status":"running","needs":[]}]})");
   const std::string logs = "GET " + kRunPath + "/jobs/b/logs?attempt=1";
   stage.script.on(logs, 206, "hel");
   stage.script.on(logs, 416, "");
@@ -132,8 +139,10 @@ TEST(Follow, PrintsChangesAndLinesInAPipe) {
   stage.script.on(logs, 416, "");
   EXPECT_EQ(stage.run({"run", "ci", "--follow"}), 1);
   EXPECT_EQ(stage.desk.out,
-            "● run running\n● b running\nb │ hello\nb │ last\n✘ b failed in 2.0 s: exit code 3\n✘ run failed\n"
-            "http://test/runs/" + std::string(kId) + "\n");
+            "● run running\n● b running\nb │ hello\nb │ last\n✘ b failed in 2.0 s: exit code 3\n✘ "
+            "run failed\n"
+            "http://test/runs/" +
+                std::string(kId) + "\n");
 }
 
 TEST(Secrets, AreNeverTakenFromTheCommandLine) {
@@ -150,7 +159,8 @@ TEST(Secrets, AreNeverTakenFromTheCommandLine) {
 
 TEST(Tokens, TheSecretStandsAlone) {
   test::Stage stage;
-  stage.script.on("POST /api/v1/tokens", 201, R"({"id":"t1","name":"ci","role":"operator","secret":"mt_x"})");
+  stage.script.on("POST /api/v1/tokens", 201,
+                  R"({"id":"t1","name":"ci","role":"operator","secret":"mt_x"})");
   EXPECT_EQ(stage.run({"tokens", "create", "ci", "--role", "operator"}), 0);
   EXPECT_EQ(stage.desk.out, "mt_x\n");
   EXPECT_EQ(stage.run({"tokens", "create", "ci"}), 2);
@@ -159,8 +169,9 @@ TEST(Tokens, TheSecretStandsAlone) {
 TEST(Approve, NamesTheJobsWhenSeveralWait) {
   test::Stage stage;
   stage.script.on("GET /api/v1/approvals?status=waiting", 200,
-                  std::string(R"({"items":[{"id":"a1","run_id":")") + kId + R"(","job":"x"},{"id":"a2","run_id":")" +
-                      kId + R"(","job":"y"},{"id":"a3","run_id":"other","job":"z"}]})");
+                  std::string(R"({"items":[{"id":"a1","run_id":")") + kId +
+                      R"(","job":"x"},{"id":"a2","run_id":")" + kId +
+                      R"(","job":"y"},{"id":"a3","run_id":"other","job":"z"}]})");
   stage.script.on("POST /api/v1/approvals/a2", 200, R"({"id":"a2"})");
   EXPECT_EQ(stage.run({"approve", kId}), 7);
   EXPECT_NE(stage.desk.err.find("x, y"), std::string::npos);
@@ -170,13 +181,15 @@ TEST(Approve, NamesTheJobsWhenSeveralWait) {
 }
 
 TEST(ExecResult, HasTheFieldsOfTheContract) {
-  const Value run = *parse_json(R"({"status":"failed","outputs":{"v":"1"},"duration_ms":12,"id":"x"})");
+  const Value run =
+      *parse_json(R"({"status":"failed","outputs":{"v":"1"},"duration_ms":12,"id":"x"})");
   const Value jobs = *parse_json(
       R"({"items":[{"key":"b","status":"failed","outputs":{"o":"p"},"attempts":[{"exit_code":1},{"exit_code":3}]},
           {"key":"c","status":"skipped","outputs":{},"attempts":[]}]})");
-  EXPECT_EQ(to_json(exec_result(run, jobs)),
-            R"({"status":"failed","jobs":{"b":{"status":"failed","exit_code":3,"outputs":{"o":"p"},"attempts":2},)"
-            R"("c":{"status":"skipped","exit_code":null,"outputs":{},"attempts":0}},"outputs":{"v":"1"},"duration_ms":12})");
+  EXPECT_EQ(
+      to_json(exec_result(run, jobs)),
+      R"({"status":"failed","jobs":{"b":{"status":"failed","exit_code":3,"outputs":{"o":"p"},"attempts":2},)"
+      R"("c":{"status":"skipped","exit_code":null,"outputs":{},"attempts":0}},"outputs":{"v":"1"},"duration_ms":12})");
 }
 
 }  // namespace

@@ -14,8 +14,8 @@ struct Cell {
 };
 
 struct Table {
-  std::vector<std::string> heads;        // empty: no head line
-  std::vector<std::vector<Cell>> rows;   // a shorter row leaves its last columns empty
+  std::vector<std::string> heads;       // empty: no head line
+  std::vector<std::vector<Cell>> rows;  // a shorter row leaves its last columns empty
 };
 
 // Lines end in a newline, without spaces before it. `width` 0: nothing is cut; else the widest column

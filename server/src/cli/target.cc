@@ -17,7 +17,9 @@ std::string without_slash(std::string url) {
 
 Result<std::string> read_token(const std::string& path) {
   Result<std::string> text = read_file(path, 64U << 10);
-  if (!text.ok()) return Error{Code::unauthenticated, "the token file cannot be read: " + text.error().message, {}};
+  if (!text.ok())
+    return Error{
+        Code::unauthenticated, "the token file cannot be read: " + text.error().message, {}};
   const std::string token(trim(*text));
   if (token.empty()) return Error{Code::unauthenticated, path + " holds no token", {}};
   return token;
@@ -68,8 +70,10 @@ Result<Target> with_token(const Io& io, std::string url, const std::string& toke
 Result<Target> local_target(const Io& io, const std::string& token_file) {
   const std::string url = local_url(io);
   if (url.empty()) {
-    return Error{Code::unreachable, "no server is named, and none was started on this machine (" +
-                                        data_folder(io) + " has no " + kServerFile + ")", {}};
+    return Error{Code::unreachable,
+                 "no server is named, and none was started on this machine (" + data_folder(io) +
+                     " has no " + kServerFile + ")",
+                 {}};
   }
   return with_token(io, url, token_file.empty() ? local_token_path(io) : token_file, "local");
 }
@@ -89,8 +93,8 @@ Result<Contexts> load_contexts(const Io& io) {
   const Value* items = tree->find("contexts");
   if (items == nullptr || !items->is_object()) return contexts;
   for (const auto& [name, value] : items->as_object()) {
-    contexts.items.push_back({name, without_slash(value.string_or("url", "")),
-                              value.string_or("token_file", "")});
+    contexts.items.push_back(
+        {name, without_slash(value.string_or("url", "")), value.string_or("token_file", "")});
   }
   return contexts;
 }

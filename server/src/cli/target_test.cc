@@ -49,7 +49,10 @@ TEST_F(FindTarget, FallsBackToTheLocalServer) {
 TEST_F(FindTarget, PrefersFlagsThenEnvironmentThenContexts) {
   start_local_server();
   const std::string token = file("ctx.token", "ctx-token");
-  ASSERT_TRUE(save_contexts(desk.io, {"prod", {{"prod", "https://prod", token}, {"dev", "https://dev", token}}}).ok());
+  ASSERT_TRUE(
+      save_contexts(desk.io,
+                    {"prod", {{"prod", "https://prod", token}, {"dev", "https://dev", token}}})
+          .ok());
   EXPECT_EQ(find_target(desk.io, {})->url, "https://prod");
   EXPECT_EQ(find_target(desk.io, {.context = "dev"})->url, "https://dev");
   desk.variables["MAESTRO_URL"] = "https://env";

@@ -71,9 +71,11 @@ TEST(Yaml, WritesBlocksAndQuotesWhatCouldBeMisread) {
 }
 
 TEST(Yaml, ReadsBackMapsOfTexts) {
-  const Result<Value> value = read_plain_yaml("# c\ncurrent: a\ncontexts:\n  a:\n    url: \"x: y\"\n  b:\n    url: z\nlast: q\n", "f");
+  const Result<Value> value = read_plain_yaml(
+      "# c\ncurrent: a\ncontexts:\n  a:\n    url: \"x: y\"\n  b:\n    url: z\nlast: q\n", "f");
   ASSERT_TRUE(value.ok());
-  EXPECT_EQ(to_json(*value), R"({"current":"a","contexts":{"a":{"url":"x: y"},"b":{"url":"z"}},"last":"q"})");
+  EXPECT_EQ(to_json(*value),
+            R"({"current":"a","contexts":{"a":{"url":"x: y"},"b":{"url":"z"}},"last":"q"})");
   EXPECT_FALSE(read_plain_yaml("a: 1\na: 2\n", "f").ok());
 }
 

@@ -23,8 +23,10 @@ void print_secret(Session& session, const Value& token) {
 }
 
 Result<int> create_direct(Session& session, const Args& args, Millis expires_in) {
-  const NewToken wanted{.name = args.get("NAME"), .role = args.get("--role"),
-                        .data = args.get("--data", data_folder(session.io())), .expires_in = expires_in};
+  const NewToken wanted{.name = args.get("NAME"),
+                        .role = args.get("--role"),
+                        .data = args.get("--data", data_folder(session.io())),
+                        .expires_in = expires_in};
   Result<std::string> secret = session.doors().direct_token(wanted);
   if (!secret.ok()) return secret.error();
   Value token{Object{}};
@@ -45,7 +47,8 @@ Result<int> create(Session& session, const Args& args) {
   body.set("name", args.get("NAME"));
   body.set("role", args.get("--role"));
   if (args.has("--project")) body.set("project", args.get("--project"));
-  if (expires_in->count() > 0) body.set("expires_at", to_rfc3339(system_clock().now() + *expires_in));
+  if (expires_in->count() > 0)
+    body.set("expires_at", to_rfc3339(system_clock().now() + *expires_in));
   Result<Server*> server = session.server();
   if (!server.ok()) return server.error();
   Result<Value> token = (*server)->create("/api/v1/tokens", body);
@@ -59,9 +62,13 @@ Result<int> list(Session& session, const Args&) {
   if (!server.ok()) return server.error();
   Result<Value> answer = (*server)->get("/api/v1/tokens");
   if (!answer.ok()) return answer.error();
-  session.print_list(*answer, {column("NAME", "name"), column("ROLE", "role"), column("PROJECT", "project"),
-                               column("CREATED", "created_at"), column("EXPIRES", "expires_at"),
-                               {"ID", [](const Value& item) { return Cell{shown(item, "id"), Tone::dim}; }}});
+  session.print_list(
+      *answer, {column("NAME", "name"),
+                column("ROLE", "role"),
+                column("PROJECT", "project"),
+                column("CREATED", "created_at"),
+                column("EXPIRES", "expires_at"),
+                {"ID", [](const Value& item) { return Cell{shown(item, "id"), Tone::dim}; }}});
   return 0;
 }
 
@@ -78,7 +85,8 @@ Result<std::string> token_id(Server& server, const std::string& name) {
     }
   }
   if (found.empty()) return Error{Code::not_found, "there is no token `" + name + "`", {}};
-  if (found.size() > 1) return Error{Code::conflict, "several tokens are called `" + name + "`: give an id", {}};
+  if (found.size() > 1)
+    return Error{Code::conflict, "several tokens are called `" + name + "`: give an id", {}};
   return found.front();
 }
 
@@ -87,7 +95,8 @@ Result<int> revoke(Session& session, const Args& args) {
   if (!server.ok()) return server.error();
   Result<std::string> id = token_id(**server, args.get("TOKEN"));
   if (!id.ok()) return id.error();
-  if (Status done = (*server)->remove("/api/v1/tokens/" + url_encode(*id)); !done.ok()) return done.error();
+  if (Status done = (*server)->remove("/api/v1/tokens/" + url_encode(*id)); !done.ok())
+    return done.error();
   Value answer{Object{}};
   answer.set("id", *id);
   answer.set("revoked", true);
@@ -104,7 +113,11 @@ std::vector<Verb> token_verbs() {
       {"tokens create",
        "Make a token and print its secret, once",
        {{"NAME", "who or what it is for"}},
-       {{"--role", "", "ROLE", "viewer, operator, admin or worker", false,
+       {{"--role",
+         "",
+         "ROLE",
+         "viewer, operator, admin or worker",
+         false,
          {"viewer", "operator", "admin", "worker"}},
         {"--project", "", "NAME", "the project it is for"},
         {"--expires-in", "", "TIME", "such as 90d; never when left out"},

@@ -65,8 +65,7 @@ Result<int> backup(Session& session, const Args& args) {
 }
 
 Result<int> bench(Session& session, const Args& args) {
-  if (!session.doors().bench)
-    return Error{Code::unavailable, "this build has no benchmarks", {}};
+  if (!session.doors().bench) return Error{Code::unavailable, "this build has no benchmarks", {}};
   BenchOptions options;
   options.names = args.all("NAME");
   options.json = args.has("--json") || !session.for_people();
@@ -79,17 +78,33 @@ Result<int> bench(Session& session, const Args& args) {
 std::vector<Verb> upkeep_verbs() {
   const Option data{"--data", "", "DIR", "data folder ($XDG_DATA_HOME/maestro)"};
   return {
-      {"doctor", "Check this machine and the data folder, and say how to mend what is wrong", {}, {data},
-       doctor, "Exit code 1 when a check fails."},
-      {"migrate status", "Show the version of the data folder's schema", {}, {data}, migrate("status")},
+      {"doctor",
+       "Check this machine and the data folder, and say how to mend what is wrong",
+       {},
+       {data},
+       doctor,
+       "Exit code 1 when a check fails."},
+      {"migrate status",
+       "Show the version of the data folder's schema",
+       {},
+       {data},
+       migrate("status")},
       {"migrate up", "Bring the schema to this build's version", {}, {data}, migrate("up")},
-      {"migrate down", "Take the last migration back, where it can be", {}, {data}, migrate("down")},
-      {"backup", "Copy the data folder, whole and consistent, while it is in use",
-       {{"PATH", "a folder that does not exist yet"}}, {data}, backup},
+      {"migrate down",
+       "Take the last migration back, where it can be",
+       {},
+       {data},
+       migrate("down")},
+      {"backup",
+       "Copy the data folder, whole and consistent, while it is in use",
+       {{"PATH", "a folder that does not exist yet"}},
+       {data},
+       backup},
       {"bench",
        "Measure this build on this machine",
        {{"NAME", "b1 … b12; all when left out", false, true}},
-       {{"--json", "", "", "one JSON line a figure"}, {"--db", "", "URL", "a database to measure on"}},
+       {{"--json", "", "", "one JSON line a figure"},
+        {"--db", "", "URL", "a database to measure on"}},
        bench},
   };
 }

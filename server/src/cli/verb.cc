@@ -11,9 +11,9 @@ namespace {
 
 std::vector<Verb> gather() {
   std::vector<Verb> verbs;
-  for (auto make : {server_verbs, local_verbs, run_verbs, runs_verbs, runs_log_verbs, approval_verbs,
-                    workflow_verbs, schedule_verbs, worker_verbs, token_verbs, secret_verbs,
-                    context_verbs, upkeep_verbs, about_verbs}) {
+  for (auto make : {server_verbs, local_verbs, run_verbs, runs_verbs, runs_log_verbs,
+                    approval_verbs, workflow_verbs, schedule_verbs, worker_verbs, token_verbs,
+                    secret_verbs, context_verbs, upkeep_verbs, about_verbs}) {
     std::vector<Verb> more = make();
     std::move(more.begin(), more.end(), std::back_inserter(verbs));
   }
@@ -31,7 +31,8 @@ std::string option_head(const Option& option) {
 
 std::string two_columns(const std::vector<std::pair<std::string, std::string>>& rows) {
   std::size_t width = 0;
-  for (const auto& [head, help] : rows) width = std::max(width, std::min<std::size_t>(head.size(), 28));
+  for (const auto& [head, help] : rows)
+    width = std::max(width, std::min<std::size_t>(head.size(), 28));
   std::string text;
   for (const auto& [head, help] : rows) {
     text += "  " + head;
@@ -65,15 +66,17 @@ const std::vector<std::string>& Args::all(const std::string& name) const {
   return found == values_.end() ? kNone : found->second;
 }
 
-Result<std::int64_t> Args::number(const std::string& name, std::int64_t fallback, std::int64_t least,
-                                  std::int64_t most) const {
+Result<std::int64_t> Args::number(const std::string& name, std::int64_t fallback,
+                                  std::int64_t least, std::int64_t most) const {
   if (!has(name)) return fallback;
   const std::string text = get(name);
   std::int64_t value = 0;
   const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (problem != std::errc() || end != text.data() + text.size() || value < least || value > most) {
-    return Error{Code::usage, name + " wants a whole number from " + std::to_string(least) + " to " +
-                                  std::to_string(most) + ", not `" + text + "`", {}};
+    return Error{Code::usage,
+                 name + " wants a whole number from " + std::to_string(least) + " to " +
+                     std::to_string(most) + ", not `" + text + "`",
+                 {}};
   }
   return value;
 }
@@ -82,8 +85,8 @@ Result<Millis> Args::duration(const std::string& name, Millis fallback) const {
   if (!has(name)) return fallback;
   const std::optional<Millis> value = parse_duration(get(name));
   if (value) return *value;
-  return Error{Code::usage,
-               name + " wants a duration such as 90s or 1h30m, not `" + get(name) + "`", {}};
+  return Error{
+      Code::usage, name + " wants a duration such as 90s or 1h30m, not `" + get(name) + "`", {}};
 }
 
 const std::vector<Verb>& all_verbs() {
@@ -93,7 +96,11 @@ const std::vector<Verb>& all_verbs() {
 
 const std::vector<Option>& global_options() {
   static const std::vector<Option> options = {
-      {"--output", "-o", "FORMAT", "table, json, yaml or ndjson", false,
+      {"--output",
+       "-o",
+       "FORMAT",
+       "table, json, yaml or ndjson",
+       false,
        {"table", "json", "yaml", "ndjson"}},
       {"--quiet", "-q", "", "print ids only"},
       {"--url", "", "URL", "the server to talk to"},
@@ -163,14 +170,16 @@ std::string group_help(std::string_view first) {
 }
 
 std::string main_help() {
-  std::string text = "maestro: durable workflows from one binary.\n\nUsage: maestro VERB [OPTIONS]\n\n";
+  std::string text =
+      "maestro: durable workflows from one binary.\n\nUsage: maestro VERB [OPTIONS]\n\n";
   std::vector<std::pair<std::string, std::string>> rows;
   for (const std::string& word : first_words()) {
     const Verb* verb = find_verb(word);
     rows.emplace_back(word, verb != nullptr ? verb->summary : join(second_words(word), ", "));
   }
   text += two_columns(rows) + "\nEverywhere:\n" + options_text(global_options());
-  return text + "\n`maestro VERB --help` says more. First steps: maestro up, then maestro run FILE.\n";
+  return text +
+         "\n`maestro VERB --help` says more. First steps: maestro up, then maestro run FILE.\n";
 }
 
 }  // namespace mc::cli

@@ -23,9 +23,9 @@ struct Argument {
 };
 
 struct Option {
-  std::string name;   // "--limit"
-  std::string letter; // "-n", or empty
-  std::string value;  // "N"; empty: a flag
+  std::string name;    // "--limit"
+  std::string letter;  // "-n", or empty
+  std::string value;   // "N"; empty: a flag
   std::string help;
   bool many = false;  // may be given several times
   std::vector<std::string> choices = {};
@@ -34,7 +34,9 @@ struct Option {
 // What was given, by name: "RUN", "--limit". Flags hold one empty text.
 class Args {
  public:
-  void add(const std::string& name, std::string value) { values_[name].push_back(std::move(value)); }
+  void add(const std::string& name, std::string value) {
+    values_[name].push_back(std::move(value));
+  }
   bool has(const std::string& name) const { return values_.contains(name); }
   // The last value given, or `fallback`.
   std::string get(const std::string& name, std::string_view fallback = "") const;
@@ -52,7 +54,7 @@ class Args {
 using Handler = std::function<Result<int>(Session&, const Args&)>;
 
 struct Verb {
-  std::string path;  // "runs list"
+  std::string path;     // "runs list"
   std::string summary;  // one line, imperative, without a full stop
   std::vector<Argument> arguments;
   std::vector<Option> options;
@@ -89,9 +91,9 @@ std::vector<Verb> approval_verbs();  // approve, reject, signal, why
 std::vector<Verb> schedule_verbs();
 std::vector<Verb> worker_verbs();
 std::vector<Verb> token_verbs();
-std::vector<Verb> secret_verbs();    // secrets, vars
+std::vector<Verb> secret_verbs();  // secrets, vars
 std::vector<Verb> context_verbs();
-std::vector<Verb> upkeep_verbs();    // doctor, migrate, backup, bench
-std::vector<Verb> about_verbs();     // schema, completion, man, version
+std::vector<Verb> upkeep_verbs();  // doctor, migrate, backup, bench
+std::vector<Verb> about_verbs();   // schema, completion, man, version
 
 }  // namespace mc::cli

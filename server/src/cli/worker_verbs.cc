@@ -16,10 +16,15 @@ Result<int> list(Session& session, const Args&) {
   Result<Value> answer = (*server)->get("/api/v1/workers");
   if (!answer.ok()) return answer.error();
   const Instant now = system_clock().now();
-  session.print_list(*answer, {column("NAME", "name"), column("STATUS", "status"), column("LABELS", "labels"),
-                               column("SLOTS", "slots"), column("RUNNING", "running"), column("VERSION", "version"),
-                               {"SEEN", [now](const Value& item) { return ago_cell(item, "last_seen_at", now); }},
-                               {"ID", [](const Value& item) { return Cell{shown(item, "id"), Tone::dim}; }}});
+  session.print_list(
+      *answer, {column("NAME", "name"),
+                column("STATUS", "status"),
+                column("LABELS", "labels"),
+                column("SLOTS", "slots"),
+                column("RUNNING", "running"),
+                column("VERSION", "version"),
+                {"SEEN", [now](const Value& item) { return ago_cell(item, "last_seen_at", now); }},
+                {"ID", [](const Value& item) { return Cell{shown(item, "id"), Tone::dim}; }}});
   return 0;
 }
 
@@ -36,7 +41,8 @@ Result<std::string> worker_id(Server& server, const std::string& name) {
     }
   }
   if (found.empty()) return Error{Code::worker_not_found, "there is no worker `" + name + "`", {}};
-  if (found.size() > 1) return Error{Code::conflict, "several workers are called `" + name + "`: give an id", {}};
+  if (found.size() > 1)
+    return Error{Code::conflict, "several workers are called `" + name + "`: give an id", {}};
   return found.front();
 }
 
@@ -62,7 +68,11 @@ std::vector<Verb> worker_verbs() {
   const Argument worker{"WORKER", "a worker's name or id"};
   return {
       {"workers list", "List workers, their labels and what they run", {}, {}, list},
-      {"workers drain", "Give a worker nothing new; what it runs goes on", {worker}, {}, action("drain")},
+      {"workers drain",
+       "Give a worker nothing new; what it runs goes on",
+       {worker},
+       {},
+       action("drain")},
       {"workers resume", "Give a drained worker jobs again", {worker}, {}, action("resume")},
   };
 }

@@ -9,7 +9,9 @@
 namespace mc::cli {
 namespace {
 
-std::string workflow_path(const std::string& name) { return "/api/v1/workflows/" + url_encode(name); }
+std::string workflow_path(const std::string& name) {
+  return "/api/v1/workflows/" + url_encode(name);
+}
 
 Column column(const char* head, const char* field) {
   return {head, [field](const Value& item) { return text_cell(item, field); }};
@@ -30,10 +32,13 @@ Result<int> apply_file(Session& session, Server& server, const std::string& file
   const lang::Parsed parsed = lang::parse_workflow(*text, {.default_name = name_of_file(file)});
   if (!parsed.ok()) {
     session.err(lang::render_problems(file, *text, parsed.errors, "error", session.err_paint().on));
-    return Error{Code::invalid_definition, file + " has " + std::to_string(parsed.errors.size()) +
-                                               " errors; nothing was stored", {}};
+    return Error{
+        Code::invalid_definition,
+        file + " has " + std::to_string(parsed.errors.size()) + " errors; nothing was stored",
+        {}};
   }
-  session.err(lang::render_problems(file, *text, parsed.warnings, "warning", session.err_paint().on));
+  session.err(
+      lang::render_problems(file, *text, parsed.warnings, "warning", session.err_paint().on));
   const std::string name = wanted_name.empty() ? parsed.spec.name : wanted_name;
   Result<Value> stored = server.put_text(workflow_path(name), *text);
   if (!stored.ok()) return stored.error();
@@ -60,13 +65,14 @@ Result<int> list(Session& session, const Args&) {
   Result<Value> answer = (*server)->get("/api/v1/workflows");
   if (!answer.ok()) return answer.error();
   const Instant now = system_clock().now();
-  session.print_list(*answer,
-                     {column("NAME", "name"), column("VERSION", "version"),
-                      {"STORED", [now](const Value& item) { return ago_cell(item, "created_at", now); }},
-                      {"DIGEST", [](const Value& item) {
-                         return Cell{cut(shown(item, "digest"), 20), Tone::dim};
-                       }}},
-                     "name");
+  session.print_list(
+      *answer,
+      {column("NAME", "name"),
+       column("VERSION", "version"),
+       {"STORED", [now](const Value& item) { return ago_cell(item, "created_at", now); }},
+       {"DIGEST",
+        [](const Value& item) { return Cell{cut(shown(item, "digest"), 20), Tone::dim}; }}},
+      "name");
   return 0;
 }
 
@@ -89,8 +95,8 @@ Result<int> versions(Session& session, const Args& args) {
   Result<Value> answer = (*server)->get(workflow_path(args.get("NAME")) + "/versions");
   if (!answer.ok()) return answer.error();
   session.print_list(*answer,
-                     {column("VERSION", "version"), column("STORED", "created_at"), column("BY", "by"),
-                      column("DIGEST", "digest")},
+                     {column("VERSION", "version"), column("STORED", "created_at"),
+                      column("BY", "by"), column("DIGEST", "digest")},
                      "version");
   return 0;
 }
@@ -123,8 +129,11 @@ std::vector<Verb> workflow_verbs() {
       {"workflows list", "List stored workflows", {}, {}, list},
       {"workflows show", "Print a stored definition as it was written", {name}, {}, show},
       {"workflows versions", "List the versions of a workflow", {name}, {}, versions},
-      {"workflows delete", "Delete stored workflows; their runs stay",
-       {{"NAME", "names of workflows", true, true}}, {}, remove},
+      {"workflows delete",
+       "Delete stored workflows; their runs stay",
+       {{"NAME", "names of workflows", true, true}},
+       {},
+       remove},
   };
 }
 

@@ -116,11 +116,14 @@ Result<Value> read_plain_yaml(std::string_view text, const std::string& name) {
     if (content.empty() || content.front() == '#' || content == "{}") continue;
     Result<Line> line = read_line(raw);
     if (!line.ok())
-      return Error{Code::usage, name + ":" + std::to_string(number) + ": " + line.error().message, {}};
+      return Error{
+          Code::usage, name + ":" + std::to_string(number) + ": " + line.error().message, {}};
     while (!open.empty() && open.back().first >= line->indent) open.pop_back();
     Value& parent = open.empty() ? root : *open.back().second;
     if (parent.find(line->key) != nullptr)
-      return Error{Code::usage, name + ":" + std::to_string(number) + ": `" + line->key + "` stands twice", {}};
+      return Error{Code::usage,
+                   name + ":" + std::to_string(number) + ": `" + line->key + "` stands twice",
+                   {}};
     const bool map = line->value.empty() || line->value == "{}";
     // Pointers into `parent` of maps that are closed by now may move; those still open do not.
     parent.set(line->key, map ? Value(Object{}) : Value(line->value));

@@ -1,0 +1,60 @@
+#include "bin/signals.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <unistd.h>
+
+namespace mc::bin {
+namespace {
+
+// SIGUSR1 tells the taking thread to end.
+sigset_t taken_signals() {
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGUSR1}) sigaddset(&set, number);
+  return set;
+}
+
+}  // namespace
+
+Signals::Signals(cli::Interrupts& interrupts) : interrupts_(interrupts) {
+  struct sigaction ignore{};
+  ignore.sa_handler = SIG_IGN;
+  sigaction(SIGPIPE, &ignore, nullptr);
+  const sigset_t set = taken_signals();
+  pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  thread_ = std::thread([this] { take(); });
+}
+
+Signals::~Signals() {
+  pthread_kill(thread_.native_handle(), SIGUSR1);
+  thread_.join();
+}
+
+void Signals::take() {
+  const sigset_t set = taken_signals();
+  for (;;) {
+    int number = 0;
+    if (sigwait(&set, &number) != 0) continue;
+    if (number == SIGUSR1) return;
+    if (!interrupts_.handled.load()) _exit(number == SIGINT ? 130 : 128 + number);
+    {
+      const std::lock_guard lock(mutex_);
+      interrupts_.count.fetch_add(1);
+      interrupts_.any.store(true);
+    }
+    came_.notify_all();
+  }
+}
+
+bool Signals::wait(int count, Millis at_most) {
+  std::unique_lock lock(mutex_);
+  return came_.wait_for(lock, at_most, [&] { return interrupts_.count.load() >= count; });
+}
+
+void Signals::wait(int count) {
+  std::unique_lock lock(mutex_);
+  came_.wait(lock, [&] { return interrupts_.count.load() >= count; });
+}
+
+}  // namespace mc::bin

@@ -1,0 +1,37 @@
+// SIGINT and SIGTERM as a count that the rest of the program reads. Every thread of the process has
+// them blocked; one thread here takes them.
+#pragma once
+
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+
+#include "base/time.h"
+#include "cli/io.h"
+
+namespace mc::bin {
+
+class Signals {
+ public:
+  // Blocks SIGINT, SIGTERM and SIGHUP, ignores SIGPIPE, and starts the taking thread. Requires: no
+  // other thread was started before. While `interrupts.handled` is false the first signal ends the
+  // process with 128 + its number.
+  explicit Signals(cli::Interrupts& interrupts);
+  ~Signals();
+  Signals(const Signals&) = delete;
+  Signals& operator=(const Signals&) = delete;
+
+  // Until `count` signals came in all, or the time is over. Returns whether they came.
+  bool wait(int count, Millis at_most);
+  // As wait, without an end.
+  void wait(int count);
+
+ private:
+  void take();
+  cli::Interrupts& interrupts_;
+  std::mutex mutex_;
+  std::condition_variable came_;
+  std::thread thread_;
+};
+
+}  // namespace mc::bin
