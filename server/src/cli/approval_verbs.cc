@@ -81,10 +81,9 @@ Result<int> why(Session& session, const Args& args) {
   session.print_list(*answer,
                      {{"JOB", field("job")},
                       {"STATUS", status_cell},
-                      {"OWNER", field("owner")},
-                      {"WHY", field("message")},
-                      {"UNTIL", field("deadline")},
-                      {"NEXT", field("next")}},
+                      {"WAITS FOR", field("waits_for")},
+                      {"SINCE", field("since")},
+                      {"UNTIL", field("until")}},
                      "job");
   return 0;
 }

@@ -263,9 +263,7 @@ Result<int> exec_file(Session& session, const Args& args) {
   if (args.has("--job")) {
     Result<std::vector<std::string>> keys = job_with_needs(definition->spec, args.get("--job"));
     if (!keys.ok()) return keys.error();
-    Result<std::string> narrow = narrowed(definition->text, *keys);
-    if (!narrow.ok()) return narrow.error();
-    definition->text = *narrow;
+    definition->text = narrowed(definition->spec, *keys);
   }
   Result<Value> inputs = inputs_from(args.all("--input"));
   if (!inputs.ok()) return inputs.error();

@@ -4,12 +4,13 @@
 #include <string>
 #include <vector>
 
-#include "base/error.h"
+#include "model/workflow.h"
 
 namespace mc::cli {
 
-// The same definition with only the jobs of `keys`, without run outputs and without what follows the
-// graph (on_failure, finally stay out). Requires: `text` is a valid definition. Errors: usage.
-Result<std::string> narrowed(const std::string& text, const std::vector<std::string>& keys);
+// The text of a definition with only the jobs of `keys`: without outputs of the run, and without what
+// follows the graph (on_failure, finally). Requires: `spec` was parsed without errors, and `keys` holds
+// with each job all that it needs.
+std::string narrowed(const WorkflowSpec& spec, const std::vector<std::string>& keys);
 
 }  // namespace mc::cli

@@ -82,6 +82,7 @@ void RunTree::load(const Value& run, const Value& jobs) {
     places_[job.key] = jobs_.size();
     jobs_.push_back(std::move(job));
   }
+  place_jobs();
 }
 
 const TreeJob* RunTree::job(const std::string& key) const {
@@ -124,23 +125,43 @@ bool RunTree::apply(const Value& event) {
   return true;
 }
 
-std::vector<int> RunTree::depths() const {
-  std::vector<int> depths(jobs_.size(), 0);
-  // Jobs stand in the order written, where a need may come later: repeat until nothing moves. A graph
-  // without cycles settles within as many rounds as it is deep.
-  for (std::size_t round = 0; round < jobs_.size(); ++round) {
-    bool moved = false;
-    for (std::size_t i = 0; i < jobs_.size(); ++i) {
-      for (const std::string& need : jobs_[i].needs) {
-        const auto found = places_.find(need);
-        if (found == places_.end() || depths[i] > depths[found->second]) continue;
-        depths[i] = depths[found->second] + 1;
-        moved = true;
+std::vector<std::size_t> RunTree::places_of(const std::string& need) const {
+  std::vector<std::size_t> found;
+  // A matrix job is needed by its name and stands there cell by cell.
+  for (auto at = places_.lower_bound(need); at != places_.end(); ++at) {
+    if (at->first != need && !at->first.starts_with(need + "[")) {
+      if (!at->first.starts_with(need)) break;
+      continue;
+    }
+    found.push_back(at->second);
+  }
+  return found;
+}
+
+// Kahn's order: a job's depth is known when those of all its needs are. Jobs of a cycle, which no
+// valid definition has, stay at 0.
+void RunTree::place_jobs() {
+  std::vector<std::vector<std::size_t>> dependents(jobs_.size());
+  std::vector<std::size_t> missing(jobs_.size(), 0);
+  for (std::size_t i = 0; i < jobs_.size(); ++i) {
+    for (const std::string& need : jobs_[i].needs) {
+      for (const std::size_t place : places_of(need)) {
+        dependents[place].push_back(i);
+        ++missing[i];
       }
     }
-    if (!moved) break;
   }
-  return depths;
+  std::vector<std::size_t> open;
+  for (std::size_t i = 0; i < jobs_.size(); ++i)
+    if (missing[i] == 0) open.push_back(i);
+  while (!open.empty()) {
+    const std::size_t at = open.back();
+    open.pop_back();
+    for (const std::size_t next : dependents[at]) {
+      jobs_[next].depth = std::max(jobs_[next].depth, jobs_[at].depth + 1);
+      if (--missing[next] == 0) open.push_back(next);
+    }
+  }
 }
 
 std::string RunTree::head(Instant now, const Paint& paint) const {
@@ -157,7 +178,7 @@ std::string RunTree::head(Instant now, const Paint& paint) const {
   return text + "  " + std::to_string(over) + "/" + std::to_string(jobs_.size()) + " jobs";
 }
 
-std::string RunTree::line(const TreeJob& job, int depth, Instant now, std::size_t columns,
+std::string RunTree::line(const TreeJob& job, Instant now, std::size_t columns,
                           const Paint& paint) const {
   std::string note = job.reason;
   if (job.status == "failed" || job.status == "timed_out" || job.status == "denied")
@@ -165,7 +186,7 @@ std::string RunTree::line(const TreeJob& job, int depth, Instant now, std::size_
   std::string tail = job.status == "running" || is_over(job.status) ? took(job, now) : "";
   if (job.attempt > 1) tail += (tail.empty() ? "try " : " try ") + std::to_string(job.attempt);
   if (!note.empty()) tail += (tail.empty() ? "" : "  ") + printable(note);
-  const std::string margin(static_cast<std::size_t>(std::min(depth, 12) + 1) * 2, ' ');
+  const std::string margin(static_cast<std::size_t>(std::min(job.depth, 12) + 1) * 2, ' ');
   const std::size_t room = columns > margin.size() + 2 ? columns - margin.size() - 2 : 1;
   const std::string name = cut(printable(job.key), room);
   std::string text = margin + paint(tone_of(job.status), std::string(sign_of(job.status))) + " ";
@@ -178,11 +199,10 @@ std::string RunTree::line(const TreeJob& job, int depth, Instant now, std::size_
 std::vector<std::string> RunTree::lines(Instant now, std::size_t columns, std::size_t rows,
                                         const Paint& paint) const {
   std::vector<std::string> text = {head(now, paint)};
-  const std::vector<int> depth = depths();
   std::vector<std::size_t> order(jobs_.size());
   for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
-  std::sort(order.begin(), order.end(), [&depth](std::size_t a, std::size_t b) {
-    return std::pair(depth[a], a) < std::pair(depth[b], b);
+  std::sort(order.begin(), order.end(), [this](std::size_t a, std::size_t b) {
+    return std::pair(jobs_[a].depth, a) < std::pair(jobs_[b].depth, b);
   });
   // What folds first when the room is short: good endings, then what has not begun.
   const std::vector<std::string> folding = {"succeeded", "reused", "skipped",
@@ -203,8 +223,7 @@ std::vector<std::string> RunTree::lines(Instant now, std::size_t columns, std::s
                    paint(Tone::dim, std::to_string(folded[status]) + " " + status));
   }
   for (const std::size_t i : order)
-    if (!folded.contains(jobs_[i].status))
-      text.push_back(line(jobs_[i], depth[i], now, columns, paint));
+    if (!folded.contains(jobs_[i].status)) text.push_back(line(jobs_[i], now, columns, paint));
   if (text.size() > rows && rows > 1) {
     const std::size_t hidden = text.size() - rows + 1;
     text.resize(rows - 1);

@@ -20,6 +20,7 @@ struct TreeJob {
   std::string message;
   std::vector<std::string> needs;
   int attempt = 0;
+  int depth = 0;  // longest chain of needs above it
   Instant started_at;
   Instant finished_at;
 };
@@ -44,10 +45,10 @@ class RunTree {
 
  private:
   TreeJob* find(const std::string& key);
-  std::vector<int> depths() const;
+  std::vector<std::size_t> places_of(const std::string& need) const;
+  void place_jobs();
   std::string head(Instant now, const Paint& paint) const;
-  std::string line(const TreeJob& job, int depth, Instant now, std::size_t columns,
-                   const Paint& paint) const;
+  std::string line(const TreeJob& job, Instant now, std::size_t columns, const Paint& paint) const;
 
   std::string title_;
   std::string status_ = "queued";

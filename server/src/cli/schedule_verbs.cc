@@ -14,16 +14,7 @@ Column column(const char* head, const char* field) {
   return {head, [field](const Value& item) { return text_cell(item, field); }};
 }
 
-Cell next_cell(const Value& item) {
-  for (const char* field : {"next_fires", "next"}) {
-    const Value* next = item.find(field);
-    if (next != nullptr && next->is_list() && !next->as_list().empty() &&
-        next->as_list().front().is_string())
-      return {next->as_list().front().as_string()};
-    if (next != nullptr && next->is_string()) return {next->as_string()};
-  }
-  return {};
-}
+Cell next_cell(const Value& item) { return text_cell(item, "next_fire_at"); }
 
 Result<int> list(Session& session, const Args&) {
   Result<Server*> server = session.server();
