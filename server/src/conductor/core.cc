@@ -6,6 +6,8 @@
 #include "base/json.h"
 #include "conductor/records.h"
 #include "conductor/render.h"
+#include "conductor/snapshot.h"
+#include "engine/apply.h"
 #include "engine/invariants.h"
 #include "lang/parse.h"
 #include "wire/event_codec.h"
@@ -14,6 +16,8 @@ namespace mc::conductor {
 namespace {
 constexpr std::size_t kDefinitionsMax = 256;  // parsed definitions kept at hand
 constexpr std::size_t kColdRunsMax = 64;      // finished runs kept for readers
+// A snapshot costs as much as all nodes: it is taken when that many events have come since the last.
+constexpr std::int64_t kSnapshotEvery = 200;
 constexpr Millis kWatchEvery{60'000};
 constexpr Millis kAfterFailure{1000};         // timers rest after a commit failed
 }  // namespace
@@ -63,6 +67,14 @@ Result<engine::RunState> Core::rebuild(const db::StoredRun& stored) {
     Result<std::vector<Event>> events = wire::decode_events(group.payload);
     if (!events) return events.error();
     std::move(events->begin(), events->end(), std::back_inserter(history));
+  }
+  if (!stored.snapshot.empty()) {
+    const Result<std::string> digest = snapshot_digest(stored.snapshot);
+    const auto definition = digest ? find_definition(*digest) : digest.error();
+    if (!definition) return definition.error();
+    Result<engine::RunState> state = decode_snapshot(id, *definition, stored.snapshot);
+    if (!state) return state;
+    return engine::replay_on(std::move(*state), history);
   }
   const RunQueued* facts = history.empty() ? nullptr : std::get_if<RunQueued>(&history.front().body);
   if (facts == nullptr) return Error{Code::store_failed, "run " + to_string(id) + " has no beginning", {}};
@@ -152,6 +164,11 @@ db::RunWrite Core::write_of(HotRun& run) {
     write.events = db::EventGroup{run.fresh.front().seq, run.fresh.back().seq, run.fresh.back().time,
                                   wire::encode_events(run.fresh)};
     run.stored_seq = run.fresh.back().seq;
+  }
+  const auto size = static_cast<std::int64_t>(run.state.jobs.size());
+  if (run.stored_seq - run.snapshot_seq >= std::max(kSnapshotEvery, 2 * size)) {
+    write.snapshot = encode_snapshot(run.state);
+    run.snapshot_seq = run.stored_seq;
   }
   return write;
 }
@@ -283,6 +300,7 @@ Status Core::recover(Instant now) {
     auto hot = std::make_unique<HotRun>();
     hot->state = std::move(*state);
     hot->stored_seq = hot->state.seq;
+    hot->snapshot_seq = run.snapshot_seq;
     hot_.emplace(run.row.id, std::move(hot));
   }
   const auto newest = store_.max_run_number();

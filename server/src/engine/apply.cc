@@ -346,10 +346,13 @@ void apply(RunState& run, const Event& event) {
 }
 
 Result<RunState> replay(Uuid id, DefinitionRef definition, const std::vector<Event>& events) {
-  RunState run = empty_run(id, std::move(definition));
+  return replay_on(empty_run(id, std::move(definition)), events);
+}
+
+Result<RunState> replay_on(RunState run, const std::vector<Event>& events) {
   for (const Event& event : events) {
     if (event.seq != run.seq + 1) {
-      return Error{Code::store_failed, "the history of run " + to_string(id) + " has a gap after event " +
+      return Error{Code::store_failed, "the history of run " + to_string(run.id) + " has a gap after event " +
                                            std::to_string(run.seq), {}};
     }
     apply(run, event);

@@ -15,4 +15,7 @@ void apply(RunState& run, const Event& event);
 // Folds a history. Errors: store_failed when the sequence has a gap or does not fit the definition.
 Result<RunState> replay(Uuid id, DefinitionRef definition, const std::vector<Event>& events);
 
+// The same, going on from a state that was kept.
+Result<RunState> replay_on(RunState run, const std::vector<Event>& events);
+
 }  // namespace mc::engine
