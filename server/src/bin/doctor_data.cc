@@ -20,7 +20,7 @@ constexpr std::int64_t kWalWarn = 256LL << 20;
 constexpr mode_t kOthersMask = S_IRWXG | S_IRWXO;
 
 DoctorLine folder_line(const std::string& data) {
-  struct stat info {};
+  struct stat info{};
   if (::stat(data.c_str(), &info) != 0)
     return {"warn", "data folder", data + " does not exist yet", "`maestro up` makes it"};
   if (!S_ISDIR(info.st_mode))
@@ -37,9 +37,10 @@ DoctorLine space_line(const std::string& data) {
   std::error_code ignored;
   while (!std::filesystem::exists(at, ignored) && at.has_parent_path() && at != at.parent_path())
     at = at.parent_path();
-  struct statvfs info {};
+  struct statvfs info{};
   if (::statvfs(at.c_str(), &info) != 0) return {"warn", "disk space", "unknown", ""};
-  const auto left = static_cast<std::int64_t>(info.f_bavail) * static_cast<std::int64_t>(info.f_frsize);
+  const auto left =
+      static_cast<std::int64_t>(info.f_bavail) * static_cast<std::int64_t>(info.f_frsize);
   const std::string text = format_size(left) + " left";
   if (left < kSpaceFail)
     return {"fail", "disk space", text, "make room: writes are refused when the disk is full"};
@@ -49,7 +50,7 @@ DoctorLine space_line(const std::string& data) {
 
 void token_line(const std::string& data, std::vector<DoctorLine>& lines) {
   const std::string path = data + "/" + cli::kAdminTokenFile;
-  struct stat info {};
+  struct stat info{};
   if (::stat(path.c_str(), &info) != 0) {
     lines.push_back({"warn", "admin token", "none", "`maestro up` makes it at the first start"});
   } else if ((info.st_mode & kOthersMask) != 0) {
@@ -66,7 +67,7 @@ void wal_line(const std::string& data, std::vector<DoctorLine>& lines) {
   for (std::filesystem::directory_iterator at(data, ignored), end; at != end && !ignored;
        at.increment(ignored)) {
     if (at->path().extension() != ".db-wal" && !at->path().string().ends_with("-wal")) continue;
-    struct stat info {};
+    struct stat info{};
     if (::stat(at->path().c_str(), &info) == 0) size = static_cast<std::int64_t>(info.st_size);
   }
   if (size > kWalWarn) {
@@ -88,8 +89,7 @@ DoctorLine server_line(const std::string& data, const cli::Doors& doors, bool* r
   call.path = "/readyz";
   call.timeout = Millis(3'000);
   const Result<client::Answer> answer = doors.connect(url, "")->send(call);
-  if (!answer.ok())
-    return {"warn", "server", url + " does not answer", "`maestro up` starts it"};
+  if (!answer.ok()) return {"warn", "server", url + " does not answer", "`maestro up` starts it"};
   *running = true;
   if (answer->status != 200)
     return {"fail", "server", url + " is not ready (" + std::to_string(answer->status) + ")",

@@ -1,0 +1,58 @@
+#include "bin/data_folder.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+
+#include "base/json.h"
+#include "base/text.h"
+#include "cli/io.h"
+#include "cli/target.h"
+
+namespace mc::bin {
+
+Status make_data_folder(const std::string& path) {
+  std::error_code problem;
+  const std::filesystem::path parent = std::filesystem::absolute(path, problem).parent_path();
+  std::filesystem::create_directories(parent, problem);
+  if (problem) return Error{Code::data_folder, parent.string() + ": " + problem.message(), {}};
+  if (::mkdir(path.c_str(), S_IRWXU) == 0) return {};
+  const int reason = errno;
+  struct stat info{};
+  if (reason == EEXIST && ::stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode)) {
+    if (::access(path.c_str(), R_OK | W_OK | X_OK) == 0) return {};
+    return Error{Code::data_folder, path + " cannot be written: " + std::strerror(errno), {}};
+  }
+  return Error{Code::data_folder, path + " cannot be made: " + std::strerror(reason), {}};
+}
+
+Result<std::string> read_private(const std::string& folder, const std::string& name) {
+  const std::string path = folder + "/" + name;
+  if (::access(path.c_str(), F_OK) != 0) return std::string();
+  Result<std::string> text = cli::read_file(path);
+  if (!text.ok()) return Error{Code::data_folder, text.error().message, {}};
+  return std::string(trim(*text));
+}
+
+Status write_private(const std::string& folder, const std::string& name, std::string_view text) {
+  Status written = cli::write_file(folder + "/" + name, std::string(text) + "\n", true);
+  if (!written.ok()) return Error{Code::data_folder, written.error().message, {}};
+  return {};
+}
+
+Status write_server_file(const std::string& folder, const std::string& url) {
+  JsonWriter out;
+  out.open('{').field("url", url).field("pid", static_cast<std::int64_t>(::getpid())).close('}');
+  Status written = cli::write_file(folder + "/" + cli::kServerFile, out.text() + "\n", false);
+  if (!written.ok()) return Error{Code::data_folder, written.error().message, {}};
+  return {};
+}
+
+void remove_server_file(const std::string& folder) {
+  ::unlink((folder + "/" + cli::kServerFile).c_str());
+}
+
+}  // namespace mc::bin

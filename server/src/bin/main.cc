@@ -1,0 +1,16 @@
+// `maestro`: server, worker, command line and local runner in one program. This file only starts what
+// the command line asks for.
+#include <string>
+#include <vector>
+
+#include "bin/doors.h"
+#include "cli/session.h"
+
+int main(int argc, char** argv) {
+  mc::cli::Interrupts interrupts;
+  mc::bin::Signals signals(interrupts);
+  const mc::cli::Io io = mc::cli::process_io(&interrupts);
+  const mc::cli::Doors doors = mc::bin::open_doors(signals);
+  const std::vector<std::string> words(argv + 1, argv + argc);
+  return mc::cli::run_main(words, io, doors);
+}
