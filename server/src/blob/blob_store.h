@@ -57,7 +57,8 @@ class BlobStore {
   // Appends at `offset` (bytes of text so far): less than the end: the overlap is dropped (a repeat);
   // more: invalid_field. Returns the new end.
   virtual Result<std::int64_t> append_log(Uuid run, std::uint32_t node, int attempt,
-                                          std::int64_t offset, const std::vector<LogPiece>& pieces) = 0;
+                                          std::int64_t offset,
+                                          const std::vector<LogPiece>& pieces) = 0;
   // At most about `bytes_max` of text from `offset` on; empty at the end.
   virtual Result<LogRead> read_log(Uuid run, std::uint32_t node, int attempt, std::int64_t offset,
                                    std::int64_t bytes_max) = 0;
@@ -66,7 +67,8 @@ class BlobStore {
   virtual Result<File> log_file(Uuid run, std::uint32_t node, int attempt) = 0;
   virtual Status remove_logs(Uuid run) = 0;
   // Called (from any thread) after each append to this run's logs; returns a ticket.
-  virtual std::uint64_t watch_logs(Uuid run, std::function<void(std::uint32_t node, int attempt)> changed) = 0;
+  virtual std::uint64_t watch_logs(
+      Uuid run, std::function<void(std::uint32_t node, int attempt)> changed) = 0;
   virtual void unwatch_logs(std::uint64_t ticket) = 0;
 };
 

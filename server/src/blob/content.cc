@@ -1,0 +1,122 @@
+#include "blob/content.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <filesystem>
+
+#include "base/file.h"
+#include "base/sha256.h"
+
+namespace mc::blob {
+namespace {
+namespace fs = std::filesystem;
+constexpr std::string_view kPrefix = "sha256:";
+constexpr std::size_t kHexDigits = 64;
+
+// Nothing that is no digest becomes part of a path.
+std::string hex_of(std::string_view digest) {
+  if (!digest.starts_with(kPrefix)) return {};
+  const std::string_view hex = digest.substr(kPrefix.size());
+  const bool good = hex.size() == kHexDigits && std::ranges::all_of(hex, [](char c) {
+                      return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+                    });
+  return good ? std::string(hex) : std::string();
+}
+
+std::string path_of(const std::string& folder, const std::string& hex) {
+  return folder + "/blobs/sha256/" + hex.substr(0, 2) + "/" + hex;
+}
+
+Status sync_folder(const std::string& path) {
+  const Fd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!fd || ::fsync(fd.get()) != 0) return os_error(Code::store_failed, "cannot sync " + path);
+  return {};
+}
+
+class DiskUpload final : public BlobStore::Upload {
+ public:
+  DiskUpload(std::string folder, std::string path, Fd fd)
+      : folder_(std::move(folder)), path_(std::move(path)), fd_(std::move(fd)) {}
+  ~DiskUpload() override {
+    if (!path_.empty()) ::unlink(path_.c_str());
+  }
+
+  Status write(std::string_view bytes) override {
+    Status written = write_all(fd_.get(), bytes);
+    if (written) hash_.update(bytes);
+    return written;
+  }
+
+  Status finish(std::string_view expected_digest) override {
+    const std::string hex = hash_.hex();
+    if (expected_digest != std::string(kPrefix) + hex) {
+      return Error{Code::invalid_field, "the bytes have the digest sha256:" + hex, {}};
+    }
+    const std::string target = path_of(folder_, hex);
+    if (::access(target.c_str(), F_OK) == 0) return {};  // known already: this copy is dropped
+    if (::fdatasync(fd_.get()) != 0) return os_error(Code::store_failed, "cannot sync an upload");
+    const std::string shelf = folder_ + "/blobs/sha256/" + hex.substr(0, 2);
+    const bool fresh = ::mkdir(shelf.c_str(), 0750) == 0;
+    if (!fresh && errno != EEXIST) return os_error(Code::store_failed, "cannot create " + shelf);
+    if (::rename(path_.c_str(), target.c_str()) != 0)
+      return os_error(Code::store_failed, "cannot keep an upload");
+    path_.clear();
+    if (const Status synced = sync_folder(shelf); !synced) return synced;
+    return fresh ? sync_folder(folder_ + "/blobs/sha256") : Status{};
+  }
+
+ private:
+  std::string folder_;
+  std::string path_;  // of the unfinished file; empty once it is in place
+  Fd fd_;
+  Sha256 hash_;
+};
+}  // namespace
+
+Status Content::prepare() {
+  std::error_code failed;
+  fs::remove_all(folder_ + "/tmp", failed);
+  for (const char* name : {"/tmp", "/blobs/sha256", "/logs"}) {
+    fs::create_directories(folder_ + name, failed);
+    if (failed) {
+      return Error{
+          Code::data_folder, "cannot create " + folder_ + name + ": " + failed.message(), {}};
+    }
+  }
+  return {};
+}
+
+Result<std::unique_ptr<BlobStore::Upload>> Content::begin_upload() {
+  const std::string path =
+      folder_ + "/tmp/" + std::to_string(::getpid()) + "." + std::to_string(++uploads_);
+  Fd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640));
+  if (!fd) return os_error(Code::store_failed, "cannot create " + path);
+  return std::unique_ptr<BlobStore::Upload>(
+      std::make_unique<DiskUpload>(folder_, path, std::move(fd)));
+}
+
+bool Content::has(std::string_view digest) const { return open(digest).ok(); }
+
+Result<BlobStore::File> Content::open(std::string_view digest) const {
+  const std::string hex = hex_of(digest);
+  struct stat info{};
+  const std::string path = hex.empty() ? std::string() : path_of(folder_, hex);
+  if (hex.empty() || ::stat(path.c_str(), &info) != 0) {
+    return Error{Code::not_found, "there is no blob " + std::string(digest.substr(0, 100)), {}};
+  }
+  return BlobStore::File{path, info.st_size};
+}
+
+Status Content::remove(std::string_view digest) const {
+  const std::string hex = hex_of(digest);
+  if (!hex.empty() && ::unlink(path_of(folder_, hex).c_str()) != 0 && errno != ENOENT) {
+    return os_error(Code::store_failed, "cannot remove a blob");
+  }
+  return {};
+}
+
+}  // namespace mc::blob
