@@ -20,9 +20,9 @@ enum class Permission : std::uint8_t { open, read, operate, administer, work };
 bool allows(Role role, Permission permission);
 
 struct Principal {
-  std::string name;      // the token's name: "admin", "ci", …
+  std::string name;  // the token's name: "admin", "ci", …
   Role role = Role::viewer;
-  std::string project;   // the only project it may touch
+  std::string project;  // the only project it may touch
   std::vector<std::string> groups;
   std::string token_id;
 };

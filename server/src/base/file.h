@@ -40,7 +40,8 @@ Error os_error(Code code, std::string_view what);
 
 // Errors: store_failed.
 Status write_all(int fd, std::string_view bytes);
-// The first `bytes_max` bytes of a file. Errors: not_found, too_large (there is more), store_failed.
+// The first `bytes_max` bytes of a file. Errors: not_found, too_large (there is more),
+// store_failed.
 Result<std::string> read_file(const std::string& path, std::size_t bytes_max);
 // Replaces the file's content (not atomically). Errors: store_failed.
 Status write_file(const std::string& path, std::string_view bytes, unsigned mode = 0644);

@@ -113,7 +113,8 @@ Error syntax_error(std::string_view text, std::size_t offset, std::string messag
   offset = std::min(offset, text.size());
   const std::string_view before = text.substr(0, offset);
   const auto line = 1 + std::count(before.begin(), before.end(), '\n');
-  const std::size_t line_start = before.rfind('\n') == std::string_view::npos ? 0 : before.rfind('\n') + 1;
+  const std::size_t line_start =
+      before.rfind('\n') == std::string_view::npos ? 0 : before.rfind('\n') + 1;
   Problem problem;
   problem.line = static_cast<int>(line);
   problem.column = static_cast<int>(offset - line_start) + 1;

@@ -1,4 +1,5 @@
-// JSON text to Value and back. Numbers round-trip exactly (docs/adr/0002-json.md says why RapidJSON).
+// JSON text to Value and back. Numbers round-trip exactly (docs/adr/0002-json.md says why
+// RapidJSON).
 #pragma once
 
 #include <cstdint>
@@ -44,11 +45,17 @@ class JsonWriter {
   JsonWriter& item(std::string_view text) { return string(text); }
   JsonWriter& field(std::string_view name, std::string_view text) { return key(name).string(text); }
   JsonWriter& field(std::string_view name, const char* text) { return key(name).string(text); }
-  JsonWriter& field(std::string_view name, const std::string& text) { return key(name).string(text); }
+  JsonWriter& field(std::string_view name, const std::string& text) {
+    return key(name).string(text);
+  }
   JsonWriter& field(std::string_view name, bool flag) { return key(name).boolean(flag); }
-  JsonWriter& field(std::string_view name, std::int64_t number) { return key(name).integer(number); }
+  JsonWriter& field(std::string_view name, std::int64_t number) {
+    return key(name).integer(number);
+  }
   JsonWriter& field(std::string_view name, int number) { return key(name).integer(number); }
-  JsonWriter& field(std::string_view name, std::uint32_t number) { return key(name).integer(number); }
+  JsonWriter& field(std::string_view name, std::uint32_t number) {
+    return key(name).integer(number);
+  }
   JsonWriter& field(std::string_view name, std::size_t number) {
     return key(name).integer(static_cast<std::int64_t>(number));
   }

@@ -20,8 +20,8 @@ std::vector<std::string> split(std::string_view text, char separator);
 std::string join(std::span<const std::string> parts, std::string_view separator);
 std::string_view trim(std::string_view text);
 std::string to_lower(std::string_view text);
-// The candidate nearest to `word` (optimal string alignment distance, at most a third of its length,
-// at least 1), or nullopt: for "did you mean".
+// The candidate nearest to `word` (optimal string alignment distance, at most a third of its
+// length, at least 1), or nullopt: for "did you mean".
 std::optional<std::string> nearest(std::string_view word, std::span<const std::string> candidates);
 // "1h30m", "500ms": units d h m s ms, each at most once, largest first. nullopt for anything else,
 // and for more than 3650 days.

@@ -33,11 +33,10 @@ std::optional<int> offset_minutes(std::string_view text) {
 class SystemClock final : public Clock {
  public:
   Instant now() override {
-    const auto wall = std::chrono::duration_cast<Millis>(
-        std::chrono::system_clock::now().time_since_epoch());
+    const auto wall =
+        std::chrono::duration_cast<Millis>(std::chrono::system_clock::now().time_since_epoch());
     std::int64_t seen = last_ms_.load();
-    while (seen < wall.count() && !last_ms_.compare_exchange_weak(seen, wall.count())) {
-    }
+    while (seen < wall.count() && !last_ms_.compare_exchange_weak(seen, wall.count())) {}
     return {std::max(seen, static_cast<std::int64_t>(wall.count()))};
   }
 

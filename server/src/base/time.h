@@ -24,7 +24,8 @@ inline Millis operator-(Instant a, Instant b) { return Millis(a.ms - b.ms); }
 
 // "2026-11-23T19:01:35.250Z".
 std::string to_rfc3339(Instant at);
-// Takes RFC 3339 with any offset and up to 9 fraction digits (cut to ms); nullopt for anything else.
+// Takes RFC 3339 with any offset and up to 9 fraction digits (cut to ms); nullopt for anything
+// else.
 std::optional<Instant> parse_rfc3339(std::string_view text);
 
 // The only door to the machine's clocks.

@@ -14,7 +14,8 @@ namespace mc {
 class Value;
 using List = std::vector<Value>;
 using Member = std::pair<std::string, Value>;
-// Members in the order in which they were written; names are unique (whoever builds one sees to it).
+// Members in the order in which they were written; names are unique (whoever builds one sees to
+// it).
 using Object = std::vector<Member>;
 
 class Value {

@@ -16,10 +16,11 @@ namespace mc::conductor {
 namespace {
 constexpr std::size_t kDefinitionsMax = 256;  // parsed definitions kept at hand
 constexpr std::size_t kColdRunsMax = 64;      // finished runs kept for readers
-// A snapshot costs as much as all nodes: it is taken when that many events have come since the last.
+// A snapshot costs as much as all nodes: it is taken when that many events have come since the
+// last.
 constexpr std::int64_t kSnapshotEvery = 200;
 constexpr Millis kWatchEvery{60'000};
-constexpr Millis kAfterFailure{1000};         // timers rest after a commit failed
+constexpr Millis kAfterFailure{1000};  // timers rest after a commit failed
 }  // namespace
 
 Core::Core(db::Store& store, Options options)
@@ -34,7 +35,8 @@ Core::HotRun* Core::find_hot(Uuid id) {
   return found == hot_.end() ? nullptr : found->second.get();
 }
 
-Result<engine::DefinitionRef> Core::read_definition(const std::string& digest, const std::string& text) {
+Result<engine::DefinitionRef> Core::read_definition(const std::string& digest,
+                                                    const std::string& text) {
   const auto known = definitions_.find(digest);
   if (known != definitions_.end()) return known->second;
   lang::Parsed parsed = lang::parse_workflow(text);
@@ -76,8 +78,10 @@ Result<engine::RunState> Core::rebuild(const db::StoredRun& stored) {
     if (!state) return state;
     return engine::replay_on(std::move(*state), history);
   }
-  const RunQueued* facts = history.empty() ? nullptr : std::get_if<RunQueued>(&history.front().body);
-  if (facts == nullptr) return Error{Code::store_failed, "run " + to_string(id) + " has no beginning", {}};
+  const RunQueued* facts =
+      history.empty() ? nullptr : std::get_if<RunQueued>(&history.front().body);
+  if (facts == nullptr)
+    return Error{Code::store_failed, "run " + to_string(id) + " has no beginning", {}};
   const auto definition = find_definition(facts->digest);
   if (!definition) return definition.error();
   return engine::replay(id, *definition, history);
@@ -161,8 +165,8 @@ db::RunWrite Core::write_of(HotRun& run) {
   write.expected_seq = run.stored_seq;
   write.row = run_row(run.state);
   if (!run.fresh.empty()) {
-    write.events = db::EventGroup{run.fresh.front().seq, run.fresh.back().seq, run.fresh.back().time,
-                                  wire::encode_events(run.fresh)};
+    write.events = db::EventGroup{run.fresh.front().seq, run.fresh.back().seq,
+                                  run.fresh.back().time, wire::encode_events(run.fresh)};
     run.stored_seq = run.fresh.back().seq;
   }
   const auto size = static_cast<std::int64_t>(run.state.jobs.size());
@@ -328,7 +332,8 @@ Instant Core::next_wake() const {
   if (!waiter_timers_.empty()) consider(waiter_timers_.begin()->first);
   for (const Poller& poller : pollers_) consider(poller.until);
   for (const auto& [key, schedule] : schedules_) {
-    if (!schedule.paused) consider(schedule.next_fire ? std::max(schedule.next_fire, hold_until_) : Instant{});
+    if (!schedule.paused)
+      consider(schedule.next_fire ? std::max(schedule.next_fire, hold_until_) : Instant{});
   }
   return wake;
 }
@@ -371,14 +376,16 @@ void Core::watch(Instant now) {
 
 void Core::put_records(std::vector<db::RecordPut> puts, std::optional<db::Receipt> receipt,
                        Done<bool> done) {
-  // A guarded put must not take others down with it: its guard is checked here, where all writes pass.
+  // A guarded put must not take others down with it: its guard is checked here, where all writes
+  // pass.
   for (const db::RecordPut& put : puts) {
     if (!put.expected) continue;
     const auto found = store_.get_record(put.kind, put.key);
     if (!found) return done(found.error());
     const std::int64_t version = *found ? (*found)->version : 0;
-    const bool pending = std::any_of(pending_.batch.records.begin(), pending_.batch.records.end(),
-                                     [&](const auto& p) { return p.kind == put.kind && p.key == put.key; });
+    const bool pending =
+        std::any_of(pending_.batch.records.begin(), pending_.batch.records.end(),
+                    [&](const auto& p) { return p.kind == put.kind && p.key == put.key; });
     if (version != *put.expected || pending) {
       return done(Error{Code::conflict, put.kind + " " + put.key + " has changed", {}});
     }

@@ -1,9 +1,10 @@
-// The conductor itself, without threads: every request and every moment of time goes through here, one
-// after the other. What was decided is gathered into a commit; replies and grants wait until the
-// commit is durable. Deterministic for the same calls, times and seed: the simulator drives it too.
+// The conductor itself, without threads: every request and every moment of time goes through here,
+// one after the other. What was decided is gathered into a commit; replies and grants wait until
+// the commit is durable. Deterministic for the same calls, times and seed: the simulator drives it
+// too.
 //
-// How to drive it: call requests and tick(now); then take_commit(); commit its batch; hand it back to
-// finish_commit() with the result. Several commits may not be in flight at once.
+// How to drive it: call requests and tick(now); then take_commit(); commit its batch; hand it back
+// to finish_commit() with the result. Several commits may not be in flight at once.
 //
 // Thread rule: single owner (the loop of service.cc).
 #pragma once
@@ -51,7 +52,8 @@ class Core {
 
   // --- requests; `now` is the moment they are decided ---
   void start_run(StartRun request, Instant now, Done<RunView> done);
-  void cancel_run(const auth::Principal& by, Uuid run, std::string message, Instant now, Done<RunView> done);
+  void cancel_run(const auth::Principal& by, Uuid run, std::string message, Instant now,
+                  Done<RunView> done);
   void rerun(Rerun request, Instant now, Done<RunView> done);
   void delete_run(const auth::Principal& by, Uuid run, Instant now, Done<bool> done);
   void signal(const auth::Principal& by, Uuid run, std::string event, Value data, Instant now,
@@ -76,27 +78,31 @@ class Core {
 
   void put_workflow(const auth::Principal& by, const std::string& name, const std::string& text,
                     Instant now, Done<WorkflowVersion> done);
-  void delete_workflow(const auth::Principal& by, const std::string& name, Instant now, Done<bool> done);
+  void delete_workflow(const auth::Principal& by, const std::string& name, Instant now,
+                       Done<bool> done);
 
   void schedules(const auth::Principal& by, Instant now, Done<std::string> done);
   void schedule_action(const auth::Principal& by, const std::string& id, const std::string& action,
                        Instant now, Done<std::string> done);
   void create_schedule(const auth::Principal& by, const std::string& workflow, const Value& spec,
                        Instant now, Done<std::string> done);
-  void backfill(const auth::Principal& by, const std::string& id, Instant from, Instant to, bool dry_run,
-                Instant now, Done<std::string> done);
+  void backfill(const auth::Principal& by, const std::string& id, Instant from, Instant to,
+                bool dry_run, Instant now, Done<std::string> done);
 
   void register_worker(const auth::Principal& by, const wire::RegisterRequest& request, Instant now,
                        Done<wire::RegisterReply> done);
   void poll(const wire::PollRequest& request, Instant now, Done<std::vector<Task>> done);
-  void heartbeat(const wire::HeartbeatRequest& request, Instant now, Done<wire::HeartbeatReply> done);
+  void heartbeat(const wire::HeartbeatRequest& request, Instant now,
+                 Done<wire::HeartbeatReply> done);
   void complete(const wire::CompleteRequest& request, Instant now, Done<wire::CompleteReply> done);
   void check_hold(const std::string& task_id, std::int64_t fence, Done<LogTarget> done);
   void workers(Instant now, Done<std::string> done);
   void drain_worker(const std::string& worker_id, bool drain, Instant now, Done<std::string> done);
 
-  void put_records(std::vector<db::RecordPut> puts, std::optional<db::Receipt> receipt, Done<bool> done);
-  void set_secret_source(std::function<std::optional<std::string>(std::string_view, std::string_view)> source) {
+  void put_records(std::vector<db::RecordPut> puts, std::optional<db::Receipt> receipt,
+                   Done<bool> done);
+  void set_secret_source(
+      std::function<std::optional<std::string>(std::string_view, std::string_view)> source) {
     secret_source_ = std::move(source);
   }
   void drain() { draining_ = true; }
@@ -106,11 +112,11 @@ class Core {
   // An open run, or one whose end is not durable yet.
   struct HotRun {
     engine::RunState state;
-    std::vector<Event> fresh;          // decided, not in a commit yet
-    std::int64_t stored_seq = 0;       // last seq handed to a commit
+    std::vector<Event> fresh;     // decided, not in a commit yet
+    std::int64_t stored_seq = 0;  // last seq handed to a commit
     std::int64_t snapshot_seq = 0;
     bool touched = false;
-    Instant armed;                     // its entry in run_timers_
+    Instant armed;                       // its entry in run_timers_
     std::vector<std::uint64_t> waiters;  // tickets of wait_run
   };
   struct Poller {
@@ -163,7 +169,9 @@ class Core {
   void react(HotRun& run, const Event& event, Instant now);
   void follow_up(Instant now);
   void arm(HotRun& run);
-  void reply_after_commit(std::function<void(const Status&)> reply) { pending_.after.push_back(std::move(reply)); }
+  void reply_after_commit(std::function<void(const Status&)> reply) {
+    pending_.after.push_back(std::move(reply));
+  }
   void publish(Uuid run, const std::string& project, const std::vector<Event>& events);
   void settle_run(Uuid id, Instant now);
   void reset(Instant now);
@@ -174,7 +182,8 @@ class Core {
   Result<NewRun> prepare_start(StartRun& request, Instant now);
   Result<std::optional<RunView>> replayed(const std::optional<Idempotency>& key);
   Result<RunView> admit(NewRun fresh, Instant now);
-  Status make_room(const NewRun& fresh, const std::string& group, const ConcurrencySpec& spec, Instant now);
+  Status make_room(const NewRun& fresh, const std::string& group, const ConcurrencySpec& spec,
+                   Instant now);
   Status resolve_run_key(NewRun& fresh, Instant now, std::optional<RunView>& existing);
   Result<HotRun*> open_for_change(const auth::Principal& by, Uuid id);
   void start_child(HotRun& parent, NodeIndex node, Instant now);
@@ -210,7 +219,7 @@ class Core {
   std::deque<std::function<void(Instant)>> follow_ups_;
   std::unordered_map<std::string, engine::DefinitionRef> definitions_;
   std::list<std::pair<Uuid, std::shared_ptr<const engine::RunState>>> cold_;  // newest first
-  std::unordered_map<std::string, Uuid> run_keys_;     // project \n key → open run
+  std::unordered_map<std::string, Uuid> run_keys_;  // project \n key → open run
   std::set<std::string> receipts_in_flight_;
   LockTable locks_;
   Dispatcher dispatcher_;
@@ -220,7 +229,7 @@ class Core {
   std::map<std::uint64_t, RunWaiter> run_waiters_;
   std::set<std::pair<Instant, std::uint64_t>> waiter_timers_;
   std::map<std::uint64_t, Subscriber> subscribers_;
-  std::map<std::string, Schedule> schedules_;  // by PROJECT/ID
+  std::map<std::string, Schedule> schedules_;                      // by PROJECT/ID
   std::unordered_map<std::string, std::set<Uuid>> schedule_runs_;  // open runs by schedule key
   std::function<std::optional<std::string>(std::string_view, std::string_view)> secret_source_;
   std::int64_t next_number_ = 1;

@@ -12,8 +12,8 @@ constexpr std::size_t kApprovalsShownMax = 1000;
 constexpr std::size_t kWhyShownMax = 200;
 
 // Which part of the outside an open job waits for, and who can help.
-std::string wait_text(const engine::RunState& run, const engine::JobState& job, const LockTable& locks,
-                      bool anyone_fits) {
+std::string wait_text(const engine::RunState& run, const engine::JobState& job,
+                      const LockTable& locks, bool anyone_fits) {
   switch (job.reason) {
     case Reason::capacity:
       if (!anyone_fits) {
@@ -22,9 +22,10 @@ std::string wait_text(const engine::RunState& run, const engine::JobState& job, 
       }
       return "every worker with the labels [" + join(job.spec->runs_on, ", ") + "] is busy";
     case Reason::approval:
-      return "an approval by " + (job.detail->approval->request.by.empty()
-                                      ? std::string("any operator or admin")
-                                      : join(job.detail->approval->request.by, " or ")) +
+      return "an approval by " +
+             (job.detail->approval->request.by.empty()
+                  ? std::string("any operator or admin")
+                  : join(job.detail->approval->request.by, " or ")) +
              "; `maestro approve " + to_string(run.id) + " " + job.key + "`";
     case Reason::lock: {
       std::string text = "the concurrency group " + job.wait_detail + ", held by";
@@ -39,7 +40,8 @@ std::string wait_text(const engine::RunState& run, const engine::JobState& job, 
     case Reason::child: return "the child run of workflow " + job.wait_detail;
     case Reason::timer: return "the clock";
     case Reason::backoff: return "its next attempt, after: " + job.message;
-    case Reason::upstream: return "the jobs it needs: " + std::to_string(job.open_needs) + " not over yet";
+    case Reason::upstream:
+      return "the jobs it needs: " + std::to_string(job.open_needs) + " not over yet";
     case Reason::matrix_limit: return "max_parallel of its matrix";
     case Reason::cancel: return "the worker " + job.worker + " to stop it";
     case Reason::none: return job.status == JobStatus::running ? "it runs on " + job.worker : "";
@@ -97,8 +99,9 @@ void Core::log_target(const auth::Principal& by, Uuid id, const std::string& key
     std::vector<std::string> keys;
     for (const engine::JobState& job : (*found)->jobs) keys.push_back(job.key);
     const auto near = nearest(key, keys);
-    return done(Error{Code::job_not_found, "the run has no job " + key +
-                                               (near ? "; did you mean " + *near + "?" : ""), {}});
+    return done(Error{Code::job_not_found,
+                      "the run has no job " + key + (near ? "; did you mean " + *near + "?" : ""),
+                      {}});
   }
   const engine::JobState& job = (*found)->jobs[node->second];
   if (attempt < 0 || attempt > job.attempt) {
@@ -143,10 +146,14 @@ void Core::why(const auth::Principal& by, Uuid id, const std::string& key, Done<
   if (run.status == RunStatus::waiting && !run.phase_begun) {
     out.open('{').key("job").null().field("status", "waiting").field("reason", "lock");
     std::string text = "the concurrency group " + run.facts.lock_group + ", held by";
-    for (const LockOwner& holder : locks_.holders(run.facts.project + "\n" + run.facts.lock_group)) {
+    for (const LockOwner& holder :
+         locks_.holders(run.facts.project + "\n" + run.facts.lock_group)) {
       text += " run #" + std::to_string(holder.number);
     }
-    out.field("waits_for", text).field("since", run.created_at).field("until", run.deadline).close('}');
+    out.field("waits_for", text)
+        .field("since", run.created_at)
+        .field("until", run.deadline)
+        .close('}');
   }
   std::size_t shown = 0;
   for (const engine::JobState& job : run.jobs) {
@@ -156,7 +163,9 @@ void Core::why(const auth::Principal& by, Uuid id, const std::string& key, Done<
     out.open('{').field("job", job.key).field("status", to_name(job.status));
     out.text_or_null("reason", job.reason == Reason::none ? "" : to_name(job.reason));
     out.field("waits_for", is_final(job.status) ? job.message : wait_text(run, job, locks_, fits));
-    out.field("since", job.finished_at ? job.finished_at : job.ready_at ? job.ready_at : run.created_at);
+    out.field("since", job.finished_at ? job.finished_at
+                       : job.ready_at  ? job.ready_at
+                                       : run.created_at);
     out.field("until", job.due).close('}');
   }
   done(out.close(']').close('}').take());
@@ -191,7 +200,8 @@ void Core::events(const auth::Principal& by, Uuid id, std::int64_t after, int li
   for (const db::FeedGroup& group : *groups) {
     const auto run = find_run(by, group.run);
     if (!run) continue;  // deleted since, or of another project
-    if (const Status added = add(group.position, group.run, group.events); !added) return done(added.error());
+    if (const Status added = add(group.position, group.run, group.events); !added)
+      return done(added.error());
   }
   done(std::move(feed));
 }

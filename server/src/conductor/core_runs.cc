@@ -9,7 +9,9 @@
 
 namespace mc::conductor {
 namespace {
-Error shutting_down() { return Error{Code::shutting_down, "the server is stopping: try again soon", {}}; }
+Error shutting_down() {
+  return Error{Code::shutting_down, "the server is stopping: try again soon", {}};
+}
 
 std::string run_location(Uuid id) { return "/api/v1/runs/" + to_string(id); }
 
@@ -41,7 +43,9 @@ Result<std::optional<RunView>> Core::replayed(const std::optional<Idempotency>& 
   if (!receipt) return receipt.error();
   if (!*receipt) return std::optional<RunView>{};
   if ((*receipt)->request_digest != key->request_digest) {
-    return Error{Code::idempotency_key_reused, "this key came before with another body: use a fresh key", {}};
+    return Error{Code::idempotency_key_reused,
+                 "this key came before with another body: use a fresh key",
+                 {}};
   }
   RunView view{.json = (*receipt)->body, .existing = true};
   const Result<Value> body = parse_json(view.json);
@@ -62,17 +66,22 @@ Result<Core::NewRun> Core::prepare_start(StartRun& request, Instant now) {
     const Result<Value> newest = *record ? parse_json((*record)->json) : Result<Value>(Value());
     if (!newest) return newest.error();
     if (!*record || newest->bool_or("deleted", false)) {
-      return Error{Code::workflow_not_found, "there is no workflow " + request.workflow +
-                                                 "; `maestro workflows list` shows those there are", {}};
+      return Error{Code::workflow_not_found,
+                   "there is no workflow " + request.workflow +
+                       "; `maestro workflows list` shows those there are",
+                   {}};
     }
     facts.version = request.version > 0 ? request.version : newest->int_or("version", 1);
     facts.digest = newest->string_or("digest", "");
     if (request.version > 0) {
-      const auto old = store_.get_record(kVersionKind, fmt::format("{}/{:010}", key, request.version));
+      const auto old =
+          store_.get_record(kVersionKind, fmt::format("{}/{:010}", key, request.version));
       if (!old) return old.error();
       if (!*old) {
-        return Error{Code::workflow_not_found, fmt::format("workflow {} has no version {}", request.workflow,
-                                                           request.version), {}};
+        return Error{
+            Code::workflow_not_found,
+            fmt::format("workflow {} has no version {}", request.workflow, request.version),
+            {}};
       }
       const Result<Value> body = parse_json((*old)->json);
       if (!body) return body.error();
@@ -82,19 +91,23 @@ Result<Core::NewRun> Core::prepare_start(StartRun& request, Instant now) {
     facts.digest = "sha256:" + sha256_hex(text);
   }
   const bool stored = definitions_.contains(facts.digest);
-  const auto definition = text.empty() ? find_definition(facts.digest) : read_definition(facts.digest, text);
+  const auto definition =
+      text.empty() ? find_definition(facts.digest) : read_definition(facts.digest, text);
   if (!definition) return definition.error();
   fresh.definition = *definition;
   const WorkflowSpec& spec = fresh.definition->spec;
   if (!text.empty() && !stored) {
-    pending_.batch.records.push_back(
-        {std::string(kDefinitionKind), facts.digest, to_json(Value(Object{{"text", Value(text)}})), {}});
+    pending_.batch.records.push_back({std::string(kDefinitionKind),
+                                      facts.digest,
+                                      to_json(Value(Object{{"text", Value(text)}})),
+                                      {}});
   }
   Result<Value> inputs = lang::resolve_inputs(spec.inputs, request.inputs);
   if (!inputs) return inputs.error();
   facts.inputs = std::move(*inputs);
   facts.workflow = text.empty() ? request.workflow : spec.name;
-  facts.trigger = request.trigger.find("kind") != nullptr ? request.trigger : Value(Object{{"kind", "api"}});
+  facts.trigger =
+      request.trigger.find("kind") != nullptr ? request.trigger : Value(Object{{"kind", "api"}});
   facts.actor = request.principal.name;
   facts.ref = std::move(request.ref);
   facts.commit = std::move(request.commit);
@@ -114,15 +127,17 @@ Status Core::resolve_run_key(NewRun& fresh, Instant now, std::optional<RunView>&
   if (other == nullptr || is_final(other->state.status)) return {};
   switch (fresh.on_conflict) {
     case OnConflict::reject:
-      return Error{Code::run_key_in_use, "run " + to_string(other->state.id) + " has the key " +
-                                             fresh.facts.run_key + " and is not over", {}};
+      return Error{Code::run_key_in_use,
+                   "run " + to_string(other->state.id) + " has the key " + fresh.facts.run_key +
+                       " and is not over",
+                   {}};
     case OnConflict::use_existing:
       existing = view(other->state);
       existing->existing = true;
       return {};
     case OnConflict::cancel_existing: {
-      auto events = engine::cancel_run(other->state, {fresh.facts.actor, "replaced by a newer run", false},
-                                       ambient(now));
+      auto events = engine::cancel_run(
+          other->state, {fresh.facts.actor, "replaced by a newer run", false}, ambient(now));
       if (events) record(*other, std::move(*events), now);
       return {};
     }
@@ -135,8 +150,10 @@ Status Core::make_room(const NewRun& fresh, const std::string& group, const Conc
                        Instant now) {
   if (locks_.is_free(group, spec.limit) || spec.on_overflow == OnOverflow::queue) return {};
   if (spec.on_overflow == OnOverflow::reject) {
-    return Error{Code::concurrency_rejected, "the concurrency group " + fresh.facts.lock_group +
-                                                 " is full and rejects more runs", {}};
+    return Error{
+        Code::concurrency_rejected,
+        "the concurrency group " + fresh.facts.lock_group + " is full and rejects more runs",
+        {}};
   }
   std::vector<LockOwner> others = locks_.waiting(group);
   if (spec.on_overflow == OnOverflow::cancel_running) {
@@ -146,7 +163,8 @@ Status Core::make_room(const NewRun& fresh, const std::string& group, const Conc
   for (const LockOwner& other : others) {
     HotRun* run = find_hot(other.run);
     if (run == nullptr || other.node != kWholeRun) continue;
-    auto events = engine::cancel_run(run->state, {"system", "a newer run of its group came", false}, ambient(now));
+    auto events = engine::cancel_run(run->state, {"system", "a newer run of its group came", false},
+                                     ambient(now));
     if (events) record(*run, std::move(*events), now);
   }
   return {};
@@ -154,7 +172,9 @@ Status Core::make_room(const NewRun& fresh, const std::string& group, const Conc
 
 Result<RunView> Core::admit(NewRun fresh, Instant now) {
   if (static_cast<int>(hot_.size()) >= options_.open_runs_max) {
-    return Error{Code::too_many_runs, fmt::format("{} runs are open: wait for some to end", hot_.size()), {}};
+    return Error{Code::too_many_runs,
+                 fmt::format("{} runs are open: wait for some to end", hot_.size()),
+                 {}};
   }
   std::optional<RunView> existing;
   if (const Status room = resolve_run_key(fresh, now, existing); !room) return room.error();
@@ -173,18 +193,23 @@ Result<RunView> Core::admit(NewRun fresh, Instant now) {
   ++next_number_;
   ++counters_.runs_started;
   HotRun& hot = *hot_.emplace(fresh.id, std::move(run)).first->second;
-  if (!fresh.facts.run_key.empty()) run_keys_[fresh.facts.project + "\n" + fresh.facts.run_key] = fresh.id;
+  if (!fresh.facts.run_key.empty())
+    run_keys_[fresh.facts.project + "\n" + fresh.facts.run_key] = fresh.id;
   record(hot, std::move(*queued), now);
   const bool held = group.empty() || locks_.acquire(group_key(hot.state, group), concurrency->limit,
                                                     owner_of(hot.state, kWholeRun));
-  record(hot, held ? engine::begin_run(hot.state, ambient(now)) : engine::hold_run(hot.state, ambient(now)), now);
+  record(
+      hot,
+      held ? engine::begin_run(hot.state, ambient(now)) : engine::hold_run(hot.state, ambient(now)),
+      now);
   RunView shown = view(hot.state);
   if (fresh.idempotency) {
     const Idempotency& key = *fresh.idempotency;
-    pending_.batch.receipts.push_back({key.scope, key.key, key.request_digest, 201,
-                                       run_location(fresh.id), shown.json, now});
+    pending_.batch.receipts.push_back(
+        {key.scope, key.key, key.request_digest, 201, run_location(fresh.id), shown.json, now});
     receipts_in_flight_.insert(receipt_key(key));
-    reply_after_commit([this, id = receipt_key(key)](const Status&) { receipts_in_flight_.erase(id); });
+    reply_after_commit(
+        [this, id = receipt_key(key)](const Status&) { receipts_in_flight_.erase(id); });
   }
   return shown;
 }
@@ -212,8 +237,10 @@ void Core::rerun(Rerun request, Instant now, Done<RunView> done) {
   if (!found) return done(found.error());
   const engine::RunState& old = **found;
   if (!is_final(old.status)) {
-    return done(Error{Code::run_not_final, "the run is " + std::string(to_name(old.status)) +
-                                               ": cancel it or wait for its end first", {}});
+    return done(Error{
+        Code::run_not_final,
+        "the run is " + std::string(to_name(old.status)) + ": cancel it or wait for its end first",
+        {}});
   }
   const auto scope = request.scope == Rerun::Scope::all      ? engine::RerunScope::all
                      : request.scope == Rerun::Scope::failed ? engine::RerunScope::failed
@@ -224,14 +251,18 @@ void Core::rerun(Rerun request, Instant now, Done<RunView> done) {
     Error error{Code::effects_would_repeat, "these jobs would repeat effects on the outside: ", {}};
     for (const std::string& key : plan->repeats) {
       error.message += (&key == &plan->repeats.front() ? "" : ", ") + key;
-      error.problems.push_back({0, 0, "effects_would_repeat", key, "send accept_effects: true to repeat them"});
+      error.problems.push_back(
+          {0, 0, "effects_would_repeat", key, "send accept_effects: true to repeat them"});
     }
     return done(error);
   }
-  NewRun fresh{.id = make_uuid(now, rng_), .facts = old.facts, .definition = old.definition,
+  NewRun fresh{.id = make_uuid(now, rng_),
+               .facts = old.facts,
+               .definition = old.definition,
                .idempotency = std::move(request.idempotency)};
   if (request.latest_definition && old.facts.version > 0) {
-    StartRun newest{.principal = request.principal, .workflow = old.facts.workflow,
+    StartRun newest{.principal = request.principal,
+                    .workflow = old.facts.workflow,
                     .inputs = request.inputs.value_or(old.facts.inputs)};
     Result<NewRun> latest = prepare_start(newest, now);
     if (!latest) return done(latest.error());
@@ -265,7 +296,8 @@ Result<Core::HotRun*> Core::open_for_change(const auth::Principal& by, Uuid id) 
   if (!found) return found.error();
   HotRun* run = find_hot(id);
   if (run == nullptr || is_final((*found)->status)) {
-    return Error{Code::run_final, "the run has " + std::string(to_name((*found)->status)) + " already", {}};
+    return Error{
+        Code::run_final, "the run has " + std::string(to_name((*found)->status)) + " already", {}};
   }
   return run;
 }
@@ -274,7 +306,8 @@ void Core::cancel_run(const auth::Principal& by, Uuid id, std::string message, I
                       Done<RunView> done) {
   const auto run = open_for_change(by, id);
   if (!run) return done(run.error());
-  auto events = engine::cancel_run((*run)->state, {by.name, std::move(message), false}, ambient(now));
+  auto events =
+      engine::cancel_run((*run)->state, {by.name, std::move(message), false}, ambient(now));
   if (!events) return done(events.error());
   record(**run, std::move(*events), now);
   reply_after_commit([done = std::move(done), shown = view((*run)->state)](const Status& status) {
@@ -286,7 +319,8 @@ void Core::signal(const auth::Principal& by, Uuid id, std::string event, Value d
                   Done<RunView> done) {
   const auto run = open_for_change(by, id);
   if (!run) return done(run.error());
-  auto events = engine::receive_signal((*run)->state, {std::move(event), std::move(data), by.name}, ambient(now));
+  auto events = engine::receive_signal((*run)->state, {std::move(event), std::move(data), by.name},
+                                       ambient(now));
   if (!events) return done(events.error());
   record(**run, std::move(*events), now);
   reply_after_commit([done = std::move(done), shown = view((*run)->state)](const Status& status) {
@@ -298,8 +332,9 @@ void Core::delete_run(const auth::Principal& by, Uuid id, Instant now, Done<bool
   const auto found = find_run(by, id);
   if (!found) return done(found.error());
   if (!is_final((*found)->status)) {
-    return done(Error{Code::run_not_final, "the run is " + std::string(to_name((*found)->status)) +
-                                               ": cancel it first", {}});
+    return done(Error{Code::run_not_final,
+                      "the run is " + std::string(to_name((*found)->status)) + ": cancel it first",
+                      {}});
   }
   if (find_hot(id) != nullptr) {
     // Its end is on its way to the disk: once more, right after that.
@@ -333,8 +368,9 @@ void Core::decide(Decision decision, Instant now, Done<std::string> done) {
     for (NodeIndex node = 0; node < state.jobs.size(); ++node) {
       const engine::JobState& job = state.jobs[node];
       if (!job.detail || !job.detail->approval) continue;
-      const bool meant = decision.approval ? job.detail->approval->id == decision.approval
-                         : decision.job.empty() ? job.status == JobStatus::waiting : job.key == decision.job;
+      const bool meant = decision.approval      ? job.detail->approval->id == decision.approval
+                         : decision.job.empty() ? job.status == JobStatus::waiting
+                                                : job.key == decision.job;
       if (meant) matches.emplace_back(run.get(), node);
     }
   }
@@ -344,7 +380,8 @@ void Core::decide(Decision decision, Instant now, Done<std::string> done) {
     if (is_final((*run)->status)) return done(Error{Code::already_decided, "the run is over", {}});
     return done(Error{Code::not_found, "nothing of this run waits for an approval", {}});
   }
-  if (matches.empty()) return done(Error{Code::not_found, "there is no such approval, or its run is over", {}});
+  if (matches.empty())
+    return done(Error{Code::not_found, "there is no such approval, or its run is over", {}});
   if (matches.size() > 1) {
     Error error{Code::conflict, "several approvals wait: name the job", {}};
     for (const auto& [run, node] : matches) {
@@ -354,16 +391,16 @@ void Core::decide(Decision decision, Instant now, Done<std::string> done) {
   }
   const auto [run, node] = matches.front();
   const engine::Decide command{
-      {decision.principal.name, std::string(auth::to_name(decision.principal.role)), decision.principal.groups},
+      {decision.principal.name, std::string(auth::to_name(decision.principal.role)),
+       decision.principal.groups},
       decision.approve,
       std::move(decision.comment)};
   auto events = engine::decide_approval(run->state, node, command, ambient(now));
   if (!events) return done(events.error());
   record(*run, std::move(*events), now);
-  reply_after_commit([done = std::move(done),
-                      shown = approval_json(run->state, run->state.jobs[node])](const Status& status) {
-    status ? done(shown) : done(status.error());
-  });
+  reply_after_commit(
+      [done = std::move(done), shown = approval_json(run->state, run->state.jobs[node])](
+          const Status& status) { status ? done(shown) : done(status.error()); });
 }
 
 // --- what follows from events ---
@@ -399,15 +436,17 @@ void Core::finish_job_effects(HotRun& run, NodeIndex node, Instant now) {
   const engine::JobState& job = run.state.jobs[node];
   drop_lease(run.state.id, node);
   if (job.spec->concurrency && !job.wait_detail.empty()) {
-    grant_locks(locks_.release(group_key(run.state, job.wait_detail), owner_of(run.state, node)), now);
+    grant_locks(locks_.release(group_key(run.state, job.wait_detail), owner_of(run.state, node)),
+                now);
   }
-  if (job.spec->kind != JobKind::workflow || job.attempt == 0 || job.status == JobStatus::succeeded) return;
+  if (job.spec->kind != JobKind::workflow || job.attempt == 0 || job.status == JobStatus::succeeded)
+    return;
   // The child goes on only as long as somebody waits for it.
   follow_ups_.push_back([this, child = child_id(run.state, node, job.attempt)](Instant later) {
     HotRun* open = find_hot(child);
     if (open == nullptr || is_final(open->state.status)) return;
-    auto events = engine::cancel_run(open->state, {"system", "its parent run no longer waits for it", false},
-                                     ambient(later));
+    auto events = engine::cancel_run(
+        open->state, {"system", "its parent run no longer waits for it", false}, ambient(later));
     if (events) record(*open, std::move(*events), later);
   });
 }
@@ -415,7 +454,8 @@ void Core::finish_job_effects(HotRun& run, NodeIndex node, Instant now) {
 void Core::finish_run_effects(HotRun& run, Instant now) {
   const engine::RunState& state = run.state;
   if (!state.facts.lock_group.empty()) {
-    grant_locks(locks_.release(group_key(state, state.facts.lock_group), owner_of(state, kWholeRun)), now);
+    grant_locks(
+        locks_.release(group_key(state, state.facts.lock_group), owner_of(state, kWholeRun)), now);
   }
   const std::string schedule = state.facts.trigger.string_or("schedule", "");
   if (!schedule.empty()) schedule_runs_[state.facts.project + "/" + schedule].erase(state.id);
@@ -431,8 +471,10 @@ void Core::grant_locks(const std::vector<LockOwner>& owners, Instant) {
     follow_ups_.push_back([this, owner](Instant later) {
       HotRun* run = find_hot(owner.run);
       if (run == nullptr) return;
-      record(*run, owner.node == kWholeRun ? engine::begin_run(run->state, ambient(later))
-                                           : engine::grant_lock(run->state, owner.node, ambient(later)), later);
+      record(*run,
+             owner.node == kWholeRun ? engine::begin_run(run->state, ambient(later))
+                                     : engine::grant_lock(run->state, owner.node, ambient(later)),
+             later);
     });
   }
 }
@@ -451,11 +493,15 @@ void Core::start_child(HotRun& parent, NodeIndex node, Instant now) {
   auth::Principal by;
   by.name = parent.state.facts.actor;
   by.project = parent.state.facts.project;
-  StartRun request{.principal = by, .workflow = job.wait_detail,
+  StartRun request{.principal = by,
+                   .workflow = job.wait_detail,
                    .inputs = job.detail ? job.detail->child_inputs : Value(Object{}),
-                   .ref = parent.state.facts.ref, .commit = parent.state.facts.commit,
-                   .repository = parent.state.facts.repository, .labels = parent.state.facts.labels};
-  request.trigger = Value(Object{{"kind", "parent"}, {"run", to_string(parent.state.id)}, {"job", job.key}});
+                   .ref = parent.state.facts.ref,
+                   .commit = parent.state.facts.commit,
+                   .repository = parent.state.facts.repository,
+                   .labels = parent.state.facts.labels};
+  request.trigger =
+      Value(Object{{"kind", "parent"}, {"run", to_string(parent.state.id)}, {"job", job.key}});
   Result<NewRun> fresh = prepare_start(request, now);
   const int attempt = job.attempt;
   if (fresh) {
@@ -465,12 +511,20 @@ void Core::start_child(HotRun& parent, NodeIndex node, Instant now) {
     fresh->facts.depth = parent.state.facts.depth + 1;
     Result<RunView> shown = admit(std::move(*fresh), now);
     if (shown) return;
-    record(parent, engine::finish_child(parent.state, node, {.attempt = attempt, .status = RunStatus::failed,
-                                        .message = shown.error().message}, ambient(now)), now);
+    record(parent,
+           engine::finish_child(
+               parent.state, node,
+               {.attempt = attempt, .status = RunStatus::failed, .message = shown.error().message},
+               ambient(now)),
+           now);
     return;
   }
-  record(parent, engine::finish_child(parent.state, node, {.attempt = attempt, .status = RunStatus::failed,
-                                      .message = fresh.error().message}, ambient(now)), now);
+  record(parent,
+         engine::finish_child(
+             parent.state, node,
+             {.attempt = attempt, .status = RunStatus::failed, .message = fresh.error().message},
+             ambient(now)),
+         now);
 }
 
 void Core::report_child(const engine::RunState& child, Instant now) {
@@ -478,23 +532,27 @@ void Core::report_child(const engine::RunState& child, Instant now) {
   if (parent == nullptr || child.facts.parent_node >= parent->state.jobs.size()) return;
   const engine::JobState& job = parent->state.jobs[child.facts.parent_node];
   if (child_id(parent->state, child.facts.parent_node, job.attempt) != child.id) return;
-  engine::ChildResult result{.attempt = job.attempt, .status = child.status, .outputs = child.outputs};
+  engine::ChildResult result{
+      .attempt = job.attempt, .status = child.status, .outputs = child.outputs};
   if (child.status != RunStatus::succeeded) {
     result.message = fmt::format("child run {} {}{}{}", to_string(child.id), to_name(child.status),
                                  child.message.empty() ? "" : ": ", child.message);
   }
-  record(*parent, engine::finish_child(parent->state, child.facts.parent_node, result, ambient(now)), now);
+  record(*parent,
+         engine::finish_child(parent->state, child.facts.parent_node, result, ambient(now)), now);
 }
 
 // After a restart: what events would have set in motion, from what the run looks like.
 void Core::restore_effects(HotRun& run, Instant now) {
   const engine::RunState& state = run.state;
-  if (!state.facts.run_key.empty()) run_keys_[state.facts.project + "\n" + state.facts.run_key] = state.id;
+  if (!state.facts.run_key.empty())
+    run_keys_[state.facts.project + "\n" + state.facts.run_key] = state.id;
   const std::string schedule = state.facts.trigger.string_or("schedule", "");
   if (!schedule.empty()) schedule_runs_[state.facts.project + "/" + schedule].insert(state.id);
   if (!state.facts.lock_group.empty()) {
     const std::string group = group_key(state, state.facts.lock_group);
-    const int limit = state.definition->spec.concurrency ? state.definition->spec.concurrency->limit : 1;
+    const int limit =
+        state.definition->spec.concurrency ? state.definition->spec.concurrency->limit : 1;
     if (state.phase_begun) {
       locks_.restore(group, limit, owner_of(state, kWholeRun));
     } else if (locks_.acquire(group, limit, owner_of(state, kWholeRun))) {
@@ -506,7 +564,9 @@ void Core::restore_effects(HotRun& run, Instant now) {
   for (NodeIndex node = 0; node < state.jobs.size(); ++node) {
     const engine::JobState& job = state.jobs[node];
     if (is_final(job.status)) continue;
-    if (job.holds_lock) locks_.restore(group_key(state, job.wait_detail), job.spec->concurrency->limit, owner_of(state, node));
+    if (job.holds_lock)
+      locks_.restore(group_key(state, job.wait_detail), job.spec->concurrency->limit,
+                     owner_of(state, node));
     if (job.status == JobStatus::ready) dispatcher_.add(job.spec->runs_on, state.id, node);
     const bool at_work = job.status == JobStatus::running || job.status == JobStatus::cancelling;
     if (at_work && !job.group) {
@@ -516,7 +576,8 @@ void Core::restore_effects(HotRun& run, Instant now) {
     }
     if (job.status != JobStatus::waiting) continue;
     if (job.reason == Reason::lock &&
-        locks_.acquire(group_key(state, job.wait_detail), job.spec->concurrency->limit, owner_of(state, node))) {
+        locks_.acquire(group_key(state, job.wait_detail), job.spec->concurrency->limit,
+                       owner_of(state, node))) {
       grant_locks({owner_of(state, node)}, now);
     }
     if (job.reason == Reason::child) {

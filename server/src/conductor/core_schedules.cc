@@ -8,9 +8,9 @@
 namespace mc::conductor {
 namespace {
 constexpr int kShownFires = 5;
-constexpr int kCatchUpMax = 100;      // missed fires made up for at once
+constexpr int kCatchUpMax = 100;  // missed fires made up for at once
 constexpr int kBackfillMax = 1000;
-constexpr int kQueuedFiresMax = 1000; // overlap: queue_all
+constexpr int kQueuedFiresMax = 1000;  // overlap: queue_all
 constexpr int kSchedulePage = 1000;
 
 // The next fire after `after`, moved by the schedule's own jitter: always the same for one fire.
@@ -20,7 +20,8 @@ Instant planned(const Schedule& schedule, Instant after) {
   const std::int64_t spread = schedule.spec.jitter.count();
   if (spread <= 0) return next.front();
   Rng rng(derive_uuid(next.front(), schedule_key(schedule)).low);
-  return next.front() + Millis(static_cast<std::int64_t>(rng.below(static_cast<std::uint64_t>(spread) + 1)));
+  return next.front() +
+         Millis(static_cast<std::int64_t>(rng.below(static_cast<std::uint64_t>(spread) + 1)));
 }
 
 Error unknown_schedule(const std::string& id) {
@@ -32,7 +33,8 @@ void Core::save_schedule(const Schedule& schedule) {
   const std::string key = schedule_key(schedule);
   std::erase_if(pending_.batch.records,
                 [&](const auto& put) { return put.kind == kScheduleKind && put.key == key; });
-  pending_.batch.records.push_back({std::string(kScheduleKind), key, schedule_json(schedule, {}), {}});
+  pending_.batch.records.push_back(
+      {std::string(kScheduleKind), key, schedule_json(schedule, {}), {}});
 }
 
 Status Core::load_schedules(Instant now) {
@@ -59,7 +61,8 @@ Status Core::load_schedules(Instant now) {
     std::vector<Instant> missed = next_fires(schedule.spec, from - Millis(1), kCatchUpMax);
     std::erase_if(missed, [&](Instant at) { return at > now; });
     if (schedule.spec.catch_up == CatchUp::none) missed.clear();
-    if (schedule.spec.catch_up == CatchUp::last && missed.size() > 1) missed.erase(missed.begin(), missed.end() - 1);
+    if (schedule.spec.catch_up == CatchUp::last && missed.size() > 1)
+      missed.erase(missed.begin(), missed.end() - 1);
     for (const Instant at : missed) {
       follow_ups_.push_back([this, id = key, at](Instant later) {
         const auto found = schedules_.find(id);
@@ -75,8 +78,12 @@ Status Core::load_schedules(Instant now) {
 // A workflow was stored: its `on.schedule` list is the truth for schedules from definitions.
 void Core::sync_schedules(const std::string& project, const WorkflowSpec& spec, Instant now) {
   for (std::size_t i = 0; i < spec.on.schedules.size(); ++i) {
-    Schedule fresh{.id = spec.name + "-" + std::to_string(i + 1), .project = project, .workflow = spec.name,
-                   .source = "definition", .spec = spec.on.schedules[i], .created_at = now};
+    Schedule fresh{.id = spec.name + "-" + std::to_string(i + 1),
+                   .project = project,
+                   .workflow = spec.name,
+                   .source = "definition",
+                   .spec = spec.on.schedules[i],
+                   .created_at = now};
     const auto known = schedules_.find(schedule_key(fresh));
     if (known != schedules_.end()) {
       const bool same_times = known->second.spec.cron == fresh.spec.cron &&
@@ -128,12 +135,15 @@ void Core::fire_schedule(Schedule& schedule, Instant at, std::string_view kind, 
     switch (schedule.spec.overlap) {
       case Overlap::skip: ++schedule.skipped; return;
       case Overlap::queue_one: schedule.queued = 1; return;
-      case Overlap::queue_all: schedule.queued = std::min(schedule.queued + 1, kQueuedFiresMax); return;
+      case Overlap::queue_all:
+        schedule.queued = std::min(schedule.queued + 1, kQueuedFiresMax);
+        return;
       case Overlap::cancel_running:
         for (const Uuid id : std::set<Uuid>(open)) {
           HotRun* run = find_hot(id);
           if (run == nullptr) continue;
-          auto events = engine::cancel_run(run->state, {"schedule", "its schedule fired again", false}, ambient(now));
+          auto events = engine::cancel_run(
+              run->state, {"schedule", "its schedule fired again", false}, ambient(now));
           if (events) record(*run, std::move(*events), now);
         }
     }
@@ -142,7 +152,8 @@ void Core::fire_schedule(Schedule& schedule, Instant at, std::string_view kind, 
   by.name = "schedule";
   by.project = schedule.project;
   StartRun request{.principal = by, .workflow = schedule.workflow, .inputs = schedule.spec.inputs};
-  request.trigger = Value(Object{{"kind", kind}, {"schedule", schedule.id}, {"scheduled_at", to_rfc3339(at)}});
+  request.trigger =
+      Value(Object{{"kind", kind}, {"schedule", schedule.id}, {"scheduled_at", to_rfc3339(at)}});
   Result<NewRun> fresh = prepare_start(request, now);
   schedule.last_fire = now;
   ++schedule.fires;
@@ -177,15 +188,17 @@ void Core::schedules(const auth::Principal& by, Instant now, Done<std::string> d
   done(out.close(']').key("next_cursor").null().close('}').take());
 }
 
-void Core::schedule_action(const auth::Principal& by, const std::string& id, const std::string& action,
-                           Instant now, Done<std::string> done) {
+void Core::schedule_action(const auth::Principal& by, const std::string& id,
+                           const std::string& action, Instant now, Done<std::string> done) {
   const auto found = schedules_.find(by.project + "/" + id);
   if (found == schedules_.end()) return done(unknown_schedule(id));
   Schedule& schedule = found->second;
   if (action == "delete") {
     if (schedule.source == "definition") {
-      return done(Error{Code::conflict, "this schedule stands in the definition of " + schedule.workflow +
-                                            ": take it out there, or pause it", {}});
+      return done(Error{Code::conflict,
+                        "this schedule stands in the definition of " + schedule.workflow +
+                            ": take it out there, or pause it",
+                        {}});
     }
     pending_.batch.records.push_back({std::string(kScheduleKind), found->first, std::nullopt, {}});
     schedules_.erase(found);
@@ -204,28 +217,36 @@ void Core::schedule_action(const auth::Principal& by, const std::string& id, con
     const std::int64_t before = schedule.skipped;
     fire_schedule(schedule, now, "manual", now);
     if (schedule.skipped > before) {
-      return done(Error{Code::workflow_not_found, "the workflow " + schedule.workflow +
-                                                      " could not be started: does it still exist, and do the inputs fit?", {}});
+      return done(Error{Code::workflow_not_found,
+                        "the workflow " + schedule.workflow +
+                            " could not be started: does it still exist, and do the inputs fit?",
+                        {}});
     }
   } else {
-    return done(Error{Code::invalid_field, "action: pause, resume, run_now or delete is wanted", {}});
+    return done(
+        Error{Code::invalid_field, "action: pause, resume, run_now or delete is wanted", {}});
   }
   save_schedule(schedule);
-  const auto fires = schedule.paused ? std::vector<Instant>{} : next_fires(schedule.spec, now, kShownFires);
-  reply_after_commit([done = std::move(done), shown = schedule_json(schedule, fires)](const Status& status) {
-    status ? done(shown) : done(status.error());
-  });
+  const auto fires =
+      schedule.paused ? std::vector<Instant>{} : next_fires(schedule.spec, now, kShownFires);
+  reply_after_commit([done = std::move(done), shown = schedule_json(schedule, fires)](
+                         const Status& status) { status ? done(shown) : done(status.error()); });
 }
 
-void Core::create_schedule(const auth::Principal& by, const std::string& workflow, const Value& spec,
-                           Instant now, Done<std::string> done) {
+void Core::create_schedule(const auth::Principal& by, const std::string& workflow,
+                           const Value& spec, Instant now, Done<std::string> done) {
   Result<ScheduleSpec> read = read_schedule_spec(spec);
   if (!read) return done(read.error());
   const auto record = store_.get_record(kWorkflowKind, by.project + "/" + workflow);
   if (!record) return done(record.error());
-  if (!*record) return done(Error{Code::workflow_not_found, "there is no workflow " + workflow, {}});
-  Schedule schedule{.id = to_string(make_uuid(now, rng_)), .project = by.project, .workflow = workflow,
-                    .source = "api", .spec = std::move(*read), .created_at = now};
+  if (!*record)
+    return done(Error{Code::workflow_not_found, "there is no workflow " + workflow, {}});
+  Schedule schedule{.id = to_string(make_uuid(now, rng_)),
+                    .project = by.project,
+                    .workflow = workflow,
+                    .source = "api",
+                    .spec = std::move(*read),
+                    .created_at = now};
   schedule.next_fire = planned(schedule, now);
   save_schedule(schedule);
   const std::string shown = schedule_json(schedule, next_fires(schedule.spec, now, kShownFires));
@@ -235,8 +256,8 @@ void Core::create_schedule(const auth::Principal& by, const std::string& workflo
   });
 }
 
-void Core::backfill(const auth::Principal& by, const std::string& id, Instant from, Instant to, bool dry_run,
-                    Instant now, Done<std::string> done) {
+void Core::backfill(const auth::Principal& by, const std::string& id, Instant from, Instant to,
+                    bool dry_run, Instant now, Done<std::string> done) {
   const auto found = schedules_.find(by.project + "/" + id);
   if (found == schedules_.end()) return done(unknown_schedule(id));
   if (to <= from) return done(Error{Code::invalid_field, "to: must be later than from", {}});
@@ -244,7 +265,9 @@ void Core::backfill(const auth::Principal& by, const std::string& id, Instant fr
   std::vector<Instant> fires = next_fires(schedule.spec, from - Millis(1), kBackfillMax + 1);
   std::erase_if(fires, [&](Instant at) { return at > to; });
   if (static_cast<int>(fires.size()) > kBackfillMax) {
-    return done(Error{Code::limit_exceeded, "more than " + std::to_string(kBackfillMax) + " fires: take a shorter span", {}});
+    return done(Error{Code::limit_exceeded,
+                      "more than " + std::to_string(kBackfillMax) + " fires: take a shorter span",
+                      {}});
   }
   if (!dry_run) {
     for (const Instant at : fires) fire_schedule(schedule, at, "backfill", now);

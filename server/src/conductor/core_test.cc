@@ -1,5 +1,5 @@
-// The conductor over a store in memory, with a clock that is told the time and a store that may lose
-// the last commits: what the server does, without threads.
+// The conductor over a store in memory, with a clock that is told the time and a store that may
+// lose the last commits: what the server does, without threads.
 #include "conductor/core.h"
 
 #include <gtest/gtest.h>
@@ -62,7 +62,8 @@ class CoreTest : public testing::Test {
     core->start_run(std::move(request), now, reply.done());
     core->tick(now);
     flush();
-    EXPECT_TRUE(reply.here() && reply.value->ok()) << (reply.here() ? reply.value->error().message : "no reply");
+    EXPECT_TRUE(reply.here() && reply.value->ok())
+        << (reply.here() ? reply.value->error().message : "no reply");
     return reply.here() && reply.value->ok() ? (*reply).id : Uuid{};
   }
   Uuid start(const std::string& definition) { return start(request(definition)); }
@@ -85,8 +86,8 @@ class CoreTest : public testing::Test {
     flush();
     return reply.here() && reply.value->ok() ? *reply : std::vector<Task>{};
   }
-  wire::CompleteReply complete(const std::string& id, const Task& task, Outcome outcome = Outcome::succeeded,
-                               int max = 0) {
+  wire::CompleteReply complete(const std::string& id, const Task& task,
+                               Outcome outcome = Outcome::succeeded, int max = 0) {
     TaskResult result;
     result.task_id = task.task_id;
     result.fence = task.fence;
@@ -224,7 +225,8 @@ TEST_F(CoreTest, ConcurrencyGroupsHoldTheOthersBackAcrossARestart) {
 
 TEST_F(CoreTest, OverflowMayRejectOrCancel) {
   const auto text = [](const char* what) {
-    return std::string("concurrency: {group: g, limit: 1, on_overflow: ") + what + "}\njobs: {a: {steps: [{run: x}]}}";
+    return std::string("concurrency: {group: g, limit: 1, on_overflow: ") + what +
+           "}\njobs: {a: {steps: [{run: x}]}}";
   };
   const Uuid first = start(text("reject"));
   Reply<RunView> refused;
@@ -242,8 +244,10 @@ TEST_F(CoreTest, OverflowMayRejectOrCancel) {
 
 TEST_F(CoreTest, ChildRunsStartOnceAndReportBack) {
   Reply<WorkflowVersion> put;
-  core->put_workflow(kAda, "child", "jobs: {c: {steps: [{id: s, run: x}]}}\noutputs: {r: \"${{ needs.c.status }}\"}",
-                     now, put.done());
+  core->put_workflow(
+      kAda, "child",
+      "jobs: {c: {steps: [{id: s, run: x}]}}\noutputs: {r: \"${{ needs.c.status }}\"}", now,
+      put.done());
   flush();
   ASSERT_TRUE(put.here() && put.value->ok());
   const Uuid parent = start("jobs: {p: {workflow: {name: child}}}");
@@ -341,8 +345,10 @@ TEST_F(CoreTest, RerunKeepsWhatWentWell) {
 
 TEST_F(CoreTest, SchedulesFireOnceEachAndCatchUpTheLast) {
   Reply<WorkflowVersion> put;
-  core->put_workflow(kAda, "nightly", "on: {schedule: [{cron: \"*/10 * * * *\", overlap: queue_all}]}\n" + std::string(kOne),
-                     now, put.done());
+  core->put_workflow(
+      kAda, "nightly",
+      "on: {schedule: [{cron: \"*/10 * * * *\", overlap: queue_all}]}\n" + std::string(kOne), now,
+      put.done());
   flush();
   const std::string id = worker();
   pass(Millis(600'000));
@@ -351,7 +357,8 @@ TEST_F(CoreTest, SchedulesFireOnceEachAndCatchUpTheLast) {
   now = now + Millis(3'600'000);
   boot();
   pass(Millis(0));
-  EXPECT_EQ(store->list_runs({.project = "default"})->size(), 2U) << "six were missed, the last is made up for";
+  EXPECT_EQ(store->list_runs({.project = "default"})->size(), 2U)
+      << "six were missed, the last is made up for";
 }
 
 TEST_F(CoreTest, AnotherProjectSeesNothing) {
@@ -371,10 +378,12 @@ TEST_F(CoreTest, TheStoredHistoryIsTheWholeTruth) {
   const auto stored = store->load_run(run);
   std::vector<std::string> types;
   for (const auto& group : (*stored)->events) {
-    for (const Event& event : *wire::decode_events(group.payload)) types.emplace_back(type_of(event));
+    for (const Event& event : *wire::decode_events(group.payload))
+      types.emplace_back(type_of(event));
   }
-  EXPECT_EQ(types, (std::vector<std::string>{"run.queued", "run.started", "job.ready", "job.started", "job.finished",
-                                             "job.ready", "job.started", "job.finished", "run.finished"}));
+  EXPECT_EQ(types, (std::vector<std::string>{"run.queued", "run.started", "job.ready",
+                                             "job.started", "job.finished", "job.ready",
+                                             "job.started", "job.finished", "run.finished"}));
 }
 }  // namespace
 }  // namespace mc::conductor

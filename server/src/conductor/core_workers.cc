@@ -148,24 +148,29 @@ void Core::match_pollers(Instant now) {
   for (auto poller = pollers_.begin(); poller != pollers_.end();) {
     WorkerInfo* worker = dispatcher_.find_worker(poller->worker_id);
     std::vector<Task> tasks;
-    if (worker != nullptr && dispatcher_.ready_count() > 0) tasks = take_tasks(*worker, poller->max, now);
+    if (worker != nullptr && dispatcher_.ready_count() > 0)
+      tasks = take_tasks(*worker, poller->max, now);
     if (tasks.empty() && poller->until > now) {
       ++poller;
       continue;
     }
-    reply_after_commit([done = std::move(poller->done), tasks = std::move(tasks)](const Status& status) {
-      status ? done(tasks) : done(status.error());
-    });
+    reply_after_commit([done = std::move(poller->done), tasks = std::move(tasks)](
+                           const Status& status) { status ? done(tasks) : done(status.error()); });
     poller = pollers_.erase(poller);
   }
 }
 
 // --- the protocol ---
 
-void Core::register_worker(const auth::Principal&, const wire::RegisterRequest& request, Instant now,
-                           Done<wire::RegisterReply> done) {
-  WorkerInfo worker{.id = to_string(make_uuid(now, rng_)), .name = request.name, .labels = request.labels,
-                    .slots = request.slots, .version = request.version, .registered_at = now, .last_seen = now};
+void Core::register_worker(const auth::Principal&, const wire::RegisterRequest& request,
+                           Instant now, Done<wire::RegisterReply> done) {
+  WorkerInfo worker{.id = to_string(make_uuid(now, rng_)),
+                    .name = request.name,
+                    .labels = request.labels,
+                    .slots = request.slots,
+                    .version = request.version,
+                    .registered_at = now,
+                    .last_seen = now};
   const std::string id = worker.id;
   dispatcher_.drop_silent(now - kForgetWorkers);
   dispatcher_.add_worker(std::move(worker));
@@ -181,7 +186,8 @@ void Core::poll(const wire::PollRequest& request, Instant now, Done<std::vector<
   match_pollers(now);
 }
 
-void Core::heartbeat(const wire::HeartbeatRequest& request, Instant now, Done<wire::HeartbeatReply> done) {
+void Core::heartbeat(const wire::HeartbeatRequest& request, Instant now,
+                     Done<wire::HeartbeatReply> done) {
   WorkerInfo* worker = dispatcher_.find_worker(request.worker_id);
   if (worker == nullptr) return done(unknown_worker(request.worker_id));
   worker->last_seen = now;
@@ -206,7 +212,8 @@ void Core::heartbeat(const wire::HeartbeatRequest& request, Instant now, Done<wi
   done(std::move(reply));
 }
 
-void Core::complete(const wire::CompleteRequest& request, Instant now, Done<wire::CompleteReply> done) {
+void Core::complete(const wire::CompleteRequest& request, Instant now,
+                    Done<wire::CompleteReply> done) {
   WorkerInfo* worker = dispatcher_.find_worker(request.worker_id);
   if (worker == nullptr) return done(unknown_worker(request.worker_id));
   worker->last_seen = now;
@@ -255,8 +262,10 @@ void Core::workers(Instant now, Done<std::string> done) {
   out.open('{').key("items").open('[');
   for (const auto& [id, worker] : dispatcher_.workers()) {
     const bool silent = worker.last_seen + options_.lease < now;
-    const std::string_view status = silent ? "lost" : worker.draining ? "draining"
-                                    : worker.running > 0 ? "busy" : "idle";
+    const std::string_view status = silent               ? "lost"
+                                    : worker.draining    ? "draining"
+                                    : worker.running > 0 ? "busy"
+                                                         : "idle";
     out.open('{').field("id", id).field("name", worker.name).field("status", status);
     out.key("labels").open('[');
     for (const std::string& label : worker.labels) out.item(label);
@@ -267,13 +276,19 @@ void Core::workers(Instant now, Done<std::string> done) {
   done(out.close(']').key("next_cursor").null().close('}').take());
 }
 
-void Core::drain_worker(const std::string& worker_id, bool drain, Instant now, Done<std::string> done) {
+void Core::drain_worker(const std::string& worker_id, bool drain, Instant now,
+                        Done<std::string> done) {
   WorkerInfo* worker = dispatcher_.find_worker(worker_id);
-  if (worker == nullptr) return done(Error{Code::worker_not_found, "there is no worker " + worker_id, {}});
+  if (worker == nullptr)
+    return done(Error{Code::worker_not_found, "there is no worker " + worker_id, {}});
   worker->draining = drain;
   if (!drain) match_pollers(now);
   JsonWriter out;
-  out.open('{').field("id", worker_id).field("name", worker->name).field("draining", drain).close('}');
+  out.open('{')
+      .field("id", worker_id)
+      .field("name", worker->name)
+      .field("draining", drain)
+      .close('}');
   done(out.take());
 }
 }  // namespace mc::conductor

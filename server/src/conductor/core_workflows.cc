@@ -13,8 +13,12 @@ void Core::put_workflow(const auth::Principal& by, const std::string& name, cons
   const std::string digest = "sha256:" + sha256_hex(text);
   const auto record = store_.get_record(kWorkflowKind, key);
   if (!record) return done(record.error());
-  WorkflowVersion answer{.name = name, .version = 1, .digest = digest, .created_at = now,
-                         .created = true, .text = text};
+  WorkflowVersion answer{.name = name,
+                         .version = 1,
+                         .digest = digest,
+                         .created_at = now,
+                         .created = true,
+                         .text = text};
   if (*record) {
     const Result<Value> old = parse_json((*record)->json);
     if (!old) return done(old.error());
@@ -35,10 +39,14 @@ void Core::put_workflow(const auth::Principal& by, const std::string& name, cons
   newest.field("description", (*definition)->spec.description).field("created_at", now);
   newest.field("by", by.name).field("deleted", false).close('}');
   auto& records = pending_.batch.records;
-  records.push_back({std::string(kDefinitionKind), digest, to_json(Value(Object{{"text", Value(text)}})), {}});
+  records.push_back(
+      {std::string(kDefinitionKind), digest, to_json(Value(Object{{"text", Value(text)}})), {}});
   const std::int64_t version = *record ? (*record)->version : 0;
   records.push_back({std::string(kWorkflowKind), key, newest.text(), version});
-  records.push_back({std::string(kVersionKind), fmt::format("{}/{:010}", key, answer.version), newest.take(), {}});
+  records.push_back({std::string(kVersionKind),
+                     fmt::format("{}/{:010}", key, answer.version),
+                     newest.take(),
+                     {}});
   WorkflowSpec named;
   named.name = name;
   named.on = (*definition)->spec.on;
@@ -48,7 +56,8 @@ void Core::put_workflow(const auth::Principal& by, const std::string& name, cons
   });
 }
 
-void Core::delete_workflow(const auth::Principal& by, const std::string& name, Instant now, Done<bool> done) {
+void Core::delete_workflow(const auth::Principal& by, const std::string& name, Instant now,
+                           Done<bool> done) {
   const std::string key = by.project + "/" + name;
   const auto record = store_.get_record(kWorkflowKind, key);
   if (!record) return done(record.error());
@@ -59,7 +68,8 @@ void Core::delete_workflow(const auth::Principal& by, const std::string& name, I
   }
   Value gone = *old;
   gone.set("deleted", true);
-  pending_.batch.records.push_back({std::string(kWorkflowKind), key, to_json(gone), (*record)->version});
+  pending_.batch.records.push_back(
+      {std::string(kWorkflowKind), key, to_json(gone), (*record)->version});
   WorkflowSpec none;
   none.name = name;
   sync_schedules(by.project, none, now);

@@ -26,7 +26,8 @@ std::optional<ReadyJob> Dispatcher::take(const WorkerInfo& worker) {
   auto oldest = buckets_.end();
   for (auto it = buckets_.begin(); it != buckets_.end(); ++it) {
     if (it->second.jobs.empty() || !covers(worker.labels, it->second.labels)) continue;
-    if (oldest == buckets_.end() || it->second.jobs.front().order < oldest->second.jobs.front().order) {
+    if (oldest == buckets_.end() ||
+        it->second.jobs.front().order < oldest->second.jobs.front().order) {
       oldest = it;
     }
   }

@@ -1,5 +1,5 @@
-// Ready jobs and the workers that may take them: which job goes to which poll. In memory only: ready
-// jobs come back from the open runs, workers register again.
+// Ready jobs and the workers that may take them: which job goes to which poll. In memory only:
+// ready jobs come back from the open runs, workers register again.
 #pragma once
 
 #include <cstdint>

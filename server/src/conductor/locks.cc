@@ -39,8 +39,8 @@ std::vector<LockOwner> LockTable::release(const std::string& group, const LockOw
 
 bool LockTable::is_free(const std::string& group, int limit) const {
   const auto found = groups_.find(group);
-  return found == groups_.end() || (found->second.queue.empty() &&
-                                    static_cast<int>(found->second.holders.size()) < limit);
+  return found == groups_.end() ||
+         (found->second.queue.empty() && static_cast<int>(found->second.holders.size()) < limit);
 }
 
 std::vector<LockOwner> LockTable::holders(const std::string& group) const {

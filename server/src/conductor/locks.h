@@ -1,4 +1,5 @@
-// Concurrency groups: who holds one and who waits for it. In memory only: rebuilt from the open runs.
+// Concurrency groups: who holds one and who waits for it. In memory only: rebuilt from the open
+// runs.
 #pragma once
 
 #include <cstdint>

@@ -37,7 +37,9 @@ struct Essentials {
     data.set("status", "waiting");
     data.set("reason", "approval");
   }
-  void operator()(const ApprovalDecided& e) { data.set("decision", e.approved ? "approve" : "reject"); }
+  void operator()(const ApprovalDecided& e) {
+    data.set("decision", e.approved ? "approve" : "reject");
+  }
   void operator()(const ApprovalExpired&) {}
   void operator()(const JobCancelling&) {
     data.set("status", "cancelling");
@@ -64,7 +66,8 @@ std::string event_json(Uuid run, const Event& event) {
   Value data = Object{{"run", Value(to_string(run))}};
   if (stored && stored->is_list() && !stored->as_list().empty()) {
     for (const Member& member : stored->as_list().front().as_object()) {
-      if (member.first != "seq" && member.first != "t" && member.first != "type" && member.first != "node") {
+      if (member.first != "seq" && member.first != "t" && member.first != "type" &&
+          member.first != "node") {
         data.set(member.first, member.second);
       }
     }

@@ -70,12 +70,13 @@ void write_attempts(JsonWriter& out, const JobState& job) {
     for (const Attempt& attempt : job.detail->attempts) write_attempt(out, attempt);
   }
   out.close(']');
-  const bool reported = job.detail && !job.detail->attempts.empty() &&
-                        !job.detail->attempts.back().steps.empty();
+  const bool reported =
+      job.detail && !job.detail->attempts.empty() && !job.detail->attempts.back().steps.empty();
   write_steps(out, reported ? job.detail->attempts.back().steps : planned_steps(job));
   const bool tried = job.detail && !job.detail->attempts.empty();
   const Attempt* last = tried ? &job.detail->attempts.back() : nullptr;
-  write_exit(out, last != nullptr ? last->exit_code : std::nullopt, last != nullptr ? last->signal : 0);
+  write_exit(out, last != nullptr ? last->exit_code : std::nullopt,
+             last != nullptr ? last->signal : 0);
 }
 
 void write_cache(JsonWriter& out, const JobState& job) {
@@ -106,7 +107,8 @@ std::string job_json(const RunState& run, const JobState& job) {
   out.field("kind", kind_of(job)).field("phase", engine::to_name(job.phase));
   out.field("status", to_name(job.status));
   out.text_or_null("reason", job.reason == Reason::none ? "" : to_name(job.reason));
-  out.text_or_null("failure_kind", job.failure_kind == FailureKind::none ? "" : to_name(job.failure_kind));
+  out.text_or_null("failure_kind",
+                   job.failure_kind == FailureKind::none ? "" : to_name(job.failure_kind));
   out.text_or_null("message", job.message).field("tolerated", job.tolerated);
   write_needs(out, run, job);
   out.field("matrix", job.matrix).field("attempt", job.attempt);

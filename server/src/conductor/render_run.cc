@@ -66,15 +66,20 @@ std::string run_json(const RunState& run) {
   out.field("status", to_name(status)).field("outcome", outcome_name(status));
   const Reason reason = reason_of(run);
   out.text_or_null("reason", reason == Reason::none ? "" : to_name(reason));
-  out.text_or_null("failure_kind", run.failure_kind == FailureKind::none ? "" : to_name(run.failure_kind));
+  out.text_or_null("failure_kind",
+                   run.failure_kind == FailureKind::none ? "" : to_name(run.failure_kind));
   out.text_or_null("message", run.message);
   out.field("inputs", facts.inputs).field("outputs", run.outputs).field("trigger", facts.trigger);
-  out.field("actor", facts.actor).text_or_null("ref", facts.ref).text_or_null("commit", facts.commit);
+  out.field("actor", facts.actor)
+      .text_or_null("ref", facts.ref)
+      .text_or_null("commit", facts.commit);
   out.text_or_null("repository", facts.repository);
   out.key("labels").open('{');
   for (const auto& [name, value] : facts.labels) out.field(name, std::string_view(value));
   out.close('}').text_or_null("run_key", facts.run_key);
-  out.field("rerun_of", facts.rerun_of).field("parent", facts.parent).field("warnings", run.warnings);
+  out.field("rerun_of", facts.rerun_of)
+      .field("parent", facts.parent)
+      .field("warnings", run.warnings);
   write_counts(out, run);
   out.field("created_at", run.created_at).field("started_at", run.started_at);
   out.field("finished_at", run.finished_at);
@@ -93,7 +98,8 @@ db::RunRow run_row(const RunState& run) {
   row.workflow = facts.workflow;
   row.status = status_of(run);
   row.reason = reason_of(run);
-  row.trigger = from_name<TriggerKind>(facts.trigger.string_or("kind", "api")).value_or(TriggerKind::api);
+  row.trigger =
+      from_name<TriggerKind>(facts.trigger.string_or("kind", "api")).value_or(TriggerKind::api);
   row.actor = facts.actor;
   row.ref = facts.ref;
   row.commit = facts.commit;
@@ -140,7 +146,8 @@ std::string artifacts_json(const RunState& run) {
       out.open('{').field("name", artifact.name).field("digest", artifact.digest);
       out.field("size", artifact.size).field("media_type", artifact.media_type);
       out.field("job", job.key).field("attempt", job.attempt).field("created_at", job.finished_at);
-      out.field("expires_at", artifact.keep_ms > 0 ? job.finished_at + Millis(artifact.keep_ms) : Instant{});
+      out.field("expires_at",
+                artifact.keep_ms > 0 ? job.finished_at + Millis(artifact.keep_ms) : Instant{});
       out.close('}');
     }
   }

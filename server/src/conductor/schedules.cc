@@ -8,7 +8,8 @@
 
 namespace mc::conductor {
 namespace {
-constexpr std::array<std::string_view, 4> kOverlaps = {"skip", "queue_one", "queue_all", "cancel_running"};
+constexpr std::array<std::string_view, 4> kOverlaps = {"skip", "queue_one", "queue_all",
+                                                       "cancel_running"};
 constexpr std::array<std::string_view, 3> kCatchUps = {"none", "last", "all"};
 
 Error wrong(std::string field, std::string what) {
@@ -18,8 +19,8 @@ Error wrong(std::string field, std::string what) {
 }
 
 template <class Enum, std::size_t N>
-Status read_choice(const Value& body, std::string_view field, const std::array<std::string_view, N>& names,
-                   Enum& into) {
+Status read_choice(const Value& body, std::string_view field,
+                   const std::array<std::string_view, N>& names, Enum& into) {
   const Value* given = body.find(field);
   if (given == nullptr) return {};
   for (std::size_t i = 0; i < N && given->is_string(); ++i) {
@@ -67,7 +68,9 @@ std::string schedule_json(const Schedule& schedule, const std::vector<Instant>& 
   out.field("paused", schedule.paused).text_or_null("paused_by", schedule.paused_by);
   out.field("created_at", schedule.created_at).field("last_fire_at", schedule.last_fire);
   out.field("next_fire_at", schedule.next_fire).field("last_run", schedule.last_run);
-  out.field("fires", schedule.fires).field("skipped", schedule.skipped).field("queued", schedule.queued);
+  out.field("fires", schedule.fires)
+      .field("skipped", schedule.skipped)
+      .field("queued", schedule.queued);
   out.key("next_fires").open('[');
   for (const Instant at : upcoming) out.item(to_rfc3339(at));
   return out.close(']').close('}').take();
@@ -75,13 +78,14 @@ std::string schedule_json(const Schedule& schedule, const std::vector<Instant>& 
 
 Result<ScheduleSpec> read_schedule_spec(const Value& body) {
   if (!body.is_object()) return Error{Code::invalid_field, "an object is wanted", {}};
-  const std::vector<std::string> known = {"cron", "timezone", "overlap", "catch_up", "catch_up_window",
-                                          "jitter", "inputs", "workflow"};
+  const std::vector<std::string> known = {
+      "cron", "timezone", "overlap", "catch_up", "catch_up_window", "jitter", "inputs", "workflow"};
   for (const Member& member : body.as_object()) {
     if (std::find(known.begin(), known.end(), member.first) != known.end()) continue;
     const auto near = nearest(member.first, known);
-    return Error{Code::unknown_field, "unknown field " + member.first +
-                                          (near ? "; did you mean " + *near + "?" : ""), {}};
+    return Error{Code::unknown_field,
+                 "unknown field " + member.first + (near ? "; did you mean " + *near + "?" : ""),
+                 {}};
   }
   ScheduleSpec spec;
   spec.cron = body.string_or("cron", "");
@@ -90,8 +94,10 @@ Result<ScheduleSpec> read_schedule_spec(const Value& body) {
   const Result<lang::Cron> cron = lang::Cron::parse(spec.cron, spec.timezone);
   if (!cron) return wrong("cron", cron.error().message);
   if (const Status s = read_choice(body, "overlap", kOverlaps, spec.overlap); !s) return s.error();
-  if (const Status s = read_choice(body, "catch_up", kCatchUps, spec.catch_up); !s) return s.error();
-  if (const Status s = read_duration(body, "catch_up_window", spec.catch_up_window); !s) return s.error();
+  if (const Status s = read_choice(body, "catch_up", kCatchUps, spec.catch_up); !s)
+    return s.error();
+  if (const Status s = read_duration(body, "catch_up_window", spec.catch_up_window); !s)
+    return s.error();
   if (const Status s = read_duration(body, "jitter", spec.jitter); !s) return s.error();
   if (const Value* inputs = body.find("inputs")) spec.inputs = *inputs;
   return spec;
@@ -104,7 +110,8 @@ Result<Schedule> read_schedule(const Value& record) {
   schedule.workflow = record.string_or("workflow", "");
   schedule.source = record.string_or("source", "api");
   Object spec;
-  for (const char* field : {"cron", "timezone", "overlap", "catch_up", "catch_up_window", "jitter", "inputs"}) {
+  for (const char* field :
+       {"cron", "timezone", "overlap", "catch_up", "catch_up_window", "jitter", "inputs"}) {
     if (const Value* value = record.find(field)) spec.emplace_back(field, *value);
   }
   Result<ScheduleSpec> read = read_schedule_spec(Value(std::move(spec)));

@@ -12,20 +12,20 @@
 namespace mc::conductor {
 
 struct Schedule {
-  std::string id;        // WORKFLOW-N from a definition, else a fresh id
+  std::string id;  // WORKFLOW-N from a definition, else a fresh id
   std::string project;
   std::string workflow;
-  std::string source;    // "definition" or "api"
+  std::string source;  // "definition" or "api"
   ScheduleSpec spec;
   bool paused = false;
   std::string paused_by;
   Instant created_at;
   Instant last_fire;
-  Instant next_fire;     // 0: never again
+  Instant next_fire;  // 0: never again
   Uuid last_run;
   std::int64_t fires = 0;
   std::int64_t skipped = 0;
-  int queued = 0;        // fires that wait for the run before (overlap: queue_one, queue_all)
+  int queued = 0;  // fires that wait for the run before (overlap: queue_one, queue_all)
 };
 
 std::string schedule_key(const Schedule& schedule);  // PROJECT/ID

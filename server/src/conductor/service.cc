@@ -11,8 +11,8 @@
 
 namespace mc::conductor {
 
-// Two threads: the loop decides, the committer makes durable. While one commit is on its way the loop
-// decides the next; batches grow by themselves under load, and an idle system commits at once.
+// Two threads: the loop decides, the committer makes durable. While one commit is on its way the
+// loop decides the next; batches grow by themselves under load, and an idle system commits at once.
 class Service::Loop {
  public:
   Loop(db::Store& store, blob::BlobStore& blobs, Clock& clock, Options options)
@@ -129,7 +129,8 @@ class Service::Loop {
       }
       tidy = false;
       Status result = store_.commit(commit->batch);
-      auto done = std::make_shared<std::pair<Commit, Status>>(std::move(*commit), std::move(result));
+      auto done =
+          std::make_shared<std::pair<Commit, Status>>(std::move(*commit), std::move(result));
       post([this, done](Core& core, Instant now) {
         committing_ = false;
         core.finish_commit(std::move(done->first), done->second, now);
@@ -158,9 +159,9 @@ class Service::Loop {
   Clock& clock_;
   const Millis keep_receipts_;
   const Millis keep_deleted_runs_;
-  Core core_;               // the loop's
-  bool committing_ = false; // the loop's
-  std::mutex inbox_mutex_;  // guards inbox_, stopping_
+  Core core_;                // the loop's
+  bool committing_ = false;  // the loop's
+  std::mutex inbox_mutex_;   // guards inbox_, stopping_
   std::condition_variable inbox_filled_;
   std::vector<std::function<void(Core&, Instant)>> inbox_;
   bool stopping_ = false;
@@ -178,17 +179,18 @@ class Service::Loop {
 Service::Service(std::unique_ptr<Loop> loop) : loop_(std::move(loop)) {}
 Service::~Service() = default;
 
-Result<std::unique_ptr<Service>> Service::start(db::Store& store, blob::BlobStore& blobs, Clock& clock,
-                                                Options options) {
+Result<std::unique_ptr<Service>> Service::start(db::Store& store, blob::BlobStore& blobs,
+                                                Clock& clock, Options options) {
   auto loop = std::make_unique<Loop>(store, blobs, clock, std::move(options));
   if (const Status started = loop->start(); !started) return started.error();
   return std::unique_ptr<Service>(new Service(std::move(loop)));
 }
 
 void Service::start_run(StartRun request, Done<RunView> done) {
-  loop_->post([request = std::move(request), done = std::move(done)](Core& core, Instant now) mutable {
-    core.start_run(std::move(request), now, std::move(done));
-  });
+  loop_->post(
+      [request = std::move(request), done = std::move(done)](Core& core, Instant now) mutable {
+        core.start_run(std::move(request), now, std::move(done));
+      });
 }
 void Service::cancel_run(auth::Principal by, Uuid run, std::string message, Done<RunView> done) {
   loop_->post([=, message = std::move(message)](Core& core, Instant now) mutable {
@@ -196,14 +198,16 @@ void Service::cancel_run(auth::Principal by, Uuid run, std::string message, Done
   });
 }
 void Service::rerun(Rerun request, Done<RunView> done) {
-  loop_->post([request = std::move(request), done = std::move(done)](Core& core, Instant now) mutable {
-    core.rerun(std::move(request), now, std::move(done));
-  });
+  loop_->post(
+      [request = std::move(request), done = std::move(done)](Core& core, Instant now) mutable {
+        core.rerun(std::move(request), now, std::move(done));
+      });
 }
 void Service::delete_run(auth::Principal by, Uuid run, Done<bool> done) {
   loop_->post([=](Core& core, Instant now) { core.delete_run(by, run, now, done); });
 }
-void Service::signal(auth::Principal by, Uuid run, std::string event, Value data, Done<RunView> done) {
+void Service::signal(auth::Principal by, Uuid run, std::string event, Value data,
+                     Done<RunView> done) {
   loop_->post([=](Core& core, Instant now) { core.signal(by, run, event, data, now, done); });
 }
 void Service::decide(Decision decision, Done<std::string> done) {
@@ -223,11 +227,14 @@ void Service::jobs(auth::Principal by, Uuid id, Done<std::string> done) {
 }
 void Service::job(auth::Principal by, Uuid id, std::string key, Done<std::string> done) {
   loop_->post([=](Core& core, Instant) {
-    core.read(by, id, [key](const engine::RunState& run) -> Result<std::string> {
-      const engine::JobState* job = engine::find_job(run, key);
-      if (job == nullptr) return Error{Code::job_not_found, "the run has no job " + key, {}};
-      return job_json(run, *job);
-    }, done);
+    core.read(
+        by, id,
+        [key](const engine::RunState& run) -> Result<std::string> {
+          const engine::JobState* job = engine::find_job(run, key);
+          if (job == nullptr) return Error{Code::job_not_found, "the run has no job " + key, {}};
+          return job_json(run, *job);
+        },
+        done);
   });
 }
 void Service::graph(auth::Principal by, Uuid id, Done<std::string> done) {
@@ -246,7 +253,8 @@ void Service::approvals(auth::Principal by, std::string status, Done<std::string
 void Service::why(auth::Principal by, Uuid id, std::string job, Done<std::string> done) {
   loop_->post([=](Core& core, Instant) { core.why(by, id, job, done); });
 }
-void Service::log_target(auth::Principal by, Uuid id, std::string key, int attempt, Done<LogTarget> done) {
+void Service::log_target(auth::Principal by, Uuid id, std::string key, int attempt,
+                         Done<LogTarget> done) {
   loop_->post([=](Core& core, Instant) { core.log_target(by, id, key, attempt, done); });
 }
 void Service::events(auth::Principal by, Uuid run, std::int64_t after, int limit,
@@ -263,7 +271,8 @@ void Service::unsubscribe(std::uint64_t ticket) {
   loop_->post([=](Core& core, Instant) { core.unsubscribe(ticket); });
 }
 
-void Service::put_workflow(auth::Principal by, std::string name, std::string text, Done<WorkflowVersion> done) {
+void Service::put_workflow(auth::Principal by, std::string name, std::string text,
+                           Done<WorkflowVersion> done) {
   loop_->post([=](Core& core, Instant now) { core.put_workflow(by, name, text, now, done); });
 }
 void Service::delete_workflow(auth::Principal by, std::string name, Done<bool> done) {
@@ -273,15 +282,19 @@ void Service::delete_workflow(auth::Principal by, std::string name, Done<bool> d
 void Service::schedules(auth::Principal by, Done<std::string> done) {
   loop_->post([=](Core& core, Instant now) { core.schedules(by, now, done); });
 }
-void Service::schedule_action(auth::Principal by, std::string id, std::string action, Done<std::string> done) {
+void Service::schedule_action(auth::Principal by, std::string id, std::string action,
+                              Done<std::string> done) {
   loop_->post([=](Core& core, Instant now) { core.schedule_action(by, id, action, now, done); });
 }
-void Service::create_schedule(auth::Principal by, std::string workflow, Value spec, Done<std::string> done) {
-  loop_->post([=](Core& core, Instant now) { core.create_schedule(by, workflow, spec, now, done); });
+void Service::create_schedule(auth::Principal by, std::string workflow, Value spec,
+                              Done<std::string> done) {
+  loop_->post(
+      [=](Core& core, Instant now) { core.create_schedule(by, workflow, spec, now, done); });
 }
 void Service::backfill(auth::Principal by, std::string id, Instant from, Instant to, bool dry_run,
                        Done<std::string> done) {
-  loop_->post([=](Core& core, Instant now) { core.backfill(by, id, from, to, dry_run, now, done); });
+  loop_->post(
+      [=](Core& core, Instant now) { core.backfill(by, id, from, to, dry_run, now, done); });
 }
 
 void Service::register_worker(auth::Principal by, wire::RegisterRequest request,
@@ -295,9 +308,10 @@ void Service::heartbeat(wire::HeartbeatRequest request, Done<wire::HeartbeatRepl
   loop_->post([=](Core& core, Instant now) { core.heartbeat(request, now, done); });
 }
 void Service::complete(wire::CompleteRequest request, Done<wire::CompleteReply> done) {
-  loop_->post([request = std::move(request), done = std::move(done)](Core& core, Instant now) mutable {
-    core.complete(request, now, std::move(done));
-  });
+  loop_->post(
+      [request = std::move(request), done = std::move(done)](Core& core, Instant now) mutable {
+        core.complete(request, now, std::move(done));
+      });
 }
 void Service::check_hold(std::string task_id, std::int64_t fence, Done<LogTarget> done) {
   loop_->post([=](Core& core, Instant) { core.check_hold(task_id, fence, done); });
@@ -305,7 +319,8 @@ void Service::check_hold(std::string task_id, std::int64_t fence, Done<LogTarget
 void Service::workers(auth::Principal, Done<std::string> done) {
   loop_->post([=](Core& core, Instant now) { core.workers(now, done); });
 }
-void Service::drain_worker(auth::Principal, std::string worker_id, bool drain, Done<std::string> done) {
+void Service::drain_worker(auth::Principal, std::string worker_id, bool drain,
+                           Done<std::string> done) {
   loop_->post([=](Core& core, Instant now) { core.drain_worker(worker_id, drain, now, done); });
 }
 

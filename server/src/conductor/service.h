@@ -1,8 +1,8 @@
 // The one way in to runs: every call of the API, of workers and of timers ends here.
 //
 // A Service owns the conductor's thread and the committer's. Every method may be called from any
-// thread and returns at once; `done` is called exactly once, on the conductor's thread, after what it
-// reports is durable. It must not block: hand work on to your own thread.
+// thread and returns at once; `done` is called exactly once, on the conductor's thread, after what
+// it reports is durable. It must not block: hand work on to your own thread.
 #pragma once
 
 #include <functional>
@@ -30,14 +30,14 @@ using Done = std::function<void(Result<T>)>;
 
 struct Options {
   std::string public_url = "http://127.0.0.1:4000";  // for `run.url` and links
-  Millis heartbeat{2'000};  // told to workers
-  Millis lease{15'000};     // a task without a heartbeat for this long is lost
+  Millis heartbeat{2'000};                           // told to workers
+  Millis lease{15'000};  // a task without a heartbeat for this long is lost
   int open_runs_max = 200'000;
-  std::uint64_t seed = 0;   // for ids; 0: from the operating system
-  // Name of the worker that lives in this process: what it held when the process died is lost at once,
-  // without waiting for the lease. Empty: none.
+  std::uint64_t seed = 0;  // for ids; 0: from the operating system
+  // Name of the worker that lives in this process: what it held when the process died is lost at
+  // once, without waiting for the lease. Empty: none.
   std::string embedded_worker;
-  bool watchdog = true;     // checks "nothing waits without a reason" once a minute
+  bool watchdog = true;  // checks "nothing waits without a reason" once a minute
   std::function<void(const std::string&)> report;  // hears what the watchdog finds; any thread
   Millis keep_receipts{24 * 3'600'000};
   Millis keep_deleted_runs{7 * 24 * 3'600'000};
@@ -45,7 +45,7 @@ struct Options {
 
 // An idempotency key as it came with a request: same scope, key and digest get the first answer.
 struct Idempotency {
-  std::string scope;           // project and token
+  std::string scope;  // project and token
   std::string key;
   std::string request_digest;  // over method, path and body
 };
@@ -54,8 +54,8 @@ enum class OnConflict : std::uint8_t { reject, use_existing, cancel_existing };
 
 struct StartRun {
   auth::Principal principal;
-  std::string workflow;    // exactly one of workflow and definition
-  std::string definition;  // YAML text
+  std::string workflow;      // exactly one of workflow and definition
+  std::string definition;    // YAML text
   std::int64_t version = 0;  // 0: the newest
   Value inputs = Object{};
   std::string ref, commit, repository;
@@ -80,8 +80,8 @@ struct Rerun {
   auth::Principal principal;
   Uuid run;
   enum class Scope : std::uint8_t { all, failed, from } scope = Scope::all;
-  std::string from;              // job key, for `from`
-  std::optional<Value> inputs;   // replaces those given
+  std::string from;             // job key, for `from`
+  std::optional<Value> inputs;  // replaces those given
   bool latest_definition = false;
   bool accept_effects = false;
   std::optional<Idempotency> idempotency;
@@ -149,37 +149,42 @@ class Service {
   void wait_run(auth::Principal by, Uuid id, Instant until, Done<RunView> done);
   void jobs(auth::Principal by, Uuid id, Done<std::string> done);  // {items: […]}
   void job(auth::Principal by, Uuid id, std::string key, Done<std::string> done);
-  void graph(auth::Principal by, Uuid id, Done<std::string> done);      // {nodes, edges}
-  void artifacts(auth::Principal by, Uuid id, Done<std::string> done);  // {items}
+  void graph(auth::Principal by, Uuid id, Done<std::string> done);                 // {nodes, edges}
+  void artifacts(auth::Principal by, Uuid id, Done<std::string> done);             // {items}
   void approvals(auth::Principal by, std::string status, Done<std::string> done);  // {items}
   void why(auth::Principal by, Uuid id, std::string job, Done<std::string> done);  // {items: […]}
   // Where a job's log lies; attempt 0: the newest. Errors: run_not_found, job_not_found.
   void log_target(auth::Principal by, Uuid id, std::string key, int attempt, Done<LogTarget> done);
-  // Events of one run after `after_seq`, or of the project's runs after feed position `after`; ready
-  // for the API. Reads the store.
+  // Events of one run after `after_seq`, or of the project's runs after feed position `after`;
+  // ready for the API. Reads the store.
   void events(auth::Principal by, Uuid run, std::int64_t after, int limit,
               Done<std::vector<FeedEvent>> done);
   // Calls `listener` on the conductor's thread for each event committed from now on (run 0: all of
   // the project). Returns a ticket for unsubscribe.
-  std::uint64_t subscribe(auth::Principal by, Uuid run, std::function<void(const FeedEvent&)> listener);
+  std::uint64_t subscribe(auth::Principal by, Uuid run,
+                          std::function<void(const FeedEvent&)> listener);
   void unsubscribe(std::uint64_t ticket);
 
   // --- workflows (administer to write) ---
   // Requires: `text` parsed without errors by lang::parse_workflow, which gave `name` and `digest`.
-  void put_workflow(auth::Principal by, std::string name, std::string text, Done<WorkflowVersion> done);
+  void put_workflow(auth::Principal by, std::string name, std::string text,
+                    Done<WorkflowVersion> done);
   void delete_workflow(auth::Principal by, std::string name, Done<bool> done);
   // Stored versions are read with store(): records "workflow" and "workflow_version" (records.h).
 
   // --- schedules: made from definitions (`on.schedule`) or by POST ---
   void schedules(auth::Principal by, Done<std::string> done);  // {items} with next fires
   // action: pause | resume | run_now | delete
-  void schedule_action(auth::Principal by, std::string id, std::string action, Done<std::string> done);
-  void create_schedule(auth::Principal by, std::string workflow, Value spec, Done<std::string> done);
+  void schedule_action(auth::Principal by, std::string id, std::string action,
+                       Done<std::string> done);
+  void create_schedule(auth::Principal by, std::string workflow, Value spec,
+                       Done<std::string> done);
   void backfill(auth::Principal by, std::string id, Instant from, Instant to, bool dry_run,
                 Done<std::string> done);
 
   // --- workers ---
-  void register_worker(auth::Principal by, wire::RegisterRequest request, Done<wire::RegisterReply> done);
+  void register_worker(auth::Principal by, wire::RegisterRequest request,
+                       Done<wire::RegisterReply> done);
   // Answers at once when there is work, else when some comes or wait_ms is over (then empty).
   void poll(wire::PollRequest request, Done<std::vector<Task>> done);
   void heartbeat(wire::HeartbeatRequest request, Done<wire::HeartbeatReply> done);
@@ -190,19 +195,21 @@ class Service {
   void drain_worker(auth::Principal by, std::string worker_id, bool drain, Done<std::string> done);
 
   // --- small documents: tokens, secrets, variables, cache entries (see records.h) ---
-  void put_records(std::vector<db::RecordPut> puts, std::optional<db::Receipt> receipt, Done<bool> done);
+  void put_records(std::vector<db::RecordPut> puts, std::optional<db::Receipt> receipt,
+                   Done<bool> done);
   // For reads; see db::Store's thread rule.
   db::Store& store();
   blob::BlobStore& blobs();
 
   // Tells secrets to jobs that name them: called on the conductor's thread when a task is granted.
   // nullopt: no such secret.
-  void set_secret_source(std::function<std::optional<std::string>(std::string_view project,
-                                                                  std::string_view name)> source);
+  void set_secret_source(
+      std::function<std::optional<std::string>(std::string_view project, std::string_view name)>
+          source);
 
   struct Health {
-    bool ready = false;       // recovery is over and the last commit went well
-    std::string detail;       // why not
+    bool ready = false;  // recovery is over and the last commit went well
+    std::string detail;  // why not
     std::int64_t open_runs = 0, ready_jobs = 0, running_jobs = 0, workers = 0, commits = 0,
                  events = 0, runs_started = 0, jobs_finished = 0, stuck_runs = 0;
   };

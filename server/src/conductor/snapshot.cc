@@ -5,35 +5,75 @@
 
 namespace mc::wire {
 
-// clang-format off
-template <class V> void fields(V& v, engine::Attempt& a) {
-  v("number", a.number); v("status", a.status); v("failure_kind", a.failure_kind); v("worker", a.worker);
-  v("exit_code", a.exit_code); v("signal", a.signal); v("message", a.message); v("started_at", a.started_at);
-  v("finished_at", a.finished_at); v("steps", a.steps);
+template <class V>
+void fields(V& v, engine::Attempt& a) {
+  v("number", a.number);
+  v("status", a.status);
+  v("failure_kind", a.failure_kind);
+  v("worker", a.worker);
+  v("exit_code", a.exit_code);
+  v("signal", a.signal);
+  v("message", a.message);
+  v("started_at", a.started_at);
+  v("finished_at", a.finished_at);
+  v("steps", a.steps);
 }
-template <class V> void fields(V& v, engine::Vote& a) {
-  v("by", a.by); v("approved", a.approved); v("comment", a.comment); v("at", a.at);
+template <class V>
+void fields(V& v, engine::Vote& a) {
+  v("by", a.by);
+  v("approved", a.approved);
+  v("comment", a.comment);
+  v("at", a.at);
 }
-template <class V> void fields(V& v, engine::Approval& a) {
-  v("id", a.id); v("request", a.request); v("requested_at", a.requested_at); v("votes", a.votes);
+template <class V>
+void fields(V& v, engine::Approval& a) {
+  v("id", a.id);
+  v("request", a.request);
+  v("requested_at", a.requested_at);
+  v("votes", a.votes);
 }
-template <class V> void fields(V& v, engine::JobDetail& d) {
-  v("attempts", d.attempts); v("summary", d.summary); v("annotations", d.annotations);
-  v("artifacts", d.artifacts); v("cache", d.cache); v("approval", d.approval); v("child_inputs", d.child_inputs);
+template <class V>
+void fields(V& v, engine::JobDetail& d) {
+  v("attempts", d.attempts);
+  v("summary", d.summary);
+  v("annotations", d.annotations);
+  v("artifacts", d.artifacts);
+  v("cache", d.cache);
+  v("approval", d.approval);
+  v("child_inputs", d.child_inputs);
 }
-template <class V> void fields(V& v, engine::JobState& j) {
+template <class V>
+void fields(V& v, engine::JobState& j) {
   // One more than the node, so that "no parent" is the zero that is left out.
-  NodeIndex parent = j.parent + 1; v("parent", parent); j.parent = parent - 1;
-  v("key", j.key); v("phase", j.phase); v("group", j.group); v("status", j.status);
-  v("reason", j.reason); v("failure_kind", j.failure_kind); v("tolerated", j.tolerated);
-  v("ancestor_failed", j.ancestor_failed); v("holds_lock", j.holds_lock);
-  v("cancel_timed_out", j.cancel_timed_out); v("attempt", j.attempt); v("fence", j.fence);
-  v("open_needs", j.open_needs); v("active_cells", j.active_cells); v("next_cell", j.next_cell);
-  v("cells", j.cells); v("ready_at", j.ready_at); v("started_at", j.started_at);
-  v("finished_at", j.finished_at); v("due", j.due); v("worker", j.worker); v("wait_detail", j.wait_detail);
-  v("message", j.message); v("matrix", j.matrix); v("outputs", j.outputs);
+  NodeIndex parent = j.parent + 1;
+  v("parent", parent);
+  j.parent = parent - 1;
+  v("key", j.key);
+  v("phase", j.phase);
+  v("group", j.group);
+  v("status", j.status);
+  v("reason", j.reason);
+  v("failure_kind", j.failure_kind);
+  v("tolerated", j.tolerated);
+  v("ancestor_failed", j.ancestor_failed);
+  v("holds_lock", j.holds_lock);
+  v("cancel_timed_out", j.cancel_timed_out);
+  v("attempt", j.attempt);
+  v("fence", j.fence);
+  v("open_needs", j.open_needs);
+  v("active_cells", j.active_cells);
+  v("next_cell", j.next_cell);
+  v("cells", j.cells);
+  v("ready_at", j.ready_at);
+  v("started_at", j.started_at);
+  v("finished_at", j.finished_at);
+  v("due", j.due);
+  v("worker", j.worker);
+  v("wait_detail", j.wait_detail);
+  v("message", j.message);
+  v("matrix", j.matrix);
+  v("outputs", j.outputs);
 }
-// clang-format on
 }  // namespace mc::wire
 
 namespace mc::conductor {
@@ -51,18 +91,31 @@ struct RunFields {
 }  // namespace mc::conductor
 
 namespace mc::wire {
-// clang-format off
-template <class V> void fields(V& v, conductor::RunFields& f) {
+template <class V>
+void fields(V& v, conductor::RunFields& f) {
   engine::RunState& r = f.run;
-  v("facts", r.facts); v("status", r.status); v("reason", r.reason); v("failure_kind", r.failure_kind);
-  v("message", r.message); v("cancel_requested", r.cancel_requested); v("run_timed_out", r.run_timed_out);
-  v("cancelled_by", r.cancelled_by); v("phase", r.phase); v("phase_begun", r.phase_begun);
-  v("outputs", r.outputs); v("warnings", r.warnings); v("created_at", r.created_at);
-  v("started_at", r.started_at); v("finished_at", r.finished_at); v("updated_at", r.updated_at);
-  v("deadline", r.deadline); v("seq", r.seq); v("phase_open", r.phase_open); v("kept", f.kept);
+  v("facts", r.facts);
+  v("status", r.status);
+  v("reason", r.reason);
+  v("failure_kind", r.failure_kind);
+  v("message", r.message);
+  v("cancel_requested", r.cancel_requested);
+  v("run_timed_out", r.run_timed_out);
+  v("cancelled_by", r.cancelled_by);
+  v("phase", r.phase);
+  v("phase_begun", r.phase_begun);
+  v("outputs", r.outputs);
+  v("warnings", r.warnings);
+  v("created_at", r.created_at);
+  v("started_at", r.started_at);
+  v("finished_at", r.finished_at);
+  v("updated_at", r.updated_at);
+  v("deadline", r.deadline);
+  v("seq", r.seq);
+  v("phase_open", r.phase_open);
+  v("kept", f.kept);
   v("signals", f.signals);
 }
-// clang-format on
 }  // namespace mc::wire
 
 namespace mc::conductor {
@@ -101,11 +154,13 @@ Status derive(RunState& run) {
 }  // namespace
 
 std::string encode_snapshot(const RunState& run) {
-  // Lists of fields serve reading too, and so take what they list as changeable; writing changes none.
+  // Lists of fields serve reading too, and so take what they list as changeable; writing changes
+  // none.
   auto& changeable = const_cast<RunState&>(run);
   RunFields whole{changeable, {}, {}};
   for (const auto& [key, outputs] : run.kept) whole.kept.push_back({key, outputs});
-  for (const auto& [event, values] : run.signals) whole.signals.push_back({event, Value(List(values))});
+  for (const auto& [event, values] : run.signals)
+    whole.signals.push_back({event, Value(List(values))});
   JsonWriter out;
   wire::FieldWriter writer{out};
   out.open('{').field("format", kFormat);
@@ -142,7 +197,8 @@ Result<RunState> decode_snapshot(Uuid id, engine::DefinitionRef definition, std:
   wire::FieldLoader loader{*body};
   wire::fields(loader, whole);
   const Value* jobs = body->find("jobs");
-  if (!loader.ok || jobs == nullptr || !jobs->is_list()) return unreadable("a field has a wrong type");
+  if (!loader.ok || jobs == nullptr || !jobs->is_list())
+    return unreadable("a field has a wrong type");
   for (const Value& item : jobs->as_list()) {
     JobState& job = run.jobs.emplace_back();
     job.reason = Reason::none;  // what was left out is zero

@@ -11,7 +11,8 @@ namespace mc::conductor {
 
 std::string encode_snapshot(const engine::RunState& run);
 // Errors: store_failed (unreadable, or of another definition).
-Result<engine::RunState> decode_snapshot(Uuid id, engine::DefinitionRef definition, std::string_view text);
+Result<engine::RunState> decode_snapshot(Uuid id, engine::DefinitionRef definition,
+                                         std::string_view text);
 // The digest of the definition that the run of a snapshot follows.
 Result<std::string> snapshot_digest(std::string_view text);
 

@@ -2,8 +2,8 @@
 // (server/tests/contract). A store keeps what it is told and knows no rule about runs: it guards
 // versions, keeps order, and answers indexed questions.
 //
-// Threads: commit is called by one thread at a time; the reads may be called from any thread, at the
-// same time as a commit, and see whole commits only.
+// Threads: commit is called by one thread at a time; the reads may be called from any thread, at
+// the same time as a commit, and see whole commits only.
 #pragma once
 
 #include <cstdint>
@@ -74,8 +74,9 @@ struct Record {
 struct RecordPut {
   std::string kind;
   std::string key;
-  std::optional<std::string> json;      // nullopt: remove
-  std::optional<std::int64_t> expected; // 0: must not exist; n: must be at version n; else `conflict`
+  std::optional<std::string> json;  // nullopt: remove
+  std::optional<std::int64_t>
+      expected;  // 0: must not exist; n: must be at version n; else `conflict`
 };
 
 // The answer to a request that came with an idempotency key.
@@ -147,7 +148,8 @@ class Store {
   virtual Result<std::int64_t> feed_end() = 0;
   // Newest first by number, at most query.limit; never reads events or snapshots.
   virtual Result<std::vector<RunRow>> list_runs(const RunQuery& query) = 0;
-  // Every run that is not final, oldest first, whole: for recovery. Calls back until it returns false.
+  // Every run that is not final, oldest first, whole: for recovery. Calls back until it returns
+  // false.
   virtual Status each_open_run(const std::function<bool(StoredRun)>& visit) = 0;
   // The highest run number of any project, 0 when there is none.
   virtual Result<std::int64_t> max_run_number() = 0;
@@ -156,7 +158,8 @@ class Store {
   // Keys with this prefix, greater than `after`, in byte order.
   virtual Result<std::vector<Record>> list_records(std::string_view kind, std::string_view prefix,
                                                    std::string_view after, int limit) = 0;
-  virtual Result<std::optional<Receipt>> get_receipt(std::string_view scope, std::string_view key) = 0;
+  virtual Result<std::optional<Receipt>> get_receipt(std::string_view scope,
+                                                     std::string_view key) = 0;
   // Housekeeping: removes receipts made before `before`, at most `limit`; returns how many.
   virtual Result<std::int64_t> drop_receipts(Instant before, int limit) = 0;
   // Removes deleted runs whose deleted_at < before, with their events; at most `limit`.

@@ -208,8 +208,8 @@ struct Applier {
     --count_of(run, at(e.node).status);
     std::vector<NodeIndex> cells;
     for (const MatrixCell& cell : e.cells) {
-      const NodeIndex node = add_node(run, spec, at(e.node).key + "[" + cell.label + "]",
-                                      at(e.node).phase);
+      const NodeIndex node =
+          add_node(run, spec, at(e.node).key + "[" + cell.label + "]", at(e.node).phase);
       JobState& job = at(node);
       job.group = false;
       job.parent = e.node;
@@ -233,7 +233,8 @@ struct Applier {
     if (job.reason == Reason::lock) job.holds_lock = true;
     set_status(run, e.node, JobStatus::ready, Reason::capacity);
     job.ready_at = now;
-    const Millis patience = job.spec->timeout_queue.count() > 0 ? job.spec->timeout_queue : kQueueTimeout;
+    const Millis patience =
+        job.spec->timeout_queue.count() > 0 ? job.spec->timeout_queue : kQueueTimeout;
     set_due(run, e.node, now + bounded(job, patience));
   }
   void operator()(const JobStarted& e) {
@@ -249,7 +250,8 @@ struct Applier {
     attempt.started_at = now;
     detail_of(job).attempts.push_back(std::move(attempt));
     const Millis limit = job.spec->timeout_run.count() > 0 ? job.spec->timeout_run : kJobRunTimeout;
-    set_due(run, e.node, now + bounded(job, limit + kCancelLadder + kFinallyTimeout) + kWorkerSlack);
+    set_due(run, e.node,
+            now + bounded(job, limit + kCancelLadder + kFinallyTimeout) + kWorkerSlack);
   }
   void operator()(const JobWaiting& e) {
     set_status(run, e.node, JobStatus::waiting, e.reason);
@@ -282,7 +284,8 @@ struct Applier {
   }
   void operator()(const JobRetrying& e) {
     JobState& job = at(e.node);
-    end_attempt(job, now, JobStatus::failed, e.failure_kind, e.exit_code, e.signal, e.message, e.steps);
+    end_attempt(job, now, JobStatus::failed, e.failure_kind, e.exit_code, e.signal, e.message,
+                e.steps);
     set_status(run, e.node, JobStatus::retrying, Reason::backoff);
     job.failure_kind = e.failure_kind;
     job.message = e.message;
@@ -352,8 +355,10 @@ Result<RunState> replay(Uuid id, DefinitionRef definition, const std::vector<Eve
 Result<RunState> replay_on(RunState run, const std::vector<Event>& events) {
   for (const Event& event : events) {
     if (event.seq != run.seq + 1) {
-      return Error{Code::store_failed, "the history of run " + to_string(run.id) + " has a gap after event " +
-                                           std::to_string(run.seq), {}};
+      return Error{Code::store_failed,
+                   "the history of run " + to_string(run.id) + " has a gap after event " +
+                       std::to_string(run.seq),
+                   {}};
     }
     apply(run, event);
   }

@@ -10,8 +10,9 @@
 
 namespace mc::engine {
 
-// The contexts of one node (or of the run, with kNoNode): inputs, needs, matrix, run, vars, event, and
-// env as far as it needs no worker. Values are made when first asked for and live as long as this.
+// The contexts of one node (or of the run, with kNoNode): inputs, needs, matrix, run, vars, event,
+// and env as far as it needs no worker. Values are made when first asked for and live as long as
+// this.
 class RunScope {
  public:
   RunScope(const RunState& run, NodeIndex node, const Ambient& ambient)

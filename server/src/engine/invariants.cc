@@ -9,7 +9,8 @@ bool has_owner(const RunState& run, const JobState& job) {
   if (job.due) return true;
   if (job.status == JobStatus::running) return job.group && job.open_needs > 0;
   if (job.status != JobStatus::pending) return false;
-  if (job.parent != kNoNode && job.phase == Phase::graph) return run.jobs[job.parent].active_cells > 0;
+  if (job.parent != kNoNode && job.phase == Phase::graph)
+    return run.jobs[job.parent].active_cells > 0;
   return job.open_needs > 0 || !run.phase_begun;
 }
 

@@ -1,5 +1,5 @@
-// What must hold of every run at every moment (engine/state.h lists it): for tests, the simulator and
-// the server's watchdog.
+// What must hold of every run at every moment (engine/state.h lists it): for tests, the simulator
+// and the server's watchdog.
 #pragma once
 
 #include <optional>

@@ -28,7 +28,7 @@ inline constexpr Millis kWorkerSlack = 30s;
 // Concurrency locks are waited for as long as the run itself may last.
 inline constexpr Millis kLockTimeout = kRunTimeout;
 
-inline constexpr std::size_t kJobsMax = 10'000;          // after expansion
+inline constexpr std::size_t kJobsMax = 10'000;           // after expansion
 inline constexpr std::size_t kOutputBytesMax = 64 << 10;  // one output
 inline constexpr std::size_t kOutputsBytesMax = 1 << 20;  // a job's outputs together
 inline constexpr std::size_t kSignalsMax = 1'000;         // kept until asked for

@@ -13,7 +13,8 @@ RunStatus verdict(const RunState& run) {
   if (run.cancel_requested) return RunStatus::cancelled;
   RunStatus status = RunStatus::succeeded;
   for (const JobState& job : run.jobs) {
-    if (job.parent != kNoNode && job.phase == Phase::graph) continue;  // its group speaks for a cell
+    if (job.parent != kNoNode && job.phase == Phase::graph)
+      continue;  // its group speaks for a cell
     if (job.status == JobStatus::denied) return RunStatus::denied;
     if (is_bad(job) || job.status == JobStatus::cancelled) status = RunStatus::failed;
   }

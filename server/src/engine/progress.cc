@@ -18,15 +18,18 @@ void fail_before_start(Transition& t, NodeIndex node, const Error& error) {
 
 void expand(Transition& t, NodeIndex node) {
   RunScope world(t.run(), node, t.ambient());
-  Result<std::vector<lang::Cell>> cells = lang::expand_matrix(*t.job(node).spec->matrix, world.scope());
+  Result<std::vector<lang::Cell>> cells =
+      lang::expand_matrix(*t.job(node).spec->matrix, world.scope());
   if (!cells) return fail_before_start(t, node, cells.error());
   if (cells->empty()) {
     t.finish(node, JobStatus::skipped, FailureKind::none, "its matrix has no cells");
     return;
   }
   if (t.run().jobs.size() + cells->size() > kJobsMax) {
-    return fail_before_start(t, node, {Code::limit_exceeded, "the run would have more than " +
-                                       std::to_string(kJobsMax) + " jobs", {}});
+    return fail_before_start(t, node,
+                             {Code::limit_exceeded,
+                              "the run would have more than " + std::to_string(kJobsMax) + " jobs",
+                              {}});
   }
   JobExpanded expanded{.node = node, .job = t.job(node).key};
   for (lang::Cell& cell : *cells) {
@@ -56,30 +59,39 @@ void request_approval(Transition& t, NodeIndex node) {
 void wait_for_signal(Transition& t, NodeIndex node, const std::string& event) {
   const WaitSpec& spec = *t.job(node).spec->wait;
   const Millis patience = spec.timeout.count() > 0 ? spec.timeout : kSignalTimeout;
-  t.emit(JobWaiting{.node = node, .job = t.job(node).key, .reason = Reason::signal,
-                    .until = t.now() + patience, .detail = event});
+  t.emit(JobWaiting{.node = node,
+                    .job = t.job(node).key,
+                    .reason = Reason::signal,
+                    .until = t.now() + patience,
+                    .detail = event});
   const auto kept = t.run().signals.find(event);
   if (kept == t.run().signals.end()) return;
-  t.emit(JobFinished{.node = node, .job = t.job(node).key, .status = JobStatus::succeeded,
+  t.emit(JobFinished{.node = node,
+                     .job = t.job(node).key,
+                     .status = JobStatus::succeeded,
                      .outputs = Value(Object{{"data", kept->second.front()}})});
 }
 
 void begin_wait(Transition& t, NodeIndex node) {
   const WaitSpec& spec = *t.job(node).spec->wait;
   RunScope world(t.run(), node, t.ambient());
-  const std::string& given = !spec.event.empty() ? spec.event
-                             : !spec.until.empty() ? spec.until : spec.duration;
+  const std::string& given = !spec.event.empty()   ? spec.event
+                             : !spec.until.empty() ? spec.until
+                                                   : spec.duration;
   const Result<std::string> text = lang::evaluate_text(given, world.scope());
   if (!text) return fail_before_start(t, node, text.error());
   if (!spec.event.empty()) return wait_for_signal(t, node, *text);
   Instant until;
   if (!spec.until.empty()) {
     const auto at = parse_rfc3339(*text);
-    if (!at) return fail_before_start(t, node, {Code::invalid_field, "`until` is not an RFC 3339 time: " + *text, {}});
+    if (!at)
+      return fail_before_start(
+          t, node, {Code::invalid_field, "`until` is not an RFC 3339 time: " + *text, {}});
     until = std::max(*at, t.now());
   } else {
     const auto duration = parse_duration(*text);
-    if (!duration) return fail_before_start(t, node, {Code::invalid_field, "not a duration: " + *text, {}});
+    if (!duration)
+      return fail_before_start(t, node, {Code::invalid_field, "not a duration: " + *text, {}});
     until = t.now() + *duration;
   }
   t.emit(JobWaiting{.node = node, .job = t.job(node).key, .reason = Reason::timer, .until = until});
@@ -122,11 +134,17 @@ void begin_child(Transition& t, NodeIndex node) {
     inputs.emplace_back(key, std::move(*value));
   }
   if (t.run().facts.depth + 1 > kChildDepthMax) {
-    return fail_before_start(t, node, {Code::limit_exceeded, "child runs are nested deeper than " +
-                                       std::to_string(kChildDepthMax), {}});
+    return fail_before_start(t, node,
+                             {Code::limit_exceeded,
+                              "child runs are nested deeper than " + std::to_string(kChildDepthMax),
+                              {}});
   }
-  t.emit(JobWaiting{.node = node, .job = t.job(node).key, .reason = Reason::child,
-                    .until = t.now() + kChildTimeout, .detail = *name, .inputs = Value(std::move(inputs))});
+  t.emit(JobWaiting{.node = node,
+                    .job = t.job(node).key,
+                    .reason = Reason::child,
+                    .until = t.now() + kChildTimeout,
+                    .detail = *name,
+                    .inputs = Value(std::move(inputs))});
 }
 
 void begin_steps(Transition& t, NodeIndex node) {
@@ -136,10 +154,14 @@ void begin_steps(Transition& t, NodeIndex node) {
     return;
   }
   RunScope world(t.run(), node, t.ambient());
-  const Result<std::string> group = lang::evaluate_text(job.spec->concurrency->group, world.scope());
+  const Result<std::string> group =
+      lang::evaluate_text(job.spec->concurrency->group, world.scope());
   if (!group) return fail_before_start(t, node, group.error());
-  t.emit(JobWaiting{.node = node, .job = job.key, .reason = Reason::lock,
-                    .until = t.now() + kLockTimeout, .detail = *group});
+  t.emit(JobWaiting{.node = node,
+                    .job = job.key,
+                    .reason = Reason::lock,
+                    .until = t.now() + kLockTimeout,
+                    .detail = *group});
 }
 
 bool retry_wanted(const JobState& job, const Failure& failure) {
@@ -162,9 +184,11 @@ bool retry_wanted(const JobState& job, const Failure& failure) {
 Millis retry_delay(const RunState& run, const JobState& job, NodeIndex node) {
   const RetrySpec& retry = job.spec->retry;
   if (!retry.given) return Millis(0);
-  const double grown = static_cast<double>(retry.backoff.count()) * std::pow(retry.factor, job.attempt - 1);
+  const double grown =
+      static_cast<double>(retry.backoff.count()) * std::pow(retry.factor, job.attempt - 1);
   const double capped = std::min(grown, static_cast<double>(retry.max.count()));
-  Rng rng(run.id.low ^ (static_cast<std::uint64_t>(node) << 32) ^ static_cast<std::uint64_t>(job.attempt));
+  Rng rng(run.id.low ^ (static_cast<std::uint64_t>(node) << 32) ^
+          static_cast<std::uint64_t>(job.attempt));
   const double spread = 1 + retry.jitter * (2 * rng.unit() - 1);
   return Millis(static_cast<std::int64_t>(capped * spread));
 }
@@ -196,7 +220,9 @@ void start_node(Transition& t, NodeIndex node) {
   const JobState& job = t.job(node);
   const auto kept = t.run().kept.find(job.key);
   if (kept != t.run().kept.end() && job.phase == Phase::graph && !job.group) {
-    t.emit(JobFinished{.node = node, .job = job.key, .status = JobStatus::reused,
+    t.emit(JobFinished{.node = node,
+                       .job = job.key,
+                       .status = JobStatus::reused,
                        .message = "kept from run " + to_string(t.run().facts.rerun_of),
                        .outputs = kept->second});
     return;
@@ -223,7 +249,8 @@ void start_cells(Transition& t, NodeIndex node) {
 
 void fail_attempt(Transition& t, NodeIndex node, const Failure& failure, const TaskResult* result) {
   const JobState& job = t.job(node);
-  if (!t.run().cancel_requested && job.status != JobStatus::cancelling && retry_wanted(job, failure)) {
+  if (!t.run().cancel_requested && job.status != JobStatus::cancelling &&
+      retry_wanted(job, failure)) {
     t.emit(JobRetrying{.node = node,
                        .job = job.key,
                        .attempt = job.attempt,
@@ -259,7 +286,8 @@ void cancel_node(Transition& t, NodeIndex node) {
   const JobState& job = t.job(node);
   switch (job.status) {
     case JobStatus::pending:
-      if (job.parent == kNoNode && (job.open_needs > 0 || outlives_cancel(job.spec->condition))) return;
+      if (job.parent == kNoNode && (job.open_needs > 0 || outlives_cancel(job.spec->condition)))
+        return;
       [[fallthrough]];
     case JobStatus::ready:
     case JobStatus::waiting:
@@ -268,7 +296,8 @@ void cancel_node(Transition& t, NodeIndex node) {
       return;
     case JobStatus::running:
       if (job.group) return;  // its cells are cancelled one by one
-      t.emit(JobCancelling{.node = node, .job = job.key,
+      t.emit(JobCancelling{.node = node,
+                           .job = job.key,
                            .until = t.now() + kCancelLadder + kFinallyTimeout + kWorkerSlack});
       return;
     case JobStatus::cancelling:

@@ -1,4 +1,5 @@
-// How a node goes on: whether it may start, what starting means for its kind, and how it ends badly.
+// How a node goes on: whether it may start, what starting means for its kind, and how it ends
+// badly.
 #pragma once
 
 #include "engine/transition.h"
@@ -21,8 +22,10 @@ struct Failure {
   int signal = 0;
   std::string message;
 };
-// Retries the node if its policy says so, else ends it. `result` may be nullptr (nothing was reported).
-void fail_attempt(Transition& transition, NodeIndex node, const Failure& failure, const TaskResult* result);
+// Retries the node if its policy says so, else ends it. `result` may be nullptr (nothing was
+// reported).
+void fail_attempt(Transition& transition, NodeIndex node, const Failure& failure,
+                  const TaskResult* result);
 // Stops a node that is not final because the run (or its matrix) is being cancelled.
 void cancel_node(Transition& transition, NodeIndex node);
 

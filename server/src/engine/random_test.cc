@@ -1,5 +1,5 @@
-// Random workflows under random commands: whatever happens, the invariants hold after every step, the
-// log replays to the same state, and once everybody answers the run ends.
+// Random workflows under random commands: whatever happens, the invariants hold after every step,
+// the log replays to the same state, and once everybody answers the run ends.
 #include "base/rng.h"
 #include "engine/rig_test.h"
 
@@ -14,8 +14,13 @@ std::string random_job(Rng& rng, int index) {
   }
   if (!needs.empty()) job += fmt::format("    needs: [{}]\n", fmt::join(needs, ", "));
   if (rng.chance(0.2)) {
-    const char* conditions[] = {"always()", "failure()", "success()", "cancelled()", "inputs.flag",
-                                "!inputs.flag", "always() && inputs.flag"};
+    const char* conditions[] = {"always()",
+                                "failure()",
+                                "success()",
+                                "cancelled()",
+                                "inputs.flag",
+                                "!inputs.flag",
+                                "always() && inputs.flag"};
     job += fmt::format("    if: ${{{{ {} }}}}\n", conditions[rng.below(7)]);
   }
   if (rng.chance(0.2)) job += "    continue_on_error: true\n";
@@ -43,7 +48,8 @@ std::string random_workflow(Rng& rng) {
   const int jobs = 1 + static_cast<int>(rng.below(7));
   for (int i = 0; i < jobs; ++i) text += random_job(rng, i);
   if (rng.chance(0.3)) text += "on_failure: {tell: {steps: [{run: x}]}}\n";
-  if (rng.chance(0.4)) text += "finally: {f1: {steps: [{run: x}]}, f2: {needs: f1, steps: [{run: x}]}}\n";
+  if (rng.chance(0.4))
+    text += "finally: {f1: {steps: [{run: x}]}, f2: {needs: f1, steps: [{run: x}]}}\n";
   return text;
 }
 
@@ -56,21 +62,30 @@ void poke(Rig& rig, Rng& rng, NodeIndex node, double luck) {
     case JobStatus::running:
     case JobStatus::cancelling: {
       if (job.group) return;
-      if (rng.chance(0.1 * (1 - luck))) return rig.take(lose_worker(run, node, job.fence, rig.ambient()));
-      const Outcome outcomes[] = {Outcome::failed, Outcome::timed_out, Outcome::cancelled, Outcome::reused};
-      return rig.complete(job.key, rig.result(job.key, rng.chance(luck) ? Outcome::succeeded : outcomes[rng.below(4)]));
+      if (rng.chance(0.1 * (1 - luck)))
+        return rig.take(lose_worker(run, node, job.fence, rig.ambient()));
+      const Outcome outcomes[] = {Outcome::failed, Outcome::timed_out, Outcome::cancelled,
+                                  Outcome::reused};
+      return rig.complete(job.key, rig.result(job.key, rng.chance(luck) ? Outcome::succeeded
+                                                                        : outcomes[rng.below(4)]));
     }
     case JobStatus::waiting:
       if (job.reason == Reason::approval) {
-        return rig.take(decide_approval(run, node, {{"bob", "operator", {}}, rng.chance(luck), ""}, rig.ambient()));
+        return rig.take(decide_approval(run, node, {{"bob", "operator", {}}, rng.chance(luck), ""},
+                                        rig.ambient()));
       }
       if (job.reason == Reason::child) {
-        const RunStatus ends[] = {RunStatus::failed, RunStatus::cancelled, RunStatus::timed_out, RunStatus::denied};
-        return rig.take(finish_child(run, node, {.attempt = job.attempt,
-                        .status = rng.chance(luck) ? RunStatus::succeeded : ends[rng.below(4)]}, rig.ambient()));
+        const RunStatus ends[] = {RunStatus::failed, RunStatus::cancelled, RunStatus::timed_out,
+                                  RunStatus::denied};
+        return rig.take(
+            finish_child(run, node,
+                         {.attempt = job.attempt,
+                          .status = rng.chance(luck) ? RunStatus::succeeded : ends[rng.below(4)]},
+                         rig.ambient()));
       }
       if (job.reason == Reason::lock) return rig.take(grant_lock(run, node, rig.ambient()));
-      if (job.reason == Reason::signal) return rig.take(receive_signal(run, {"go", Value(1), "bob"}, rig.ambient()));
+      if (job.reason == Reason::signal)
+        return rig.take(receive_signal(run, {"go", Value(1), "bob"}, rig.ambient()));
       return;
     case JobStatus::pending:
     case JobStatus::retrying:

@@ -51,7 +51,8 @@ Error unknown_job(const RunState& run, const std::string& from) {
   for (const JobState& job : run.jobs) keys.push_back(job.key);
   const auto near = nearest(from, keys);
   return Error{Code::job_not_found,
-               "the run has no job " + from + (near ? "; did you mean " + *near + "?" : ""), {}};
+               "the run has no job " + from + (near ? "; did you mean " + *near + "?" : ""),
+               {}};
 }
 }  // namespace
 

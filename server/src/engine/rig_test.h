@@ -18,14 +18,17 @@ namespace mc::engine {
 
 // Everything that matters of a state, as text: two states that print the same behave the same.
 inline std::string print(const RunState& run) {
-  std::string text = fmt::format("{} {} phase={} seq={} deadline={} open={} warnings={} outputs={} msg={}\n",
-                                 to_name(run.status), to_name(run.reason), to_name(run.phase), run.seq,
-                                 run.deadline.ms, run.phase_open, run.warnings, to_json(run.outputs), run.message);
+  std::string text =
+      fmt::format("{} {} phase={} seq={} deadline={} open={} warnings={} outputs={} msg={}\n",
+                  to_name(run.status), to_name(run.reason), to_name(run.phase), run.seq,
+                  run.deadline.ms, run.phase_open, run.warnings, to_json(run.outputs), run.message);
   for (const JobState& job : run.jobs) {
-    text += fmt::format("  {} {} {} kind={} att={} fence={} needs={} active={} next={} due={} lock={} tol={} out={} m={} w={}\n",
-                        job.key, to_name(job.status), to_name(job.reason), to_name(job.failure_kind), job.attempt,
-                        job.fence, job.open_needs, job.active_cells, job.next_cell, job.due.ms, job.holds_lock,
-                        job.tolerated, to_json(job.outputs), to_json(job.matrix), job.wait_detail);
+    text += fmt::format(
+        "  {} {} {} kind={} att={} fence={} needs={} active={} next={} due={} lock={} tol={} "
+        "out={} m={} w={}\n",
+        job.key, to_name(job.status), to_name(job.reason), to_name(job.failure_kind), job.attempt,
+        job.fence, job.open_needs, job.active_cells, job.next_cell, job.due.ms, job.holds_lock,
+        job.tolerated, to_json(job.outputs), to_json(job.matrix), job.wait_detail);
   }
   for (const std::uint32_t n : run.counts) text += std::to_string(n) + " ";
   return text;
@@ -35,7 +38,8 @@ class Rig {
  public:
   explicit Rig(const std::string& yaml) {
     lang::Parsed parsed = lang::parse_workflow(yaml);
-    for (const Problem& p : parsed.errors) ADD_FAILURE() << p.line << ":" << p.column << " " << p.message;
+    for (const Problem& p : parsed.errors)
+      ADD_FAILURE() << p.line << ":" << p.column << " " << p.message;
     definition_ = make_definition(std::move(parsed.spec));
     run_ = empty_run(Uuid{1, 2}, definition_);
   }

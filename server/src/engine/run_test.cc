@@ -40,7 +40,9 @@ TEST(Run, AFailureSkipsWhatNeedsItAndLetsTheRestGoOn) {
 }
 
 TEST(Run, ToleratedFailureIsAWarning) {
-  Rig rig("jobs:\n  a: {continue_on_error: true, steps: [{run: x}]}\n  b: {needs: a, steps: [{run: x}]}\n");
+  Rig rig(
+      "jobs:\n  a: {continue_on_error: true, steps: [{run: x}]}\n  b: {needs: a, steps: [{run: "
+      "x}]}\n");
   rig.start();
   rig.fail("a");
   rig.succeed("b");
@@ -126,7 +128,9 @@ TEST(Retry, OnlyTheNamedClassesAndExitCodes) {
 }
 
 TEST(Retry, BackoffGrowsToItsCap) {
-  Rig rig("jobs: {a: {steps: [{run: x}], retry: {attempts: 9, backoff: 2s, factor: 2, max: 10s, jitter: 0, on: [any]}}}");
+  Rig rig(
+      "jobs: {a: {steps: [{run: x}], retry: {attempts: 9, backoff: 2s, factor: 2, max: 10s, "
+      "jitter: 0, on: [any]}}}");
   rig.start();
   for (const int wait : {2000, 4000, 8000, 10000, 10000}) {
     rig.fail("a");
@@ -147,7 +151,8 @@ TEST(LostWorker, IsRetriedUnlessThePolicySaysNo) {
   Rig strict("jobs: {a: {steps: [{run: x}], retry: {attempts: 1}}}");
   strict.start();
   strict.grant("a");
-  EXPECT_TRUE(lose_worker(strict.mutable_run(), 0, 99, strict.ambient()).empty()) << "another fence";
+  EXPECT_TRUE(lose_worker(strict.mutable_run(), 0, 99, strict.ambient()).empty())
+      << "another fence";
   strict.take(lose_worker(strict.mutable_run(), 0, 1, strict.ambient()));
   EXPECT_EQ(strict.run_status(), "failed");
   EXPECT_EQ(strict.run().failure_kind, FailureKind::lost_worker);
@@ -211,7 +216,9 @@ finally: {clean: {steps: [{run: x}]}}
 }
 
 TEST(Cancel, OfARunThatHasNotBegunStillRunsFinally) {
-  Rig rig("concurrency: {group: g}\njobs: {a: {steps: [{run: x}]}}\nfinally: {clean: {steps: [{run: x}]}}");
+  Rig rig(
+      "concurrency: {group: g}\njobs: {a: {steps: [{run: x}]}}\nfinally: {clean: {steps: [{run: "
+      "x}]}}");
   RunQueued facts;
   facts.workflow = "x";
   rig.take(queue_run(rig.mutable_run(), facts, rig.ambient()));
@@ -286,13 +293,15 @@ jobs:
 }
 
 TEST(Approval, TakesDistinctEntitledPeople) {
-  Rig rig("jobs: {gate: {approve: {by: [\"user:bob\", \"group:release\"], count: 2, self: false}}}");
+  Rig rig(
+      "jobs: {gate: {approve: {by: [\"user:bob\", \"group:release\"], count: 2, self: false}}}");
   rig.start();
   RunState& run = rig.mutable_run();
   const auto vote = [&](Voter voter, bool approve) {
     return decide_approval(run, 0, {std::move(voter), approve, ""}, rig.ambient());
   };
-  EXPECT_EQ(vote({"ada", "admin", {"release"}}, true).error().code, Code::not_an_approver) << "self";
+  EXPECT_EQ(vote({"ada", "admin", {"release"}}, true).error().code, Code::not_an_approver)
+      << "self";
   EXPECT_EQ(vote({"eve", "operator", {}}, true).error().code, Code::not_an_approver);
   rig.take(vote({"bob", "operator", {}}, true));
   EXPECT_EQ(vote({"bob", "operator", {}}, true).error().code, Code::already_decided);
@@ -305,7 +314,8 @@ TEST(Approval, TakesDistinctEntitledPeople) {
 TEST(Approval, RejectionDeniesTheRunAndExpiryTimesItOut) {
   Rig rejected("jobs: {gate: {approve: {}}, next: {needs: gate, steps: [{run: x}]}}");
   rejected.start();
-  rejected.take(decide_approval(rejected.mutable_run(), 0, {{"bob", "operator", {}}, false, "no"}, rejected.ambient()));
+  rejected.take(decide_approval(rejected.mutable_run(), 0, {{"bob", "operator", {}}, false, "no"},
+                                rejected.ambient()));
   EXPECT_EQ(rejected.run_status(), "denied");
   EXPECT_EQ(rejected.status("next"), "skipped");
 
@@ -324,7 +334,8 @@ TEST(Wait, ForTimeAndForASignalThatMayComeFirst) {
 
   Rig early("jobs: {a: {steps: [{run: x}]}, w: {needs: a, wait: {event: paid, timeout: 1h}}}");
   early.start();
-  early.take(receive_signal(early.mutable_run(), {"paid", Value(Object{{"sum", 3}}), "bob"}, early.ambient()));
+  early.take(receive_signal(early.mutable_run(), {"paid", Value(Object{{"sum", 3}}), "bob"},
+                            early.ambient()));
   early.succeed("a");
   EXPECT_EQ(early.run_status(), "succeeded");
   EXPECT_EQ(to_json(early.job("w").outputs), R"({"data":{"sum":3}})");
@@ -340,9 +351,13 @@ TEST(Child, ItsEndIsTheJobsEnd) {
   rig.start();
   EXPECT_EQ(rig.job("c").wait_detail, "other");
   EXPECT_EQ(to_json(rig.job("c").detail->child_inputs), R"({"v":"ada"})");
-  EXPECT_TRUE(finish_child(rig.mutable_run(), 0, {.attempt = 9, .status = RunStatus::succeeded}, rig.ambient()).empty());
-  rig.take(finish_child(rig.mutable_run(), 0, {.attempt = 1, .status = RunStatus::succeeded,
-                        .outputs = Value(Object{{"x", "1"}})}, rig.ambient()));
+  EXPECT_TRUE(finish_child(rig.mutable_run(), 0, {.attempt = 9, .status = RunStatus::succeeded},
+                           rig.ambient())
+                  .empty());
+  rig.take(finish_child(
+      rig.mutable_run(), 0,
+      {.attempt = 1, .status = RunStatus::succeeded, .outputs = Value(Object{{"x", "1"}})},
+      rig.ambient()));
   EXPECT_EQ(rig.run_status(), "succeeded");
   EXPECT_EQ(to_json(rig.job("c").outputs), R"({"x":"1"})");
 }

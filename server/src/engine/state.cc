@@ -48,9 +48,9 @@ bool is_listed(const RunState& run, const JobState& job) {
   if (job.phase == Phase::graph) return true;
   // Phases come in order; compensation nodes exist only once theirs has begun.
   const auto rank = [](Phase phase) { return static_cast<int>(phase); };
-  return rank(job.phase) <= rank(run.phase) && (job.phase != Phase::on_failure || job.finished_at ||
-                                                job.status != JobStatus::pending ||
-                                                run.phase == Phase::on_failure);
+  return rank(job.phase) <= rank(run.phase) &&
+         (job.phase != Phase::on_failure || job.finished_at || job.status != JobStatus::pending ||
+          run.phase == Phase::on_failure);
 }
 
 std::string_view to_name(Phase phase) {

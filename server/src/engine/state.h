@@ -1,4 +1,5 @@
-// A run as the engine holds it in memory: a fold of its events. Only apply (engine/apply.h) changes it.
+// A run as the engine holds it in memory: a fold of its events. Only apply (engine/apply.h) changes
+// it.
 //
 // Invariants (checked by engine/invariants.h, after every step of the tests and the simulator):
 //  1. A node that is not final has a reason, and a `due` instant or an owner that has one.
@@ -67,25 +68,25 @@ struct JobState {
   std::string key;
   const JobSpec* spec = nullptr;  // in the run's definition
   Phase phase = Phase::graph;
-  bool group = false;         // a job with a matrix: done when its cells are
-  NodeIndex parent = kNoNode; // a cell's group; a compensation's job
+  bool group = false;          // a job with a matrix: done when its cells are
+  NodeIndex parent = kNoNode;  // a cell's group; a compensation's job
   JobStatus status = JobStatus::pending;
   Reason reason = Reason::upstream;
   FailureKind failure_kind = FailureKind::none;
-  bool tolerated = false;        // failed, but continue_on_error
-  bool ancestor_failed = false;  // some need, or need of a need, failed
-  bool holds_lock = false;       // of its own concurrency group, named by `wait_detail`
-  bool cancel_timed_out = false; // cancelling because its time is up
-  int attempt = 0;               // 0: not started yet
+  bool tolerated = false;         // failed, but continue_on_error
+  bool ancestor_failed = false;   // some need, or need of a need, failed
+  bool holds_lock = false;        // of its own concurrency group, named by `wait_detail`
+  bool cancel_timed_out = false;  // cancelling because its time is up
+  int attempt = 0;                // 0: not started yet
   std::int64_t fence = 0;
   std::uint32_t open_needs = 0;  // needs that are not final; a group: cells that are not
   std::uint32_t active_cells = 0;
   std::uint32_t next_cell = 0;   // group: place in `cells` of the first that was not let go yet
   std::vector<NodeIndex> cells;  // group: in matrix order
   Instant ready_at, started_at, finished_at;
-  Instant due;                   // when the engine acts by itself; 0: not
+  Instant due;  // when the engine acts by itself; 0: not
   std::string worker;
-  std::string wait_detail;       // name of the signal, lock group or child workflow
+  std::string wait_detail;  // name of the signal, lock group or child workflow
   std::string message;
   Value matrix;
   Value outputs = Object{};

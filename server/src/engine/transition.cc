@@ -71,7 +71,8 @@ void after_job(Transition& t, NodeIndex node) {
 void Transition::emit(EventBody body) {
   Event event{.seq = run_.seq + 1, .time = ambient_.now, .body = std::move(body)};
   apply(run_, event);
-  if (const auto* finished = std::get_if<JobFinished>(&event.body)) finished_.push_back(finished->node);
+  if (const auto* finished = std::get_if<JobFinished>(&event.body))
+    finished_.push_back(finished->node);
   events_.push_back(std::move(event));
 }
 

@@ -1,7 +1,7 @@
 // Five-field cron in a named time zone. Fields, ranges, steps, lists, names (mon, jan), @hourly
 // @daily @weekly @monthly @yearly; day-of-month and day-of-week both restricted: either matches.
-// Daylight saving: a time that is skipped fires once right after the gap, one that is repeated fires
-// once, at its first occurrence.
+// Daylight saving: a time that is skipped fires once right after the gap, one that is repeated
+// fires once, at its first occurrence.
 #pragma once
 
 #include <optional>

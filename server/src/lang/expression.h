@@ -14,9 +14,9 @@ namespace mc::lang {
 
 // What the status functions answer, set by whoever evaluates.
 struct StatusView {
-  bool success = true;    // success(): every need (or earlier step) is fine
-  bool failure = false;   // failure(): an ancestor (or earlier step) failed
-  bool cancelled = false; // cancelled(): the run is being cancelled
+  bool success = true;     // success(): every need (or earlier step) is fine
+  bool failure = false;    // failure(): an ancestor (or earlier step) failed
+  bool cancelled = false;  // cancelled(): the run is being cancelled
 };
 
 // The world an expression sees. All callbacks are optional.
@@ -33,8 +33,8 @@ struct Scope {
 // Errors: invalid_expression.
 Result<Value> evaluate(std::string_view expression, const Scope& scope);
 
-// Evaluates a template: text without ${{ is itself; one that is a single ${{ }} keeps its type; else
-// each is put into the text as a string (null as "", lists and objects as JSON).
+// Evaluates a template: text without ${{ is itself; one that is a single ${{ }} keeps its type;
+// else each is put into the text as a string (null as "", lists and objects as JSON).
 Result<Value> evaluate_template(std::string_view text, const Scope& scope);
 // As evaluate_template, with the result as text.
 Result<std::string> evaluate_text(std::string_view text, const Scope& scope);

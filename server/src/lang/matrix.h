@@ -16,10 +16,10 @@ struct Cell {
   Value values;       // object in axis order, then include's extra keys
 };
 
-// GitHub's meaning: exclude removes cells that match every key given; an include object extends each
-// cell that its own axis keys agree with (never overwriting an axis), or else is a cell of its own.
-// Counts before it multiplies: a billion cells are refused at once.
-// Errors: limit_exceeded, invalid_expression, invalid_definition (wrong type, a cell twice).
+// GitHub's meaning: exclude removes cells that match every key given; an include object extends
+// each cell that its own axis keys agree with (never overwriting an axis), or else is a cell of its
+// own. Counts before it multiplies: a billion cells are refused at once. Errors: limit_exceeded,
+// invalid_expression, invalid_definition (wrong type, a cell twice).
 Result<std::vector<Cell>> expand_matrix(const MatrixSpec& matrix, const Scope& scope);
 
 }  // namespace mc::lang

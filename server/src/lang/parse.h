@@ -23,12 +23,13 @@ struct Parsed {
   bool ok() const { return errors.empty(); }
 };
 
-// Bounded: 1 MiB of text, depth 64, aliases counted against the size, 10,000 jobs, 1,000 steps a job;
-// returns within a second and 200 MB whatever the text is. At most kProblemsMax problems are kept.
+// Bounded: 1 MiB of text, depth 64, aliases counted against the size, 10,000 jobs, 1,000 steps a
+// job; returns within a second and 200 MB whatever the text is. At most kProblemsMax problems are
+// kept.
 Parsed parse_workflow(std::string_view text, const ParseOptions& options = {});
 
-// Reads back JobSpec::source (a worker's side of the protocol). Checks what parse_workflow checks of
-// one job, apart from names of other jobs. Errors: invalid_definition with problems.
+// Reads back JobSpec::source (a worker's side of the protocol). Checks what parse_workflow checks
+// of one job, apart from names of other jobs. Errors: invalid_definition with problems.
 Result<JobSpec> parse_job(const std::string& key, const Value& source);
 
 // `problems` as people read them, each with its line of `text`, a caret, and the hint:

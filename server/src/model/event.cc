@@ -2,6 +2,7 @@
 
 namespace mc {
 std::string_view type_of(const Event& event) {
-  return std::visit([](const auto& body) { return std::decay_t<decltype(body)>::kType; }, event.body);
+  return std::visit([](const auto& body) { return std::decay_t<decltype(body)>::kType; },
+                    event.body);
 }
 }  // namespace mc

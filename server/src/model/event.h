@@ -145,7 +145,7 @@ struct JobCancelling {
   static constexpr std::string_view kType = "job.cancelling";
   NodeIndex node = 0;
   std::string job;  // the key of `node`
-  Instant until;  // when the server stops waiting for the worker
+  Instant until;    // when the server stops waiting for the worker
   bool timed_out = false;
 };
 // The attempt is over and another will follow at `until`.

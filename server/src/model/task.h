@@ -14,7 +14,8 @@
 namespace mc {
 
 // One granted attempt. `spec` is JSON:
-//   {workflow, key, name, phase, job: {…JobSpec::source…}, matrix: {…}, env: {workflow env, as written},
+//   {workflow, key, name, phase, job: {…JobSpec::source…}, matrix: {…}, env: {workflow env, as
+//   written},
 //    inputs?, needs?: {key: {status, outputs}}, secrets?: {name: value}, vars?, event?,
 //    run: {id, number, url, ref, commit, actor, trigger, attempt, repository?},
 //    status: {success, failure, cancelled}, cache_scope, artifacts_keep_ms}
@@ -50,7 +51,7 @@ struct ArtifactRef {
 struct CacheResult {
   std::string key;
   bool hit = false;
-  Uuid from_run;          // hit: the run whose outputs were restored
+  Uuid from_run;  // hit: the run whose outputs were restored
   std::string from_job;
   std::int64_t saved_ms = 0;  // hit: how long that job took
 };
@@ -65,10 +66,10 @@ struct TaskResult {
   std::optional<int> exit_code;
   int signal = 0;
   std::string message;
-  Value outputs = Object{};   // name → string or JSON value; limits: 64 KiB each, 1 MiB a job
+  Value outputs = Object{};  // name → string or JSON value; limits: 64 KiB each, 1 MiB a job
   std::vector<StepResult> steps;
-  std::string summary;        // Markdown, 1 MiB
-  Value annotations = List{}; // [{level, message, file?, line?, title?}]
+  std::string summary;         // Markdown, 1 MiB
+  Value annotations = List{};  // [{level, message, file?, line?, title?}]
   std::vector<ArtifactRef> artifacts;
   std::optional<CacheResult> cache;
 };

@@ -1,6 +1,6 @@
-// A workflow definition after it was checked whole: what lang/parse makes and the engine, the worker
-// and the API read. Texts that may hold ${{ … }} are marked `template` and kept as written; they are
-// evaluated by lang/expression when their turn comes. Durations of 0 mean "not given".
+// A workflow definition after it was checked whole: what lang/parse makes and the engine, the
+// worker and the API read. Texts that may hold ${{ … }} are marked `template` and kept as written;
+// they are evaluated by lang/expression when their turn comes. Durations of 0 mean "not given".
 #pragma once
 
 #include <cstdint>
@@ -71,8 +71,8 @@ struct RetrySpec {
   // Classes as in FailureKind, or any. Default: infra, timeout, lost_worker.
   std::vector<std::string> on = {"infra", "timeout", "lost_worker"};
   std::vector<int> exit_codes;
-  // False when neither the job nor `defaults` says `retry`: then a lost worker alone is retried, up to
-  // twice, unless the effects are external.
+  // False when neither the job nor `defaults` says `retry`: then a lost worker alone is retried, up
+  // to twice, unless the effects are external.
   bool given = false;
 };
 
@@ -82,7 +82,8 @@ struct StepSpec {
   std::string name;  // template; what people see: `name`, else the id, else the first line of `run`
   std::string condition;  // the inside of `if`, without ${{ }}; empty: success()
   std::string run;        // exactly one of run and uses
-  std::string uses;       // checkout, artifact/upload, artifact/download, cache/restore, cache/save, http, notify, noop
+  std::string uses;  // checkout, artifact/upload, artifact/download, cache/restore, cache/save,
+                     // http, notify, noop
   Bindings with;
   Bindings env;
   Millis timeout{0};
@@ -119,14 +120,16 @@ struct MatrixAxis {
   std::string expression;     // one ${{ }} giving a list
 };
 struct MatrixSpec {
-  std::string expression;  // the whole matrix as one ${{ }}: an object of lists or a list of objects
+  std::string
+      expression;  // the whole matrix as one ${{ }}: an object of lists or a list of objects
   std::vector<MatrixAxis> axes;
   std::vector<Value> include, exclude;  // objects
   int max_cells = 256;
 };
 
 struct ApproveSpec {
-  std::vector<std::string> by;  // "user:NAME", "group:NAME", "role:NAME"; empty: any operator or admin
+  std::vector<std::string>
+      by;  // "user:NAME", "group:NAME", "role:NAME"; empty: any operator or admin
   int count = 1;
   Millis expires{0};
   std::string prompt;  // template
@@ -140,7 +143,7 @@ struct WaitSpec {
   Millis timeout{0};     // for `event`; 0: the run's own
 };
 struct ChildSpec {
-  std::string name;  // template: the workflow to run
+  std::string name;                                   // template: the workflow to run
   std::vector<std::pair<std::string, Value>> inputs;  // strings in them may be templates
 };
 
@@ -212,6 +215,7 @@ struct WorkflowSpec {
   std::string digest;  // "sha256:…" of the text
   std::string text;    // as written
 };
-using WorkflowRef = std::shared_ptr<const WorkflowSpec>;  // shared: a definition outlives any one run
+using WorkflowRef =
+    std::shared_ptr<const WorkflowSpec>;  // shared: a definition outlives any one run
 
 }  // namespace mc

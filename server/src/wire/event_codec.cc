@@ -19,7 +19,9 @@ bool make_body(std::string_view type, EventBody& body) {
   return false;
 }
 
-Error unreadable(const std::string& what) { return Error{Code::store_failed, "a stored event cannot be read: " + what, {}}; }
+Error unreadable(const std::string& what) {
+  return Error{Code::store_failed, "a stored event cannot be read: " + what, {}};
+}
 }  // namespace
 
 std::string encode_events(const std::vector<Event>& events) {
@@ -29,7 +31,9 @@ std::string encode_events(const std::vector<Event>& events) {
     out.open('{').field("seq", event.seq).field("t", event.time.ms).field("type", type_of(event));
     FieldWriter writer{out};
     // The list of fields serves reading too, and so takes them as changeable; writing changes none.
-    std::visit([&](const auto& body) { fields(writer, const_cast<std::decay_t<decltype(body)>&>(body)); }, event.body);
+    std::visit(
+        [&](const auto& body) { fields(writer, const_cast<std::decay_t<decltype(body)>&>(body)); },
+        event.body);
     out.close('}');
   }
   return out.close(']').take();

@@ -1,7 +1,7 @@
 // Stored form of events: a JSON array, one object an event:
 //   [{"seq":3,"t":1700000000000,"type":"job.started","node":2,"attempt":1,"fence":1,"worker":"w1"}]
-// Absent fields have their defaults, unknown fields are ignored (a newer minor version wrote them), an
-// unknown type is an error (a newer major version wrote it). docs/internals/events.md lists all.
+// Absent fields have their defaults, unknown fields are ignored (a newer minor version wrote them),
+// an unknown type is an error (a newer major version wrote it). docs/internals/events.md lists all.
 #pragma once
 
 #include <string>

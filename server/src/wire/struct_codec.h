@@ -1,9 +1,10 @@
-// Plain structs to JSON objects and back, from one list of fields a struct: a field cannot be in only
-// one direction. A struct `S` takes part by a function found by argument-dependent lookup or declared
-// before use:
+// Plain structs to JSON objects and back, from one list of fields a struct: a field cannot be in
+// only one direction. A struct `S` takes part by a function found by argument-dependent lookup or
+// declared before use:
 //   template <class V> void fields(V& v, S& s) { v("name", s.name); v("count", s.count); }
-// Written are the members that differ from zero, empty or null; what is absent keeps the struct's own
-// default (give v a third argument for a bool whose default is true). Unknown members are ignored.
+// Written are the members that differ from zero, empty or null; what is absent keeps the struct's
+// own default (give v a third argument for a bool whose default is true). Unknown members are
+// ignored.
 #pragma once
 
 #include <concepts>
@@ -38,12 +39,17 @@ struct FieldWriter {
 
  private:
   static bool is_default(const Value& v) {
-    return v.is_null() || (v.is_object() && v.as_object().empty()) || (v.is_list() && v.as_list().empty());
+    return v.is_null() || (v.is_object() && v.as_object().empty()) ||
+           (v.is_list() && v.as_list().empty());
   }
   template <class T>
-  static bool is_default(const std::vector<T>& v) { return v.empty(); }
+  static bool is_default(const std::vector<T>& v) {
+    return v.empty();
+  }
   template <class T>
-  static bool is_default(const std::optional<T>& v) { return !v.has_value(); }
+  static bool is_default(const std::optional<T>& v) {
+    return !v.has_value();
+  }
   template <class T>
   static bool is_default(const T& v) {
     if constexpr (std::equality_comparable<T>) return v == T{};
@@ -59,12 +65,18 @@ struct FieldWriter {
   void write(Instant v) { out.integer(v.ms); }
   void write(Uuid v) { out.string(to_string(v)); }
   void write(Phase v) { out.string(kPhases[static_cast<std::size_t>(v)]); }
-  void write(const std::pair<std::string, std::string>& v) { out.open('[').item(v.first).item(v.second).close(']'); }
+  void write(const std::pair<std::string, std::string>& v) {
+    out.open('[').item(v.first).item(v.second).close(']');
+  }
   template <class Enum>
     requires std::is_enum_v<Enum>
-  void write(Enum v) { out.string(to_name(v)); }
+  void write(Enum v) {
+    out.string(to_name(v));
+  }
   template <class T>
-  void write(std::optional<T>& v) { write(*v); }
+  void write(std::optional<T>& v) {
+    write(*v);
+  }
   template <class T>
   void write(std::vector<T>& v) {
     out.open('[');
@@ -91,7 +103,10 @@ struct FieldLoader {
   void operator()(std::string_view name, bool& value, bool) { (*this)(name, value); }
 
  private:
-  static bool read(const Value& in, Value& v) { v = in; return true; }
+  static bool read(const Value& in, Value& v) {
+    v = in;
+    return true;
+  }
   static bool read(const Value& in, std::string& v) {
     if (in.is_string()) v = in.as_string();
     return in.is_string();
@@ -134,7 +149,9 @@ struct FieldLoader {
     return named.has_value();
   }
   template <class T>
-  static bool read(const Value& in, std::optional<T>& v) { return read(in, v.emplace()); }
+  static bool read(const Value& in, std::optional<T>& v) {
+    return read(in, v.emplace());
+  }
   template <class T>
   static bool read(const Value& in, std::vector<T>& v) {
     if (!in.is_list()) return false;

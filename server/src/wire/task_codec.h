@@ -1,5 +1,6 @@
-// The worker protocol's JSON (docs/reference/worker-protocol.md), both directions, used by the server
-// and by client/. Readers refuse unknown fields (unknown_field) and wrong types (invalid_field).
+// The worker protocol's JSON (docs/reference/worker-protocol.md), both directions, used by the
+// server and by client/. Readers refuse unknown fields (unknown_field) and wrong types
+// (invalid_field).
 #pragma once
 
 #include <string>
@@ -36,8 +37,9 @@ struct HeartbeatRequest {
   std::vector<TaskHold> tasks;
 };
 struct HeartbeatReply {
-  std::vector<std::string> cancel;  // task ids: stop by the cancel ladder, then complete as cancelled
-  std::vector<std::string> lost;    // task ids: kill at once, report nothing
+  std::vector<std::string>
+      cancel;                     // task ids: stop by the cancel ladder, then complete as cancelled
+  std::vector<std::string> lost;  // task ids: kill at once, report nothing
 };
 struct CompleteRequest {
   std::string worker_id;
@@ -63,7 +65,8 @@ struct LogsRequest {
   std::string worker_id;
   std::string task_id;
   std::int64_t fence = 0;
-  std::int64_t offset = 0;  // bytes of log sent before, over the attempt; a gap or overlap is refused or cut
+  std::int64_t offset =
+      0;  // bytes of log sent before, over the attempt; a gap or overlap is refused or cut
   std::vector<LogChunk> chunks;
 };
 

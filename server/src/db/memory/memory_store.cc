@@ -62,7 +62,8 @@ class MemoryStore final : public Store {
     const auto found = runs_.find(run);
     if (found == runs_.end()) return groups;
     for (const EventGroup& group : found->second.events) {
-      if (group.last_seq > after && static_cast<int>(groups.size()) < limit) groups.push_back(group);
+      if (group.last_seq > after && static_cast<int>(groups.size()) < limit)
+        groups.push_back(group);
     }
     return groups;
   }
@@ -70,7 +71,8 @@ class MemoryStore final : public Store {
   Result<std::vector<FeedGroup>> read_feed(std::int64_t after, int limit) override {
     const std::lock_guard lock(mutex_);
     std::vector<FeedGroup> groups;
-    for (auto it = feed_.upper_bound(after); it != feed_.end() && static_cast<int>(groups.size()) < limit; ++it) {
+    for (auto it = feed_.upper_bound(after);
+         it != feed_.end() && static_cast<int>(groups.size()) < limit; ++it) {
       groups.push_back(it->second);
     }
     return groups;
@@ -87,8 +89,10 @@ class MemoryStore final : public Store {
     for (const auto& [id, run] : runs_) {
       if (fits(query, run.row)) rows.push_back(run.row);
     }
-    std::sort(rows.begin(), rows.end(), [](const RunRow& a, const RunRow& b) { return a.number > b.number; });
-    if (static_cast<int>(rows.size()) > query.limit) rows.resize(static_cast<std::size_t>(query.limit));
+    std::sort(rows.begin(), rows.end(),
+              [](const RunRow& a, const RunRow& b) { return a.number > b.number; });
+    if (static_cast<int>(rows.size()) > query.limit)
+      rows.resize(static_cast<std::size_t>(query.limit));
     return rows;
   }
 
@@ -134,7 +138,8 @@ class MemoryStore final : public Store {
     return page;
   }
 
-  Result<std::optional<Receipt>> get_receipt(std::string_view scope, std::string_view key) override {
+  Result<std::optional<Receipt>> get_receipt(std::string_view scope,
+                                             std::string_view key) override {
     const std::lock_guard lock(mutex_);
     const auto found = receipts_.find({std::string(scope), std::string(key)});
     return found == receipts_.end() ? std::optional<Receipt>{} : std::optional(found->second);
@@ -212,11 +217,12 @@ class MemoryStore final : public Store {
 
   static StoredRun since_snapshot(const StoredRun& run) {
     StoredRun copy = run;
-    std::erase_if(copy.events, [&](const EventGroup& group) { return group.last_seq <= run.snapshot_seq; });
+    std::erase_if(copy.events,
+                  [&](const EventGroup& group) { return group.last_seq <= run.snapshot_seq; });
     return copy;
   }
 
-  std::mutex mutex_;  // guards everything below
+  std::mutex mutex_;                // guards everything below
   std::map<Uuid, StoredRun> runs_;  // with all events, whatever the snapshot
   std::map<std::int64_t, FeedGroup> feed_;
   std::map<std::string, std::map<std::string, Record>> records_;

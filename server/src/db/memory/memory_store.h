@@ -1,4 +1,5 @@
-// A store in memory: for tests, the simulator and as the model that other adapters are compared with.
+// A store in memory: for tests, the simulator and as the model that other adapters are compared
+// with.
 #pragma once
 
 #include <memory>

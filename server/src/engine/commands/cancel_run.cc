@@ -6,7 +6,8 @@ namespace mc::engine {
 
 Result<Events> cancel_run(RunState& run, const Cancel& command, const Ambient& ambient) {
   if (is_final(run.status)) {
-    return Error{Code::run_final, "the run has " + std::string(to_name(run.status)) + " already", {}};
+    return Error{
+        Code::run_final, "the run has " + std::string(to_name(run.status)) + " already", {}};
   }
   if (run.cancel_requested) return Events{};
   Transition t(run, ambient);

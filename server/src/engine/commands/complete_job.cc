@@ -21,8 +21,8 @@ std::optional<std::string> oversized(const Value& outputs) {
     total += size;
   }
   if (total <= kOutputsBytesMax) return std::nullopt;
-  return "the outputs together have " + format_size(static_cast<std::int64_t>(total)) + ", more than " +
-         format_size(kOutputsBytesMax) + ": keep them as artifacts instead";
+  return "the outputs together have " + format_size(static_cast<std::int64_t>(total)) +
+         ", more than " + format_size(kOutputsBytesMax) + ": keep them as artifacts instead";
 }
 
 JobStatus final_status(Outcome outcome) {
@@ -36,7 +36,8 @@ JobStatus final_status(Outcome outcome) {
   return JobStatus::failed;
 }
 
-JobFinished finished(const JobState& job, NodeIndex node, const TaskResult& result, JobStatus status) {
+JobFinished finished(const JobState& job, NodeIndex node, const TaskResult& result,
+                     JobStatus status) {
   return JobFinished{.node = node,
                      .job = job.key,
                      .attempt = job.attempt,
@@ -70,11 +71,16 @@ Result<Events> complete_job(RunState& run, NodeIndex node, const TaskResult& res
   } else if (job.status == JobStatus::cancelling && !good) {
     t.emit(finished(job, node, result, JobStatus::cancelled));
   } else {
-    Failure failure{.kind = result.failure_kind, .status = status, .exit_code = result.exit_code,
-                    .signal = result.signal, .message = result.message.substr(0, kMessageBytesMax)};
+    Failure failure{.kind = result.failure_kind,
+                    .status = status,
+                    .exit_code = result.exit_code,
+                    .signal = result.signal,
+                    .message = result.message.substr(0, kMessageBytesMax)};
     TaskResult kept = result;
     if (too_much) {
-      failure = {.kind = FailureKind::user, .status = JobStatus::failed, .exit_code = result.exit_code,
+      failure = {.kind = FailureKind::user,
+                 .status = JobStatus::failed,
+                 .exit_code = result.exit_code,
                  .message = *too_much};
       kept.outputs = Value(Object{});
     }

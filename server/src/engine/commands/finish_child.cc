@@ -3,16 +3,21 @@
 
 namespace mc::engine {
 
-Events finish_child(RunState& run, NodeIndex node, const ChildResult& result, const Ambient& ambient) {
+Events finish_child(RunState& run, NodeIndex node, const ChildResult& result,
+                    const Ambient& ambient) {
   if (node >= run.jobs.size()) return {};
   const JobState& job = run.jobs[node];
-  if (job.status != JobStatus::waiting || job.reason != Reason::child || job.attempt != result.attempt) {
+  if (job.status != JobStatus::waiting || job.reason != Reason::child ||
+      job.attempt != result.attempt) {
     return {};
   }
   Transition t(run, ambient);
   if (result.status == RunStatus::succeeded) {
-    t.emit(JobFinished{.node = node, .job = job.key, .attempt = job.attempt,
-                       .status = JobStatus::succeeded, .outputs = result.outputs});
+    t.emit(JobFinished{.node = node,
+                       .job = job.key,
+                       .attempt = job.attempt,
+                       .status = JobStatus::succeeded,
+                       .outputs = result.outputs});
   } else {
     const bool timed_out = result.status == RunStatus::timed_out;
     fail_attempt(t, node,

@@ -6,16 +6,17 @@
 namespace mc::engine {
 namespace {
 void give_up_attempt(Transition& t, NodeIndex node) {
-  fail_attempt(t, node, {.kind = FailureKind::timeout, .status = JobStatus::timed_out,
-                         .message = "the worker did not end the job by its deadline"}, nullptr);
+  fail_attempt(t, node,
+               {.kind = FailureKind::timeout,
+                .status = JobStatus::timed_out,
+                .message = "the worker did not end the job by its deadline"},
+               nullptr);
 }
 
 void end_wait(Transition& t, NodeIndex node) {
   const JobState& job = t.job(node);
   switch (job.reason) {
-    case Reason::timer:
-      t.finish(node, JobStatus::succeeded);
-      return;
+    case Reason::timer: t.finish(node, JobStatus::succeeded); return;
     case Reason::approval:
       t.emit(ApprovalExpired{.node = node, .job = job.key});
       t.finish(node, JobStatus::timed_out, FailureKind::timeout, "nobody decided in time");
@@ -25,7 +26,8 @@ void end_wait(Transition& t, NodeIndex node) {
                "the signal " + job.wait_detail + " did not come in time");
       return;
     case Reason::child:
-      t.finish(node, JobStatus::timed_out, FailureKind::timeout, "the child run did not end in time");
+      t.finish(node, JobStatus::timed_out, FailureKind::timeout,
+               "the child run did not end in time");
       return;
     case Reason::lock:
       t.finish(node, JobStatus::timed_out, FailureKind::timeout,
@@ -76,7 +78,8 @@ void fire(Transition& t, NodeIndex node) {
 Events fire_timers(RunState& run, const Ambient& ambient) {
   if (is_final(run.status)) return {};
   if (run.deadline && run.deadline <= ambient.now) {
-    return *cancel_run(run, {.by = "system", .message = "the run's time is up", .timed_out = true}, ambient);
+    return *cancel_run(run, {.by = "system", .message = "the run's time is up", .timed_out = true},
+                       ambient);
   }
   Transition t(run, ambient);
   while (!run.dues.empty() && run.dues.begin()->first <= ambient.now) {

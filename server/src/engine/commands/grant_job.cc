@@ -9,7 +9,10 @@ Result<Events> grant_job(RunState& run, NodeIndex node, const std::string& worke
   }
   Transition t(run, ambient);
   const JobState& job = t.job(node);
-  t.emit(JobStarted{.node = node, .job = job.key, .attempt = job.attempt + 1, .fence = job.fence + 1,
+  t.emit(JobStarted{.node = node,
+                    .job = job.key,
+                    .attempt = job.attempt + 1,
+                    .fence = job.fence + 1,
                     .worker = worker});
   return t.take_events();
 }
