@@ -1,0 +1,206 @@
+// What follows from events: jobs to dispatch, locks, child runs. Everything here can be done again
+// from the state alone (restore_effects), so there is nothing to lose in a crash.
+#include "base/text.h"
+#include "conductor/core.h"
+
+namespace mc::conductor {
+namespace {
+LockOwner owner_of(const engine::RunState& run, NodeIndex node) {
+  return {run.facts.number, run.id, node};
+}
+
+std::string group_key(const engine::RunState& run, const std::string& group) {
+  return run.facts.project + "\n" + group;
+}
+
+// Every parent, attempt and node has one child, however often it is asked for.
+Uuid child_id(const engine::RunState& parent, NodeIndex node, int attempt) {
+  return derive_uuid(parent.created_at, to_string(parent.id) + "/" + std::to_string(node) + "/" +
+                                            std::to_string(attempt));
+}
+}  // namespace
+
+void Core::react(HotRun& run, const Event& event, Instant now) {
+  const Uuid id = run.state.id;
+  if (const auto* ready = std::get_if<JobReady>(&event.body)) {
+    const engine::JobState& job = run.state.jobs[ready->node];
+    if (job.status == JobStatus::ready) dispatcher_.add(job.spec->runs_on, id, ready->node);
+  } else if (const auto* waiting = std::get_if<JobWaiting>(&event.body)) {
+    const NodeIndex node = waiting->node;
+    if (waiting->reason == Reason::lock) {
+      const int limit = run.state.jobs[node].spec->concurrency->limit;
+      if (locks_.acquire(group_key(run.state, waiting->detail), limit, owner_of(run.state, node))) {
+        grant_locks({owner_of(run.state, node)}, now);
+      }
+    } else if (waiting->reason == Reason::child) {
+      follow_ups_.push_back([this, id, node](Instant later) {
+        if (HotRun* parent = find_hot(id)) start_child(*parent, node, later);
+      });
+    }
+  } else if (const auto* finished = std::get_if<JobFinished>(&event.body)) {
+    ++counters_.jobs_finished;
+    finish_job_effects(run, finished->node, now);
+  } else if (const auto* retrying = std::get_if<JobRetrying>(&event.body)) {
+    drop_lease(id, retrying->node);
+  } else if (std::holds_alternative<RunFinished>(event.body)) {
+    finish_run_effects(run, now);
+  }
+}
+
+void Core::finish_job_effects(HotRun& run, NodeIndex node, Instant now) {
+  const engine::JobState& job = run.state.jobs[node];
+  drop_lease(run.state.id, node);
+  if (job.spec->concurrency && !job.wait_detail.empty()) {
+    grant_locks(locks_.release(group_key(run.state, job.wait_detail), owner_of(run.state, node)),
+                now);
+  }
+  if (job.spec->kind != JobKind::workflow || job.attempt == 0 || job.status == JobStatus::succeeded)
+    return;
+  // The child goes on only as long as somebody waits for it.
+  follow_ups_.push_back([this, child = child_id(run.state, node, job.attempt)](Instant later) {
+    HotRun* open = find_hot(child);
+    if (open == nullptr || is_final(open->state.status)) return;
+    auto events = engine::cancel_run(
+        open->state, {"system", "its parent run no longer waits for it", false}, ambient(later));
+    if (events) record(*open, std::move(*events), later);
+  });
+}
+
+void Core::finish_run_effects(HotRun& run, Instant now) {
+  const engine::RunState& state = run.state;
+  if (!state.facts.lock_group.empty()) {
+    grant_locks(
+        locks_.release(group_key(state, state.facts.lock_group), owner_of(state, kWholeRun)), now);
+  }
+  const std::string schedule = state.facts.trigger.string_or("schedule", "");
+  if (!schedule.empty()) schedule_runs_[state.facts.project + "/" + schedule].erase(state.id);
+  if (state.facts.parent) {
+    follow_ups_.push_back([this, id = state.id](Instant later) {
+      if (HotRun* child = find_hot(id)) report_child(child->state, later);
+    });
+  }
+}
+
+void Core::grant_locks(const std::vector<LockOwner>& owners, Instant) {
+  for (const LockOwner& owner : owners) {
+    follow_ups_.push_back([this, owner](Instant later) {
+      HotRun* run = find_hot(owner.run);
+      if (run == nullptr) return;
+      record(*run,
+             owner.node == kWholeRun ? engine::begin_run(run->state, ambient(later))
+                                     : engine::grant_lock(run->state, owner.node, ambient(later)),
+             later);
+    });
+  }
+}
+
+void Core::start_child(HotRun& parent, NodeIndex node, Instant now) {
+  const engine::JobState& job = parent.state.jobs[node];
+  if (job.status != JobStatus::waiting || job.reason != Reason::child) return;
+  const Uuid id = child_id(parent.state, node, job.attempt);
+  if (find_hot(id) != nullptr) return;
+  const auto past = store_.load_run(id);
+  if (past && *past) {
+    const auto state = load_cold(id);
+    if (state && is_final((*state)->status)) report_child(**state, now);
+    return;
+  }
+  auth::Principal by;
+  by.name = parent.state.facts.actor;
+  by.project = parent.state.facts.project;
+  StartRun request{.principal = by,
+                   .workflow = job.wait_detail,
+                   .inputs = job.detail ? job.detail->child_inputs : Value(Object{}),
+                   .ref = parent.state.facts.ref,
+                   .commit = parent.state.facts.commit,
+                   .repository = parent.state.facts.repository,
+                   .labels = parent.state.facts.labels};
+  request.trigger =
+      Value(Object{{"kind", "parent"}, {"run", to_string(parent.state.id)}, {"job", job.key}});
+  Result<NewRun> fresh = prepare_start(request, now);
+  const int attempt = job.attempt;
+  if (fresh) {
+    fresh->id = id;
+    fresh->facts.parent = parent.state.id;
+    fresh->facts.parent_node = node;
+    fresh->facts.depth = parent.state.facts.depth + 1;
+    Result<RunView> shown = admit(std::move(*fresh), now);
+    if (shown) return;
+    record(parent,
+           engine::finish_child(
+               parent.state, node,
+               {.attempt = attempt, .status = RunStatus::failed, .message = shown.error().message},
+               ambient(now)),
+           now);
+    return;
+  }
+  record(parent,
+         engine::finish_child(
+             parent.state, node,
+             {.attempt = attempt, .status = RunStatus::failed, .message = fresh.error().message},
+             ambient(now)),
+         now);
+}
+
+void Core::report_child(const engine::RunState& child, Instant now) {
+  HotRun* parent = find_hot(child.facts.parent);
+  if (parent == nullptr || child.facts.parent_node >= parent->state.jobs.size()) return;
+  const engine::JobState& job = parent->state.jobs[child.facts.parent_node];
+  if (child_id(parent->state, child.facts.parent_node, job.attempt) != child.id) return;
+  engine::ChildResult result{
+      .attempt = job.attempt, .status = child.status, .outputs = child.outputs};
+  if (child.status != RunStatus::succeeded) {
+    result.message = fmt::format("child run {} {}{}{}", to_string(child.id), to_name(child.status),
+                                 child.message.empty() ? "" : ": ", child.message);
+  }
+  record(*parent,
+         engine::finish_child(parent->state, child.facts.parent_node, result, ambient(now)), now);
+}
+
+// After a restart: what events would have set in motion, from what the run looks like.
+void Core::restore_effects(HotRun& run, Instant now) {
+  const engine::RunState& state = run.state;
+  if (!state.facts.run_key.empty())
+    run_keys_[state.facts.project + "\n" + state.facts.run_key] = state.id;
+  const std::string schedule = state.facts.trigger.string_or("schedule", "");
+  if (!schedule.empty()) schedule_runs_[state.facts.project + "/" + schedule].insert(state.id);
+  if (!state.facts.lock_group.empty()) {
+    const std::string group = group_key(state, state.facts.lock_group);
+    const int limit =
+        state.definition->spec.concurrency ? state.definition->spec.concurrency->limit : 1;
+    if (state.phase_begun) {
+      locks_.restore(group, limit, owner_of(state, kWholeRun));
+    } else if (locks_.acquire(group, limit, owner_of(state, kWholeRun))) {
+      grant_locks({owner_of(state, kWholeRun)}, now);
+    }
+  } else if (!state.phase_begun) {
+    grant_locks({owner_of(state, kWholeRun)}, now);
+  }
+  for (NodeIndex node = 0; node < state.jobs.size(); ++node) {
+    const engine::JobState& job = state.jobs[node];
+    if (is_final(job.status)) continue;
+    if (job.holds_lock)
+      locks_.restore(group_key(state, job.wait_detail), job.spec->concurrency->limit,
+                     owner_of(state, node));
+    if (job.status == JobStatus::ready) dispatcher_.add(job.spec->runs_on, state.id, node);
+    const bool at_work = job.status == JobStatus::running || job.status == JobStatus::cancelling;
+    if (at_work && !job.group) {
+      // The embedded worker died with the process before; others get a lease to show up in.
+      const bool gone = !options_.embedded_worker.empty() && job.worker == options_.embedded_worker;
+      set_lease(state.id, node, job.fence, gone ? now : now + options_.lease);
+    }
+    if (job.status != JobStatus::waiting) continue;
+    if (job.reason == Reason::lock &&
+        locks_.acquire(group_key(state, job.wait_detail), job.spec->concurrency->limit,
+                       owner_of(state, node))) {
+      grant_locks({owner_of(state, node)}, now);
+    }
+    if (job.reason == Reason::child) {
+      follow_ups_.push_back([this, id = state.id, node](Instant later) {
+        if (HotRun* parent = find_hot(id)) start_child(*parent, node, later);
+      });
+    }
+  }
+  arm(run);
+}
+}  // namespace mc::conductor
