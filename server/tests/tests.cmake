@@ -1,4 +1,19 @@
-# Tests that are not a folder's own test program. Black-box tests run the release binary build/bin/maestro.
+# Tests that are not a folder's own test program.
 if(MC_TESTS)
   add_test(NAME tidy COMMAND ${CMAKE_SOURCE_DIR}/scripts/tidy)
+  add_test(NAME tidy_bites COMMAND ${CMAKE_SOURCE_DIR}/scripts/tidy-test)
+
+  # Black box: each executable server/tests/blackbox/*_test.{sh,py} runs against the release binary in
+  # MAESTRO_BINARY, in a folder of its own. Exit 0 passed, 77 skipped, else failed.
+  file(GLOB blackbox_tests CONFIGURE_DEPENDS
+       ${CMAKE_CURRENT_SOURCE_DIR}/tests/blackbox/*_test.sh
+       ${CMAKE_CURRENT_SOURCE_DIR}/tests/blackbox/*_test.py)
+  foreach(script ${blackbox_tests})
+    get_filename_component(stem ${script} NAME_WE)
+    set(folder ${CMAKE_CURRENT_BINARY_DIR}/blackbox/${stem})
+    file(MAKE_DIRECTORY ${folder})
+    add_test(NAME blackbox/${stem} COMMAND ${script} WORKING_DIRECTORY ${folder})
+    set_tests_properties(blackbox/${stem} PROPERTIES TIMEOUT 300 SKIP_RETURN_CODE 77
+      ENVIRONMENT "MAESTRO_BINARY=${CMAKE_SOURCE_DIR}/build/bin/maestro")
+  endforeach()
 endif()
