@@ -1,0 +1,196 @@
+#include "client/worker_api.h"
+
+#include "base/json.h"
+
+namespace mc::client {
+namespace {
+constexpr Millis kCallTimeout{30'000};
+constexpr Millis kPollSlack{15'000};       // beyond what the server was asked to wait
+constexpr Millis kBlobTimeout{3'600'000};  // a blob may be many gigabytes
+constexpr int kFirstErrorStatus = 400;
+constexpr int kNotFound = 404;
+
+Code code_for_status(int status) {
+  switch (status) {
+    case 401: return Code::unauthenticated;
+    case 403: return Code::forbidden;
+    case kNotFound: return Code::not_found;
+    case 413: return Code::too_large;
+    case 429: return Code::rate_limited;
+    default: return status >= 500 ? Code::overloaded : Code::malformed_request;
+  }
+}
+
+Value entry_json(const CacheEntry& entry) {
+  Object out;
+  out.emplace_back("digest", entry.digest);
+  out.emplace_back("size", entry.size);
+  out.emplace_back("run", to_string(entry.run));
+  out.emplace_back("job", entry.job);
+  out.emplace_back("duration_ms", entry.duration_ms);
+  out.emplace_back("outputs", entry.outputs);
+  return out;
+}
+
+CacheEntry entry_from(const Value& json) {
+  CacheEntry entry;
+  entry.digest = json.string_or("digest", "");
+  entry.size = json.int_or("size", 0);
+  entry.run = parse_uuid(json.string_or("run", "")).value_or(Uuid{});
+  entry.job = json.string_or("job", "");
+  entry.duration_ms = json.int_or("duration_ms", 0);
+  entry.created_at = parse_rfc3339(json.string_or("created_at", "")).value_or(Instant{});
+  if (const Value* outputs = json.find("outputs"); outputs != nullptr && outputs->is_object()) {
+    entry.outputs = *outputs;
+  }
+  return entry;
+}
+
+class ServerWorkerApi final : public WorkerApi {
+ public:
+  explicit ServerWorkerApi(std::unique_ptr<Transport> transport) : transport_(std::move(transport)) {}
+
+  Result<wire::RegisterReply> register_worker(const wire::RegisterRequest& request) override {
+    const auto body = post("register", wire::encode(request));
+    return body.ok() ? wire::decode_register_reply(*body) : body.error();
+  }
+  Result<std::vector<Task>> poll(const wire::PollRequest& request,
+                                 const std::atomic<bool>* cancelled) override {
+    const auto body =
+        post("poll", wire::encode(request), Millis(request.wait_ms) + kPollSlack, cancelled);
+    return body.ok() ? wire::decode_tasks(*body) : body.error();
+  }
+  Result<wire::HeartbeatReply> heartbeat(const wire::HeartbeatRequest& request) override {
+    const auto body = post("heartbeat", wire::encode(request));
+    return body.ok() ? wire::decode_heartbeat_reply(*body) : body.error();
+  }
+  Result<wire::CompleteReply> complete(const wire::CompleteRequest& request) override {
+    const auto body = post("complete", wire::encode(request));
+    return body.ok() ? wire::decode_complete_reply(*body) : body.error();
+  }
+  Result<std::int64_t> logs(const wire::LogsRequest& request) override {
+    const auto body = post("logs", wire::encode(request));
+    if (!body.ok()) return body.error();
+    return body->int_or("next_offset", request.offset);
+  }
+
+  Result<bool> has_blob(const Hold& hold, const std::string& digest) override {
+    Call call{.method = "HEAD", .path = blob_path(hold, digest)};
+    const auto answer = transport_->send(call);
+    if (!answer.ok()) return answer.error();
+    if (answer->status == kNotFound) return false;
+    if (answer->status >= kFirstErrorStatus) return error_of(*answer);
+    return true;
+  }
+  Status put_blob(const Hold& hold, const std::string& digest, const std::string& file) override {
+    return done({.method = "PUT",
+                 .path = blob_path(hold, digest),
+                 .body_file = file,
+                 .content_type = "application/octet-stream",
+                 .timeout = kBlobTimeout});
+  }
+  Status get_blob(const Hold& hold, const std::string& digest, const std::string& file) override {
+    return done({.path = blob_path(hold, digest), .timeout = kBlobTimeout, .save_to = file});
+  }
+
+  Result<std::optional<CacheEntry>> cache_get(const Hold& hold, const std::string& scope,
+                                              const std::string& key) override {
+    const auto body = json_of(transport_->send({.path = cache_path(hold, scope, key)}));
+    if (body.ok()) return std::optional(entry_from(*body));
+    if (body.error().code == Code::not_found) return std::optional<CacheEntry>();
+    return body.error();
+  }
+  Status cache_put(const Hold& hold, const std::string& scope, const std::string& key,
+                   const CacheEntry& entry) override {
+    return done({.method = "PUT",
+                 .path = cache_path(hold, scope, key),
+                 .body = to_json(entry_json(entry))});
+  }
+  Result<std::vector<ArtifactRef>> find_artifacts(const Hold& hold, Uuid run,
+                                                  const std::string& name) override {
+    std::string path = "/api/v1/worker/artifacts?run=" + to_string(run) + "&" + task_query(hold);
+    if (!name.empty()) path += "&name=" + encode_query(name);
+    const auto body = json_of(transport_->send({.path = path}));
+    if (!body.ok()) return body.error();
+    std::vector<ArtifactRef> found;
+    const Value* items = body->find("items");
+    if (items == nullptr || !items->is_list()) return found;
+    for (const Value& item : items->as_list()) {
+      found.push_back({.name = item.string_or("name", ""),
+                       .digest = item.string_or("digest", ""),
+                       .size = item.int_or("size", 0),
+                       .media_type = item.string_or("media_type", ""),
+                       .keep_ms = item.int_or("keep_ms", 0)});
+    }
+    return found;
+  }
+
+ private:
+  static std::string task_query(const Hold& hold) {
+    return "task_id=" + encode_query(hold.task_id) + "&fence=" + std::to_string(hold.fence);
+  }
+  static std::string blob_path(const Hold& hold, const std::string& digest) {
+    return "/api/v1/worker/blobs/" + digest + "?" + task_query(hold);
+  }
+  static std::string cache_path(const Hold& hold, const std::string& scope, const std::string& key) {
+    return "/api/v1/worker/cache?scope=" + encode_query(scope) + "&key=" + encode_query(key) + "&" +
+           task_query(hold);
+  }
+
+  static Result<Value> json_of(const Result<Answer>& answer) {
+    if (!answer.ok()) return answer.error();
+    if (answer->status >= kFirstErrorStatus) return error_of(*answer);
+    return answer->body.empty() ? Result<Value>(Object{}) : parse_json(answer->body);
+  }
+  Result<Value> post(const char* call, std::string body, Millis timeout = kCallTimeout,
+                     const std::atomic<bool>* cancelled = nullptr) {
+    return json_of(transport_->send({.method = "POST",
+                                     .path = std::string("/api/v1/worker/") + call,
+                                     .body = std::move(body),
+                                     .timeout = timeout,
+                                     .cancelled = cancelled}));
+  }
+  Status done(const Call& call) {
+    const auto answer = transport_->send(call);
+    if (!answer.ok()) return answer.error();
+    return answer->status >= kFirstErrorStatus ? Status(error_of(*answer)) : Status();
+  }
+
+  std::unique_ptr<Transport> transport_;
+};
+}  // namespace
+
+std::unique_ptr<WorkerApi> connect_worker(std::unique_ptr<Transport> transport) {
+  return std::make_unique<ServerWorkerApi>(std::move(transport));
+}
+
+std::string encode_query(std::string_view value) {
+  constexpr std::string_view kPlain =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
+  constexpr std::string_view kHex = "0123456789ABCDEF";
+  std::string out;
+  for (const char c : value) {
+    if (kPlain.find(c) != std::string_view::npos) {
+      out += c;
+    } else {
+      const auto byte = static_cast<unsigned char>(c);
+      out += '%';
+      out += kHex[byte >> 4U];
+      out += kHex[byte & 15U];
+    }
+  }
+  return out;
+}
+
+Error error_of(const Answer& answer) {
+  const Code code = code_for_status(answer.status);
+  const auto body = parse_json(answer.body);
+  if (!body.ok() || !body->is_object()) {
+    return {code, "the server answered " + std::to_string(answer.status), {}};
+  }
+  return {code_from_name(body->string_or("code", ""), code),
+          body->string_or("detail", body->string_or("title", "the server refused")),
+          {}};
+}
+
+}  // namespace mc::client
