@@ -14,6 +14,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <cstdlib>
 #include <unordered_set>
 
 #include "base/text.h"
@@ -30,14 +31,9 @@ class Builder : public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, Builder> 
 
   bool Null() { return add(Value()); }
   bool Bool(bool v) { return add(Value(v)); }
-  bool Int(int v) { return add(Value(v)); }
-  bool Uint(unsigned v) { return add(Value(std::int64_t{v})); }
-  bool Int64(std::int64_t v) { return add(Value(v)); }
-  bool Uint64(std::uint64_t v) {
-    if (v <= static_cast<std::uint64_t>(INT64_MAX)) return add(Value(static_cast<std::int64_t>(v)));
-    return add(Value(static_cast<double>(v)));
-  }
-  bool Double(double v) { return add(Value(v)); }
+  // Numbers come as text: RapidJSON's own conversion has undefined behaviour for zeros with a large
+  // exponent (0E200), and std::from_chars is exact.
+  bool RawNumber(const char* s, rapidjson::SizeType n, bool) { return number({s, n}); }
   bool String(const char* s, rapidjson::SizeType n, bool) { return add(Value(std::string(s, n))); }
   bool Key(const char* s, rapidjson::SizeType n, bool) {
     frames_.back().key.assign(s, n);
@@ -57,6 +53,22 @@ class Builder : public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, Builder> 
     std::string key;
     std::unordered_set<std::string> names;
   };
+
+  bool number(std::string_view text) {
+    const char* const end = text.data() + text.size();
+    if (text.find_first_of(".eE") == std::string_view::npos) {
+      std::int64_t whole = 0;
+      if (std::from_chars(text.data(), end, whole).ec == std::errc{}) return add(Value(whole));
+    }
+    double real = 0;
+    if (std::from_chars(text.data(), end, real).ec == std::errc::result_out_of_range)
+      real = std::strtod(std::string(text).c_str(), nullptr);  // too small is 0 or the least there is
+    if (!std::isfinite(real)) {
+      complaint_ = "the number is too large for a double";
+      return false;
+    }
+    return add(Value(real));
+  }
 
   bool unique_key() {
     Frame& frame = frames_.back();
@@ -195,7 +207,7 @@ void append_pretty(std::string& out, const Value& value, std::size_t indent) {
 
 Result<Value> parse_json(std::string_view text, JsonLimits limits) {
   if (const auto bad = find_invalid_utf8(text)) return syntax_error(text, *bad, "invalid UTF-8");
-  constexpr unsigned kFlags = rapidjson::kParseIterativeFlag | rapidjson::kParseFullPrecisionFlag;
+  constexpr unsigned kFlags = rapidjson::kParseIterativeFlag | rapidjson::kParseNumbersAsStringsFlag;
   rapidjson::MemoryStream memory(text.data(), text.size());
   rapidjson::EncodedInputStream<rapidjson::UTF8<>, rapidjson::MemoryStream> stream(memory);
   rapidjson::Reader reader;
