@@ -62,7 +62,8 @@ class Builder : public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, Builder> 
     }
     double real = 0;
     if (std::from_chars(text.data(), end, real).ec == std::errc::result_out_of_range)
-      real = std::strtod(std::string(text).c_str(), nullptr);  // too small is 0 or the least there is
+      real =
+          std::strtod(std::string(text).c_str(), nullptr);  // too small is 0 or the least there is
     if (!std::isfinite(real)) {
       complaint_ = "the number is too large for a double";
       return false;
@@ -207,7 +208,8 @@ void append_pretty(std::string& out, const Value& value, std::size_t indent) {
 
 Result<Value> parse_json(std::string_view text, JsonLimits limits) {
   if (const auto bad = find_invalid_utf8(text)) return syntax_error(text, *bad, "invalid UTF-8");
-  constexpr unsigned kFlags = rapidjson::kParseIterativeFlag | rapidjson::kParseNumbersAsStringsFlag;
+  constexpr unsigned kFlags =
+      rapidjson::kParseIterativeFlag | rapidjson::kParseNumbersAsStringsFlag;
   rapidjson::MemoryStream memory(text.data(), text.size());
   rapidjson::EncodedInputStream<rapidjson::UTF8<>, rapidjson::MemoryStream> stream(memory);
   rapidjson::Reader reader;
