@@ -41,12 +41,13 @@ struct Script {
   std::map<std::string, std::deque<Reply>> replies;
   std::vector<client::Call> calls;
   bool down = false;  // nothing answers
+  int down_for = 0;   // nor do the next calls, this many
 
   void on(const std::string& what, int status, const std::string& body) {
     replies[what].push_back({status, body});
   }
   Result<client::Answer> answer(const client::Call& call) {
-    if (down) return Error{Code::unreachable, "connection refused", {}};
+    if (down || (down_for > 0 && down_for-- > 0)) return Error{Code::unreachable, "connection refused", {}};
     calls.push_back(call);
     const auto found = replies.find(call.method + " " + call.path);
     if (found == replies.end()) {
