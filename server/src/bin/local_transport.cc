@@ -1,0 +1,213 @@
+#include "bin/local_transport.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <condition_variable>
+#include <cstring>
+#include <mutex>
+
+#include "base/text.h"
+#include "cli/io.h"
+#include "http/request_head.h"
+
+namespace mc::bin {
+namespace {
+
+// How often a waiting call looks whether it was cancelled.
+constexpr Millis kLook{50};
+constexpr std::size_t kFileMax = 1U << 30;
+// A stream whose reader is this far behind is cut off, as over HTTP.
+constexpr std::size_t kStreamWaitingMax = 1U << 20;
+
+// What handler and caller share of one call; lives until both have let go of it.
+class Exchange : public http::StreamWriter {
+ public:
+  void reply(http::Response response) {
+    const std::lock_guard lock(mutex_);
+    if (response_) return;
+    response_ = std::move(response);
+    changed_.notify_all();
+  }
+
+  bool write(std::string chunk) override {
+    const std::lock_guard lock(mutex_);
+    if (closed_ || waiting_.size() > kStreamWaitingMax) return false;
+    waiting_ += chunk;
+    changed_.notify_all();
+    return true;
+  }
+
+  void close() override {
+    std::vector<std::function<void()>> listeners;
+    {
+      const std::lock_guard lock(mutex_);
+      if (closed_) return;
+      closed_ = true;
+      listeners.swap(listeners_);
+      changed_.notify_all();
+    }
+    for (const auto& listener : listeners) listener();
+  }
+
+  void on_close(std::function<void()> closed) override {
+    {
+      const std::lock_guard lock(mutex_);
+      if (!closed_) {
+        listeners_.push_back(std::move(closed));
+        return;
+      }
+    }
+    closed();
+  }
+
+  // Waits for the response. Errors: unreachable (cancelled, too late).
+  Result<http::Response> response(const client::Call& call) {
+    std::unique_lock lock(mutex_);
+    const Instant until = system_clock().now() + call.timeout;
+    while (!response_) {
+      if (Status fine = may_wait(call, until); !fine.ok()) return fine.error();
+      changed_.wait_for(lock, kLook);
+    }
+    return *response_;
+  }
+
+  // Takes what the stream has, until it is closed.
+  Status stream(const client::Call& call, std::string* body) {
+    const Instant until = system_clock().now() + call.timeout;
+    for (;;) {
+      std::string piece;
+      bool over = false;
+      {
+        std::unique_lock lock(mutex_);
+        if (waiting_.empty() && !closed_) changed_.wait_for(lock, kLook);
+        piece.swap(waiting_);
+        over = closed_;
+      }
+      if (!piece.empty() && call.on_data && !call.on_data(piece)) break;
+      if (!call.on_data) *body += piece;
+      if (over && piece.empty()) return {};
+      if (Status fine = may_wait(call, until); !fine.ok()) {
+        close();
+        return fine;
+      }
+    }
+    close();
+    return {};
+  }
+
+ private:
+  static Status may_wait(const client::Call& call, Instant until) {
+    if (call.cancelled != nullptr && call.cancelled->load())
+      return Error{Code::unreachable, "the call was cancelled", {}};
+    if (call.timeout.count() > 0 && system_clock().now() >= until)
+      return Error{Code::unreachable, "no answer came in time", {}};
+    return {};
+  }
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::optional<http::Response> response_;
+  std::string waiting_;
+  std::vector<std::function<void()>> listeners_;
+  bool closed_ = false;
+};
+
+Status append_file(const http::FileBody& file, std::string* body) {
+  const int fd = ::open(file.path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return Error{Code::unreachable, file.path + ": " + std::strerror(errno), {}};
+  const std::size_t start = body->size();
+  body->resize(start + static_cast<std::size_t>(file.length));
+  std::size_t done = 0;
+  while (done < static_cast<std::size_t>(file.length)) {
+    const ssize_t n =
+        ::pread(fd, body->data() + start + done, static_cast<std::size_t>(file.length) - done,
+                file.offset + static_cast<std::int64_t>(done));
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) break;
+    done += static_cast<std::size_t>(n);
+  }
+  ::close(fd);
+  body->resize(start + done);
+  if (done < static_cast<std::size_t>(file.length))
+    return Error{Code::unreachable, file.path + " is shorter than it was", {}};
+  return {};
+}
+
+Result<http::Request> request_of(const client::Call& call, const std::string& token) {
+  http::Request request;
+  request.method = call.method;
+  request.target = call.path;
+  request.remote = "local";
+  request.request_id = "local";
+  if (Status read = http::read_target(call.path, request); !read.ok()) return read.error();
+  request.headers.push_back({"Authorization", "Bearer " + token});
+  if (!call.content_type.empty()) request.headers.push_back({"Content-Type", call.content_type});
+  for (const auto& [name, value] : call.headers) request.headers.push_back({name, value});
+  request.body = call.body;
+  if (!call.body_file.empty()) {
+    Result<std::string> body = cli::read_file(call.body_file, kFileMax);
+    if (!body.ok()) return body.error();
+    request.body = std::move(*body);
+  }
+  return request;
+}
+
+class LocalTransport : public client::Transport {
+ public:
+  LocalTransport(http::Handler& handler, std::string token)
+      : handler_(handler), token_(std::move(token)) {}
+
+  Result<client::Answer> send(const client::Call& call) override {
+    Result<http::Request> request = request_of(call, token_);
+    if (!request.ok()) return request.error();
+    http::Admission admission = handler_.admit(*request);
+    if (admission.refusal) return finish(call, std::move(*admission.refusal), nullptr);
+    const auto exchange = std::make_shared<Exchange>();
+    handler_.handle(std::move(*request),
+                    [exchange](http::Response response) { exchange->reply(std::move(response)); });
+    Result<http::Response> response = exchange->response(call);
+    if (!response.ok()) return response.error();
+    return finish(call, std::move(*response), exchange);
+  }
+
+ private:
+  static Result<client::Answer> finish(const client::Call& call, http::Response response,
+                                       const std::shared_ptr<Exchange>& exchange) {
+    client::Answer answer;
+    answer.status = response.status;
+    for (const http::Header& header : response.headers)
+      answer.headers.emplace_back(to_lower(header.name), header.value);
+    if (!response.content_type.empty())
+      answer.headers.emplace_back("content-type", response.content_type);
+    answer.body = std::move(response.body);
+    if (response.file) {
+      if (Status read = append_file(*response.file, &answer.body); !read.ok()) return read.error();
+    }
+    if (response.stream && exchange) {
+      response.stream(exchange);
+      if (Status read = exchange->stream(call, &answer.body); !read.ok()) return read.error();
+    } else if (call.on_data && !answer.body.empty()) {
+      call.on_data(answer.body);
+      answer.body.clear();
+    }
+    if (!call.save_to.empty() && answer.status < 300) {
+      if (Status saved = cli::write_file(call.save_to, answer.body, true); !saved.ok())
+        return saved.error();
+      answer.body.clear();
+    }
+    return answer;
+  }
+
+  http::Handler& handler_;
+  std::string token_;
+};
+
+}  // namespace
+
+std::unique_ptr<client::Transport> connect_locally(http::Handler& handler, std::string token) {
+  return std::make_unique<LocalTransport>(handler, std::move(token));
+}
+
+}  // namespace mc::bin
