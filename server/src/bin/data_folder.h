@@ -1,5 +1,5 @@
-// The folder that `maestro up` keeps everything in, apart from what the store and the blobs put there:
-// admin.token (0600), secret.key (0600), worker.token (0600), server.json.
+// The folder that `maestro up` keeps everything in, apart from what the store and the blobs put
+// there: admin.token (0600), secret.key (0600), worker.token (0600), server.json.
 #pragma once
 
 #include <string>

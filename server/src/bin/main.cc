@@ -1,5 +1,5 @@
-// `maestro`: server, worker, command line and local runner in one program. This file only starts what
-// the command line asks for.
+// `maestro`: server, worker, command line and local runner in one program. This file only starts
+// what the command line asks for.
 #include <string>
 #include <vector>
 

@@ -38,23 +38,8 @@ void Signals::take() {
     if (sigwait(&set, &number) != 0) continue;
     if (number == SIGUSR1) return;
     if (!interrupts_.handled.load()) _exit(number == SIGINT ? 130 : 128 + number);
-    {
-      const std::lock_guard lock(mutex_);
-      interrupts_.count.fetch_add(1);
-      interrupts_.any.store(true);
-    }
-    came_.notify_all();
+    interrupts_.note();
   }
-}
-
-bool Signals::wait(int count, Millis at_most) {
-  std::unique_lock lock(mutex_);
-  return came_.wait_for(lock, at_most, [&] { return interrupts_.count.load() >= count; });
-}
-
-void Signals::wait(int count) {
-  std::unique_lock lock(mutex_);
-  came_.wait(lock, [&] { return interrupts_.count.load() >= count; });
 }
 
 }  // namespace mc::bin

@@ -2,8 +2,6 @@
 // them blocked; one thread here takes them.
 #pragma once
 
-#include <condition_variable>
-#include <mutex>
 #include <thread>
 
 #include "base/time.h"
@@ -21,16 +19,11 @@ class Signals {
   Signals(const Signals&) = delete;
   Signals& operator=(const Signals&) = delete;
 
-  // Until `count` signals came in all, or the time is over. Returns whether they came.
-  bool wait(int count, Millis at_most);
-  // As wait, without an end.
-  void wait(int count);
+  cli::Interrupts& interrupts() { return interrupts_; }
 
  private:
   void take();
   cli::Interrupts& interrupts_;
-  std::mutex mutex_;
-  std::condition_variable came_;
   std::thread thread_;
 };
 

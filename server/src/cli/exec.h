@@ -13,8 +13,8 @@ namespace mc::cli {
 
 Result<int> exec_file(Session& session, const Args& args);
 
-// What `exec -o json` prints: {status, jobs: {key: {status, exit_code, outputs, attempts}}, outputs,
-// duration_ms}, where `attempts` counts them. `jobs` is GET …/jobs.
+// What `exec -o json` prints: {status, jobs: {key: {status, exit_code, outputs, attempts}},
+// outputs, duration_ms}, where `attempts` counts them. `jobs` is GET …/jobs.
 Value exec_result(const Value& run, const Value& jobs);
 
 // The keys of `job` and of everything it needs. Errors: usage, with "did you mean".

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <map>
-#include <thread>
 
 #include "cli/log_tail.h"
 #include "cli/reference.h"
@@ -217,7 +216,7 @@ Result<Followed> Follower::run() {
     if (options_.timeout.count() > 0 && now - began_ >= options_.timeout)
       return Followed{Followed::End::timed_out, run_};
     pause_ = moved_ ? kPauseLeast : std::min(kPauseMost, pause_ * 2);
-    std::this_thread::sleep_for(pause_);
+    session_.io().interrupts->wait(interrupts_seen_ + 1, pause_);
   }
   if (Status loaded = load(); !loaded.ok()) return loaded.error();
   draw();
@@ -257,7 +256,7 @@ Result<Followed> wait_for_run(Session& session, const std::string& run, Millis t
     } else if (seen.error().code != Code::unreachable || now - heard > kFollowRetryFor) {
       return seen.error();
     } else {
-      std::this_thread::sleep_for(kPauseMost);
+      interrupts.wait(1, kPauseMost);
     }
   }
 }

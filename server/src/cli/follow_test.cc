@@ -25,7 +25,8 @@ class FollowRun : public ::testing::Test {
     stage.script.on(
         events + "0", 200,
         R"({"items":[{"seq":1,"type":"run.started","time":"2026-11-23T12:00:00Z","data":{}},
-        {"seq":2,"type":"run.finished","time":"2026-11-23T12:00:01Z","data":{"status":"succeeded"}}]})");
+        {"seq":2,"type":"run.finished","time":"2026-11-23T12:00:01Z",
+        "data":{"status":"succeeded"}}]})");
     stage.script.on(events + "2", 200, R"({"items":[]})");
     stage.script.on("GET " + kRunPath, 200, run_json("running"));
     stage.script.on("GET " + kRunPath, 200, run_json("succeeded"));

@@ -55,6 +55,20 @@ std::string folder(const Io& io, const char* variable, const char* below_home) {
 
 }  // namespace
 
+void Interrupts::note() {
+  {
+    const std::lock_guard lock(mutex_);
+    count.fetch_add(1);
+    any.store(true);
+  }
+  came_.notify_all();
+}
+
+bool Interrupts::wait(int wanted, Millis at_most) {
+  std::unique_lock lock(mutex_);
+  return came_.wait_for(lock, at_most, [&] { return count.load() >= wanted; });
+}
+
 Io process_io(Interrupts* interrupts) {
   Io io;
   io.out = [](std::string_view text) { write_all(STDOUT_FILENO, text); };

@@ -3,12 +3,15 @@
 #pragma once
 
 #include <atomic>
+#include <condition_variable>
 #include <functional>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
 
 #include "base/error.h"
+#include "base/time.h"
 
 namespace mc::cli {
 
@@ -18,6 +21,14 @@ struct Interrupts {
   std::atomic<int> count{0};     // how many SIGINT and SIGTERM came
   std::atomic<bool> any{false};  // set with the first; what transports watch to end a call
   std::atomic<bool> handled{false};
+
+  void note();
+  // Until `wanted` came in all, or the time is over. Returns whether they came.
+  bool wait(int wanted, Millis at_most);
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable came_;
 };
 
 struct Io {

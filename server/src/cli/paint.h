@@ -25,7 +25,8 @@ std::string_view sign_of(std::string_view status);
 
 // Columns that `text` takes on a terminal: code points, colour sequences not counted.
 std::size_t display_width(std::string_view text);
-// At most `width` columns, the last an ellipsis when something was cut. Requires: text without colour.
+// At most `width` columns, the last an ellipsis when something was cut. Requires: text without
+// colour.
 std::string cut(std::string_view text, std::size_t width);
 std::string pad(std::string text, std::size_t width);
 // `text` without control characters (other than tab as a space): names come from definitions.

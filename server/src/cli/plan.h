@@ -1,4 +1,5 @@
-// `maestro plan`: what a definition would do with these inputs, as far as it can be known beforehand.
+// `maestro plan`: what a definition would do with these inputs, as far as it can be known
+// beforehand.
 #pragma once
 
 #include "base/error.h"

@@ -1,5 +1,5 @@
-// A run's jobs as a live tree for terminals: what `run --follow` and `runs watch` draw. Pure: events
-// in, lines out.
+// A run's jobs as a live tree for terminals: what `run --follow` and `runs watch` draw. Pure:
+// events in, lines out.
 #pragma once
 
 #include <cstdint>

@@ -20,10 +20,15 @@ Value run_value(const char* status) {
 Value jobs_value() {
   return *parse_json(R"({"items":[
     {"key":"ship","status":"pending","needs":["build","test[a=1]"]},
-    {"key":"build","status":"succeeded","needs":[],"attempt":1,"started_at":"2026-11-23T12:00:01Z","finished_at":"2026-11-23T12:00:13Z"},
-    {"key":"test[a=1]","status":"running","needs":["build"],"attempt":2,"started_at":"2026-11-23T12:00:30Z"},
+    {"key":"build","status":"succeeded","needs":[],"attempt":1,
+     "started_at":"2026-11-23T12:00:01Z",
+     "finished_at":"2026-11-23T12:00:13Z"},
+    {"key":"test[a=1]","status":"running","needs":["build"],"attempt":2,
+     "started_at":"2026-11-23T12:00:30Z"},
     {"key":"gate","status":"waiting","reason":"approval","needs":["build"]},
-    {"key":"docs","status":"failed","needs":[],"attempt":1,"message":"exit code 3","started_at":"2026-11-23T12:00:01Z","finished_at":"2026-11-23T12:00:02Z"}]})");
+    {"key":"docs","status":"failed","needs":[],"attempt":1,
+     "message":"exit code 3","started_at":"2026-11-23T12:00:01Z",
+     "finished_at":"2026-11-23T12:00:02Z"}]})");
 }
 
 std::string text_of(const RunTree& tree, std::size_t columns, std::size_t rows) {
@@ -69,13 +74,15 @@ TEST(RunTree, FollowsEvents) {
   RunTree tree;
   tree.load(run_value("running"), jobs_value());
   const Value finished = *parse_json(
-      R"({"seq":9,"type":"job.finished","time":"2026-11-23T12:00:50Z","data":{"job":"test[a=1]","status":"succeeded"}})");
+      R"({"seq":9,"type":"job.finished","time":"2026-11-23T12:00:50Z",
+          "data":{"job":"test[a=1]","status":"succeeded"}})");
   EXPECT_TRUE(tree.apply(finished));
   EXPECT_EQ(tree.job("test[a=1]")->status, "succeeded");
   EXPECT_EQ(change_line(tree, finished, Paint{}), "✔ test[a=1] succeeded in 20 s");
   EXPECT_EQ(tree.last_seq(), 9);
   EXPECT_TRUE(tree.apply(*parse_json(
-      R"({"seq":10,"type":"run.finished","time":"2026-11-23T12:00:51Z","data":{"status":"failed"}})")));
+      R"({"seq":10,"type":"run.finished","time":"2026-11-23T12:00:51Z",
+          "data":{"status":"failed"}})")));
   EXPECT_EQ(tree.status(), "failed");
 }
 

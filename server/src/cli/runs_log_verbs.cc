@@ -1,7 +1,6 @@
 // runs watch, logs, events, diff, open.
 #include <algorithm>
 #include <set>
-#include <thread>
 
 #include "base/json.h"
 #include "base/text.h"
@@ -115,7 +114,7 @@ Result<int> follow_log(Session& session, Server& server, const std::string& run,
     }
     if (over) return 0;
     if (session.io().interrupts->count.load() > 0) return 130;
-    std::this_thread::sleep_for(kFollowPause);
+    session.io().interrupts->wait(1, kFollowPause);
   }
 }
 

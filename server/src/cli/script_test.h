@@ -35,8 +35,8 @@ struct Reply {
   std::string body;
 };
 
-// Answers "METHOD path" with what was scripted for it, in order; the last answer stays. Shared by the
-// transports it makes; lives as long as the test.
+// Answers "METHOD path" with what was scripted for it, in order; the last answer stays. Shared by
+// the transports it makes; lives as long as the test.
 struct Script {
   std::map<std::string, std::deque<Reply>> replies;
   std::vector<client::Call> calls;
@@ -47,7 +47,8 @@ struct Script {
     replies[what].push_back({status, body});
   }
   Result<client::Answer> answer(const client::Call& call) {
-    if (down || (down_for > 0 && down_for-- > 0)) return Error{Code::unreachable, "connection refused", {}};
+    if (down || (down_for > 0 && down_for-- > 0))
+      return Error{Code::unreachable, "connection refused", {}};
     calls.push_back(call);
     const auto found = replies.find(call.method + " " + call.path);
     if (found == replies.end()) {

@@ -75,7 +75,8 @@ class Session {
 // Runs one command line (without the program's name) and returns the exit code. Never throws.
 int run_main(std::span<const std::string> words, const Io& io, const Doors& doors);
 
-// Prints an Error the way every verb does: `maestro: what (code)`, problems, a hint, the request id.
+// Prints an Error the way every verb does: `maestro: what (code)`, problems, a hint, the request
+// id.
 void print_error(const Io& io, const Paint& paint, const Error& error,
                  const std::string& request_id);
 

@@ -121,12 +121,15 @@ TEST(Follow, PrintsChangesAndLinesInAPipe) {
   stage.script.on(
       "GET " + events + "0", 200,
       R"({"items":[{"seq":1,"type":"run.started","time":"2026-11-23T12:00:00Z","data":{}},
-                  {"seq":2,"type":"job.started","time":"2026-11-23T12:00:00Z","data":{"job":"b","attempt":1}}]})");
+                  {"seq":2,"type":"job.started","time":"2026-11-23T12:00:00Z",
+                   "data":{"job":"b","attempt":1}}]})");
   stage.script.on("GET " + events + "2", 200, R"({"items":[]})");
-  stage.script.on(
-      "GET " + events + "2", 200,
-      R"({"items":[{"seq":3,"type":"job.finished","time":"2026-11-23T12:00:02Z","data":{"job":"b","status":"failed","message":"exit code 3"}},
-                  {"seq":4,"type":"run.finished","time":"2026-11-23T12:00:02Z","data":{"status":"failed"}}]})");
+  stage.script.on("GET " + events + "2", 200,
+                  R"({"items":[{"seq":3,"type":"job.finished","time":"2026-11-23T12:00:02Z",
+                   "data":{"job":"b","status":"failed",
+                   "message":"exit code 3"}},
+                  {"seq":4,"type":"run.finished",
+                   "time":"2026-11-23T12:00:02Z","data":{"status":"failed"}}]})");
   stage.script.on("GET " + events + "4", 200, R"({"items":[]})");
   stage.script.on("GET " + kRunPath, 200, run_json("running"));
   stage.script.on("GET " + kRunPath, 200, run_json("failed"));
@@ -184,12 +187,14 @@ TEST(ExecResult, HasTheFieldsOfTheContract) {
   const Value run =
       *parse_json(R"({"status":"failed","outputs":{"v":"1"},"duration_ms":12,"id":"x"})");
   const Value jobs = *parse_json(
-      R"({"items":[{"key":"b","status":"failed","outputs":{"o":"p"},"attempts":[{"exit_code":1},{"exit_code":3}]},
+      R"({"items":[{"key":"b","status":"failed",
+          "outputs":{"o":"p"},"attempts":[{"exit_code":1},{"exit_code":3}]},
           {"key":"c","status":"skipped","outputs":{},"attempts":[]}]})");
-  EXPECT_EQ(
-      to_json(exec_result(run, jobs)),
-      R"({"status":"failed","jobs":{"b":{"status":"failed","exit_code":3,"outputs":{"o":"p"},"attempts":2},)"
-      R"("c":{"status":"skipped","exit_code":null,"outputs":{},"attempts":0}},"outputs":{"v":"1"},"duration_ms":12})");
+  EXPECT_EQ(to_json(exec_result(run, jobs)),
+            R"({"status":"failed","jobs":{"b":{"status":"failed","exit_code":3,)"
+            R"("outputs":{"o":"p"},"attempts":2},)"
+            R"("c":{"status":"skipped","exit_code":null,"outputs":{},"attempts":0}},)"
+            R"("outputs":{"v":"1"},"duration_ms":12})");
 }
 
 }  // namespace

@@ -18,8 +18,8 @@ struct Table {
   std::vector<std::vector<Cell>> rows;  // a shorter row leaves its last columns empty
 };
 
-// Lines end in a newline, without spaces before it. `width` 0: nothing is cut; else the widest column
-// gives way first.
+// Lines end in a newline, without spaces before it. `width` 0: nothing is cut; else the widest
+// column gives way first.
 std::string render_table(const Table& table, const Paint& paint, std::size_t width);
 
 }  // namespace mc::cli

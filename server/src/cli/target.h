@@ -23,8 +23,9 @@ struct TargetFlags {
 
 // Flags first, then MAESTRO_URL with MAESTRO_TOKEN (or MAESTRO_TOKEN_FILE), then --context or the
 // current context, then the local data folder. A token missing beside a URL is looked for in
-// MAESTRO_TOKEN, in a context of that URL, and in the local data folder when its server has that URL.
-// Errors: usage (a bad file or name), unauthenticated (no token), unreachable (no server known).
+// MAESTRO_TOKEN, in a context of that URL, and in the local data folder when its server has that
+// URL. Errors: usage (a bad file or name), unauthenticated (no token), unreachable (no server
+// known).
 Result<Target> find_target(const Io& io, const TargetFlags& flags);
 
 struct NamedContext {
