@@ -2,7 +2,7 @@
 add_compile_options(
   -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wnon-virtual-dtor -Woverloaded-virtual
   -Wold-style-cast -Wimplicit-fallthrough -Werror=switch -Werror
-  -fno-omit-frame-pointer -fstack-protector-strong -fcf-protection -fPIE)
+  -pthread -fno-omit-frame-pointer -fstack-protector-strong -fcf-protection -fPIE)
 add_compile_definitions(_GLIBCXX_ASSERTIONS)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
   # A precompiled header is found by its contents, so that ccache can share it between folders.

@@ -1,0 +1,276 @@
+#include <algorithm>
+#include <set>
+
+#include "base/json.h"
+#include "base/text.h"
+#include "lang/actions.h"
+#include "lang/reader.h"
+
+namespace mc::lang {
+namespace {
+constexpr std::size_t kStepsMax = 1000;
+
+bool is_identifier(std::string_view text) {
+  if (text.empty() || text.size() > 63) return false;
+  const auto inner = [](char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c == '-';
+  };
+  return (std::isalpha(static_cast<unsigned char>(text[0])) != 0 || text[0] == '_') &&
+         std::all_of(text.begin(), text.end(), inner);
+}
+
+std::string first_line(std::string_view text) {
+  text = trim(text);
+  return std::string(trim(text.substr(0, std::min(text.find('\n'), std::size_t{80}))));
+}
+
+void check_action(Reader& r, const YamlNode& node, const YamlNode& uses, StepSpec& step) {
+  const Action* action = find_action(step.uses);
+  if (action == nullptr) {
+    std::vector<std::string> names;
+    for (const Action& known : actions()) names.emplace_back(known.name);
+    const auto near = nearest(step.uses, names);
+    r.error(uses, "unknown_action", "there is no action `" + step.uses + "`",
+            near ? "did you mean `" + *near + "`?" : "known are: " + join(names, ", "));
+    return;
+  }
+  const YamlNode* with = node.find("with");
+  std::vector<std::string> names;
+  for (const ActionInput& input : action->inputs) {
+    names.emplace_back(input.name);
+    if (input.required && (with == nullptr || with->find(input.name) == nullptr)) {
+      r.error(with != nullptr ? *with : uses, "missing_input",
+              "`" + step.uses + "` needs `with: {" + std::string(input.name) + ": …}`");
+    }
+  }
+  if (with == nullptr) return;
+  for (const auto& [key, value] : with->members) {
+    if (std::find(names.begin(), names.end(), key.raw) != names.end()) continue;
+    const auto near = nearest(key.raw, names);
+    r.error(key, "unknown_input", "`" + step.uses + "` has no input `" + key.raw + "`",
+            near            ? "did you mean `" + *near + "`?"
+            : names.empty() ? "it takes none"
+                            : "known are: " + join(names, ", "));
+  }
+}
+
+void read_shell(Reader& r, const YamlNode& node, Shell& into) {
+  if (const YamlNode* shell = node.find("shell")) {
+    if (const auto i = r.choice(*shell, "`shell`", {"bash", "sh"})) into = static_cast<Shell>(*i);
+  }
+}
+
+void read_step(Reader& r, const YamlNode& node, Shell shell, std::set<std::string>& ids,
+               std::vector<StepSpec>& into) {
+  StepSpec step;
+  step.shell = shell;
+  if (!r.keys(node, "a step",
+              {"id", "name", "if", "run", "uses", "with", "env", "timeout", "timeout-minutes",
+               "working_directory", "shell", "continue_on_error"}))
+    return;
+  if (const YamlNode* id = r.text(node, "id", step.id)) {
+    if (!is_identifier(step.id))
+      r.error(*id, "bad_name",
+              "a step's id has letters, digits, _ and - only, and begins with a letter");
+    if (!ids.insert(step.id).second)
+      r.error(*id, "duplicate_id", "another step of this job has the id `" + step.id + "`");
+  }
+  r.condition(node, "if", step.condition);
+  const YamlNode* run = r.text(node, "run", step.run);
+  const YamlNode* uses = r.text(node, "uses", step.uses);
+  if ((node.find("run") != nullptr) == (node.find("uses") != nullptr)) {
+    r.error(node, "one_of", "a step needs exactly one of `run` and `uses`");
+  }
+  if (run != nullptr && step.run.find("${{") != std::string::npos) {
+    r.error(*run, "expression_in_run",
+            "`run` must not contain ${{ }}: the text of a script is never built from values",
+            "pass the value through `env` and use \"$NAME\" in the script");
+  }
+  if (run != nullptr && trim(step.run).empty()) r.error(*run, "empty_run", "`run` is empty");
+  if (uses != nullptr) check_action(r, node, *uses, step);
+  r.bindings(node, "with", step.with);
+  if (run != nullptr && node.find("with") != nullptr)
+    r.error(*node.find("with"), "unknown_key", "`with` goes with `uses`, not with `run`");
+  r.bindings(node, "env", step.env);
+  r.duration(node, "timeout", step.timeout);
+  r.text(node, "working_directory", step.working_directory);
+  read_shell(r, node, step.shell);
+  r.boolean(node, "continue_on_error", step.continue_on_error);
+  if (r.text(node, "name", step.name) == nullptr) {
+    step.name = !step.id.empty() ? step.id : !step.uses.empty() ? step.uses : first_line(step.run);
+  }
+  into.push_back(std::move(step));
+}
+
+void read_timeouts(Reader& r, const YamlNode& node, JobSpec& job) {
+  if (const YamlNode* minutes = node.find("timeout-minutes")) {
+    int count = 0;
+    r.warn(*minutes, "spelling", "`timeout-minutes: 30` is written `timeout: 30m` here");
+    if (r.integer(node, "timeout-minutes", count, 1, 5'000'000) != nullptr)
+      job.timeout_run = std::chrono::minutes(count);
+  }
+  const YamlNode* timeout = node.find("timeout");
+  if (timeout == nullptr) return;
+  if (is_object(*timeout)) {
+    if (!r.keys(*timeout, "`timeout`", {"queue", "run"})) return;
+    r.duration(*timeout, "queue", job.timeout_queue);
+    r.duration(*timeout, "run", job.timeout_run);
+  } else if (const auto duration = r.as_duration(*timeout, "`timeout`")) {
+    job.timeout_run = *duration;
+  }
+}
+
+void read_kind(Reader& r, const YamlNode& node, JobSpec& job) {
+  for (const char* later : {"deploy", "analyse"}) {
+    if (const YamlNode* found = node.find(later)) {
+      r.error(*found, "not_available",
+              "`" + std::string(later) + "` jobs come with a later version of Maestro");
+      return;
+    }
+  }
+  int given = 0;
+  if (const YamlNode* steps = node.find("steps")) {
+    ++given;
+    job.kind = JobKind::steps;
+    read_steps(r, *steps, "`steps`", job.shell, job.steps);
+  }
+  if (const YamlNode* approve = node.find("approve")) {
+    ++given;
+    job.kind = JobKind::approve;
+    read_approve(r, *approve, job.approve.emplace());
+  }
+  if (const YamlNode* wait = node.find("wait")) {
+    ++given;
+    job.kind = JobKind::wait;
+    read_wait(r, *wait, job.wait.emplace());
+  }
+  if (const YamlNode* child = node.find("workflow")) {
+    ++given;
+    job.kind = JobKind::workflow;
+    read_child(r, *child, job.child.emplace());
+  }
+  if (given != 1)
+    r.error(node, "one_of",
+            "a job is exactly one of `steps`, `approve`, `wait` and `workflow`" +
+                std::string(given == 0 ? "; this one is none" : ""));
+}
+
+void read_container(Reader& r, const YamlNode& node, JobSpec& job) {
+  r.boolean(node, "sandbox", job.sandbox);
+  const YamlNode* container = node.find("container");
+  if (container == nullptr) return;
+  if (is_object(*container)) {
+    if (!r.keys(*container, "`container`", {"image"})) return;
+    if (r.text(*container, "image", job.container_image) == nullptr &&
+        container->find("image") == nullptr)
+      r.error(*container, "missing_key", "`container` needs `image`");
+  } else if (auto image = r.as_text(*container, "`container`")) {
+    job.container_image = std::move(*image);
+  }
+  if (job.sandbox)
+    r.error(*container, "one_of", "a job runs in a container or in a sandbox, not in both");
+}
+}  // namespace
+
+void read_steps(Reader& r, const YamlNode& node, std::string_view what, Shell shell,
+                std::vector<StepSpec>& into) {
+  if (!is_list(node) || node.items.empty()) {
+    r.error(node, "wrong_type",
+            std::string(what) + " must be a list with at least one step, not " + kind_name(node));
+    return;
+  }
+  if (node.items.size() > kStepsMax) {
+    r.error(node, "limit_exceeded",
+            std::string(what) + " has " + std::to_string(node.items.size()) +
+                " steps, more than 1,000");
+    return;
+  }
+  std::set<std::string> ids;
+  for (const YamlNode& item : node.items) read_step(r, item, shell, ids, into);
+}
+
+void read_job(Reader& r, const YamlNode& node, RawJob& into) {
+  JobSpec& job = into.spec;
+  into.node = &node;
+  if (!r.keys(node, "a job",
+              {"name",
+               "needs",
+               "if",
+               "runs_on",
+               "matrix",
+               "max_parallel",
+               "fail_fast",
+               "retry",
+               "timeout",
+               "timeout-minutes",
+               "continue_on_error",
+               "effects",
+               "env",
+               "shell",
+               "steps",
+               "approve",
+               "wait",
+               "workflow",
+               "deploy",
+               "analyse",
+               "on_failure",
+               "finally",
+               "compensate",
+               "outputs",
+               "cache",
+               "artifacts",
+               "services",
+               "container",
+               "sandbox",
+               "concurrency",
+               "environment",
+               "strategy"})) {
+    return;
+  }
+  if (const YamlNode* strategy = node.find("strategy"))
+    r.error(*strategy, "unknown_key", "`strategy: {matrix: …}` is written `matrix: …` here");
+  r.text(node, "name", job.name);
+  if (const YamlNode* needs = node.find("needs")) {
+    const std::vector<YamlNode>* items = is_list(*needs) ? &needs->items : nullptr;
+    if (items == nullptr) {
+      if (const auto name = r.as_text(*needs, "`needs`")) into.needs.emplace_back(*name, needs);
+    } else {
+      for (const YamlNode& item : *items) {
+        if (const auto name = r.as_text(item, "an item of `needs`"))
+          into.needs.emplace_back(*name, &item);
+      }
+    }
+  }
+  r.condition(node, "if", job.condition);
+  r.texts(node, "runs_on", job.runs_on);
+  if (const YamlNode* matrix = node.find("matrix")) read_matrix(r, *matrix, job.matrix.emplace());
+  r.integer(node, "max_parallel", job.max_parallel, 1, 10'000);
+  r.boolean(node, "fail_fast", job.fail_fast);
+  if (const YamlNode* retry = node.find("retry")) read_retry(r, *retry, job.retry);
+  read_timeouts(r, node, job);
+  r.boolean(node, "continue_on_error", job.continue_on_error);
+  if (const YamlNode* effects = node.find("effects")) {
+    if (const auto i = r.choice(*effects, "`effects`", {"none", "idempotent", "external"}))
+      job.effects = static_cast<Effects>(*i);
+  }
+  r.bindings(node, "env", job.env);
+  read_shell(r, node, job.shell);
+  read_kind(r, node, job);
+  if (const YamlNode* steps = node.find("on_failure"))
+    read_steps(r, *steps, "`on_failure`", job.shell, job.on_failure);
+  if (const YamlNode* steps = node.find("finally"))
+    read_steps(r, *steps, "`finally`", job.shell, job.finally);
+  if (const YamlNode* steps = node.find("compensate"))
+    read_steps(r, *steps, "`compensate`", job.shell, job.compensate);
+  r.bindings(node, "outputs", job.outputs);
+  if (const YamlNode* cache = node.find("cache")) read_cache(r, *cache, job.cache.emplace());
+  if (const YamlNode* artifacts = node.find("artifacts"))
+    read_artifacts(r, *artifacts, job.artifacts);
+  if (const YamlNode* services = node.find("services")) read_services(r, *services, job.services);
+  read_container(r, node, job);
+  if (const YamlNode* concurrency = node.find("concurrency"))
+    read_concurrency(r, *concurrency, job.concurrency);
+  job.source = to_value(node);
+  job.source_json = to_json(job.source);
+}
+}  // namespace mc::lang

@@ -1,0 +1,224 @@
+#include "lang/reader.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "base/json.h"
+#include "base/text.h"
+
+namespace mc::lang {
+namespace {
+// Spellings that people bring from GitHub Actions.
+constexpr std::pair<std::string_view, std::string_view> kSpellings[] = {
+    {"runs-on", "runs_on"},
+    {"timeout-minutes", "timeout"},
+    {"continue-on-error", "continue_on_error"},
+    {"fail-fast", "fail_fast"},
+    {"max-parallel", "max_parallel"},
+    {"working-directory", "working_directory"},
+    {"paths-ignore", "paths_ignore"},
+    {"branches-ignore", "branches_ignore"}};
+
+std::string ours(const std::string& key) {
+  for (const auto& [theirs, name] : kSpellings) {
+    if (key == theirs) return std::string(name);
+  }
+  return key;
+}
+
+const YamlNode* member(const YamlNode& node, std::string_view key) {
+  if (const YamlNode* found = node.find(key)) return found;
+  for (const auto& [theirs, name] : kSpellings) {
+    if (key == name && theirs != "timeout-minutes") {
+      if (const YamlNode* found = node.find(theirs)) return found;
+    }
+  }
+  return nullptr;
+}
+}  // namespace
+
+bool is_scalar(const YamlNode& node) { return node.kind == YamlNode::Kind::scalar; }
+bool is_list(const YamlNode& node) { return node.kind == YamlNode::Kind::list; }
+bool is_object(const YamlNode& node) { return node.kind == YamlNode::Kind::object; }
+
+std::string kind_name(const YamlNode& node) {
+  if (is_list(node)) return "a list";
+  if (is_object(node)) return "a mapping";
+  if (node.scalar.is_null()) return "nothing";
+  return "a " + std::string(type_name(node.scalar.type()));
+}
+
+void Reader::error(const YamlNode& at, std::string code, std::string message, std::string hint) {
+  if (errors.size() < kProblemsMax) {
+    errors.push_back({at.line, at.column, std::move(code), std::move(message), std::move(hint)});
+  }
+}
+
+void Reader::warn(const YamlNode& at, std::string code, std::string message, std::string hint) {
+  if (warnings.size() < kProblemsMax) {
+    warnings.push_back({at.line, at.column, std::move(code), std::move(message), std::move(hint)});
+  }
+}
+
+bool Reader::keys(const YamlNode& node, std::string_view what,
+                  std::initializer_list<std::string_view> known) {
+  if (!is_object(node)) {
+    error(node, "wrong_type", std::string(what) + " must be a mapping, not " + kind_name(node));
+    return false;
+  }
+  for (const auto& [key, value] : node.members) {
+    if (std::find(known.begin(), known.end(), key.raw) != known.end()) continue;
+    const std::string spelled = ours(key.raw);
+    if (spelled != key.raw && std::find(known.begin(), known.end(), spelled) != known.end()) {
+      warn(key, "spelling", "`" + key.raw + "` is written `" + spelled + "` here");
+      continue;
+    }
+    const std::vector<std::string> names(known.begin(), known.end());
+    const auto near = nearest(key.raw, names);
+    error(key, "unknown_key", "unknown key `" + key.raw + "` in " + std::string(what),
+          near ? "did you mean `" + *near + "`?" : "known are: " + join(names, ", "));
+  }
+  return true;
+}
+
+std::optional<std::string> Reader::as_text(const YamlNode& node, std::string_view what) {
+  if (!is_scalar(node) || node.scalar.is_null()) {
+    error(node, "wrong_type", std::string(what) + " must be a string, not " + kind_name(node));
+    return std::nullopt;
+  }
+  return node.raw;
+}
+
+const YamlNode* Reader::text(const YamlNode& node, std::string_view key, std::string& into) {
+  const YamlNode* found = member(node, key);
+  if (found == nullptr) return nullptr;
+  auto value = as_text(*found, "`" + std::string(key) + "`");
+  if (!value) return nullptr;
+  into = std::move(*value);
+  return found;
+}
+
+const YamlNode* Reader::boolean(const YamlNode& node, std::string_view key, bool& into) {
+  const YamlNode* found = member(node, key);
+  if (found == nullptr) return nullptr;
+  if (!is_scalar(*found) || !found->scalar.is_bool()) {
+    error(*found, "wrong_type",
+          "`" + std::string(key) + "` must be true or false, not " + kind_name(*found));
+    return nullptr;
+  }
+  into = found->scalar.as_bool();
+  return found;
+}
+
+const YamlNode* Reader::integer(const YamlNode& node, std::string_view key, int& into, int min,
+                                int max) {
+  const YamlNode* found = member(node, key);
+  if (found == nullptr) return nullptr;
+  const bool whole = is_scalar(*found) && found->scalar.is_int();
+  if (!whole || found->scalar.as_int() < min || found->scalar.as_int() > max) {
+    error(*found, whole ? "out_of_range" : "wrong_type",
+          "`" + std::string(key) + "` must be a whole number from " + std::to_string(min) + " to " +
+              std::to_string(max) + (whole ? "" : ", not " + kind_name(*found)));
+    return nullptr;
+  }
+  into = static_cast<int>(found->scalar.as_int());
+  return found;
+}
+
+const YamlNode* Reader::real(const YamlNode& node, std::string_view key, double& into, double min,
+                             double max) {
+  const YamlNode* found = member(node, key);
+  if (found == nullptr) return nullptr;
+  if (!is_scalar(*found) || !found->scalar.is_number() || found->scalar.as_double() < min ||
+      found->scalar.as_double() > max) {
+    error(*found, "out_of_range",
+          fmt::format("`{}` must be a number from {} to {}", key, min, max));
+    return nullptr;
+  }
+  into = found->scalar.as_double();
+  return found;
+}
+
+std::optional<Millis> Reader::as_duration(const YamlNode& node, std::string_view what) {
+  const auto text = as_text(node, what);
+  if (!text) return std::nullopt;
+  const auto duration = parse_duration(*text);
+  if (!duration)
+    error(node, "bad_duration", std::string(what) + " is not a duration: `" + *text + "`",
+          "write it like 1h30m, 10s or 500ms");
+  return duration;
+}
+
+const YamlNode* Reader::duration(const YamlNode& node, std::string_view key, Millis& into) {
+  const YamlNode* found = member(node, key);
+  if (found == nullptr) return nullptr;
+  const auto value = as_duration(*found, "`" + std::string(key) + "`");
+  if (!value) return nullptr;
+  into = *value;
+  return found;
+}
+
+const YamlNode* Reader::texts(const YamlNode& node, std::string_view key,
+                              std::vector<std::string>& into) {
+  const YamlNode* found = member(node, key);
+  if (found == nullptr) return nullptr;
+  into.clear();
+  if (!is_list(*found)) {
+    auto value = as_text(*found, "`" + std::string(key) + "`");
+    if (value) into.push_back(std::move(*value));
+    return found;
+  }
+  for (const YamlNode& item : found->items) {
+    auto value = as_text(item, "an item of `" + std::string(key) + "`");
+    if (value) into.push_back(std::move(*value));
+  }
+  return found;
+}
+
+const YamlNode* Reader::bindings(const YamlNode& node, std::string_view key, Bindings& into) {
+  const YamlNode* found = member(node, key);
+  if (found == nullptr) return nullptr;
+  if (!is_object(*found)) {
+    error(*found, "wrong_type",
+          "`" + std::string(key) + "` must be a mapping, not " + kind_name(*found));
+    return nullptr;
+  }
+  for (const auto& [name, value] : found->members) {
+    // Lists and objects are carried as JSON (`with: {headers: {…}}`).
+    if (!is_scalar(value)) {
+      into.emplace_back(name.raw, to_json(to_value(value)));
+    } else {
+      into.emplace_back(name.raw, value.scalar.is_null() ? "" : value.raw);
+    }
+  }
+  return found;
+}
+
+const YamlNode* Reader::condition(const YamlNode& node, std::string_view key, std::string& into) {
+  const YamlNode* found = text(node, key, into);
+  if (found == nullptr) return nullptr;
+  std::string_view inner = trim(into);
+  if (inner.starts_with("${{") && inner.ends_with("}}") &&
+      inner.find("${{", 3) == std::string_view::npos) {
+    inner = trim(inner.substr(3, inner.size() - 5));
+  }
+  into = std::string(inner);
+  if (into.empty()) error(*found, "invalid_expression", "the condition is empty");
+  return found;
+}
+
+std::optional<std::size_t> Reader::choice(const YamlNode& node, std::string_view what,
+                                          std::initializer_list<std::string_view> names) {
+  const auto text = as_text(node, what);
+  if (!text) return std::nullopt;
+  const auto found = std::find(names.begin(), names.end(), *text);
+  if (found != names.end()) return static_cast<std::size_t>(found - names.begin());
+  const std::vector<std::string> list(names.begin(), names.end());
+  const auto near = nearest(*text, list);
+  error(node, "unknown_value",
+        std::string(what) + " must be one of " + join(list, ", ") + ", not `" + *text + "`",
+        near ? "did you mean `" + *near + "`?" : "");
+  return std::nullopt;
+}
+}  // namespace mc::lang
