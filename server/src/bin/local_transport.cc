@@ -10,14 +10,15 @@
 
 #include "base/text.h"
 #include "cli/io.h"
-#include "http/request_head.h"
+#include "http/target.h"
 
 namespace mc::bin {
 namespace {
 
 // How often a waiting call looks whether it was cancelled.
 constexpr Millis kLook{50};
-constexpr std::size_t kFileMax = 1U << 30;
+constexpr std::size_t kFileMax = 2ULL << 30;
+constexpr std::size_t kPiece = 256U << 10;
 // A stream whose reader is this far behind is cut off, as over HTTP.
 constexpr std::size_t kStreamWaitingMax = 1U << 20;
 
@@ -135,6 +136,32 @@ Status append_file(const http::FileBody& file, std::string* body) {
   return {};
 }
 
+// Hands the body to the sink that admit() gave, piece by piece. A refusal ends it.
+Result<std::optional<http::Response>> feed(http::BodySink& sink, const client::Call& call,
+                                           std::string_view body) {
+  struct Turn {
+    std::mutex mutex;
+    std::condition_variable changed;
+    bool done = false;
+    std::optional<http::Response> refusal;
+  };
+  while (!body.empty()) {
+    const auto turn = std::make_shared<Turn>();
+    sink.write(std::string(body.substr(0, kPiece)), [turn](std::optional<http::Response> refusal) {
+      const std::lock_guard lock(turn->mutex);
+      turn->done = true;
+      turn->refusal = std::move(refusal);
+      turn->changed.notify_all();
+    });
+    body.remove_prefix(std::min(body.size(), kPiece));
+    std::unique_lock lock(turn->mutex);
+    if (!turn->changed.wait_for(lock, call.timeout, [&turn] { return turn->done; }))
+      return Error{Code::unreachable, "the body was not taken in time", {}};
+    if (turn->refusal) return std::move(turn->refusal);
+  }
+  return std::optional<http::Response>();
+}
+
 Result<http::Request> request_of(const client::Call& call, const std::string& token) {
   http::Request request;
   request.method = call.method;
@@ -164,6 +191,13 @@ class LocalTransport : public client::Transport {
     if (!request.ok()) return request.error();
     http::Admission admission = handler_.admit(*request);
     if (admission.refusal) return finish(call, std::move(*admission.refusal), nullptr);
+    if (admission.sink) {
+      Result<std::optional<http::Response>> fed = feed(*admission.sink, call, request->body);
+      if (!fed.ok()) return fed.error();
+      if (*fed) return finish(call, std::move(**fed), nullptr);
+      request->body.clear();
+      request->sink = std::move(admission.sink);
+    }
     const auto exchange = std::make_shared<Exchange>();
     handler_.handle(std::move(*request),
                     [exchange](http::Response response) { exchange->reply(std::move(response)); });

@@ -1,0 +1,37 @@
+#include "bin/doors.h"
+
+#include "bin/doctor.h"
+#include "client/http_transport.h"
+
+namespace mc::bin {
+
+cli::Doors open_doors(Signals& signals) {
+  cli::Doors doors;
+  doors.connect = [](const std::string& url, const std::string& token) {
+    return client::connect_http({.urls = {url}, .token = token});
+  };
+  doors.up = [&signals](const cli::UpOptions& options, const cli::Io& io) {
+    return up(options, io, signals);
+  };
+  doors.serve = serve;
+  doors.worker = [&signals](const cli::WorkerOptions& options, const cli::Io& io) {
+    return work(options, io, signals);
+  };
+  doors.local_server = open_local;
+  doors.doctor = [connect = doors.connect](const std::string& data, const cli::Io&) {
+    cli::Doors reach;
+    reach.connect = connect;
+    std::vector<cli::DoctorLine> lines = check_machine();
+    for (cli::DoctorLine& line : check_data(data, reach)) lines.push_back(std::move(line));
+    return lines;
+  };
+  doors.direct_token = make_direct_token;
+  doors.migrate = migrate;
+  doors.backup = back_up;
+#ifdef MC_BENCH
+  doors.bench = cli::bench_main;
+#endif
+  return doors;
+}
+
+}  // namespace mc::bin

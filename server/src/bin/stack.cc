@@ -1,0 +1,112 @@
+#include "bin/stack.h"
+
+#include "auth/secret_box.h"
+#include "bin/data_folder.h"
+#include "cli/version.h"
+#include "conductor/records.h"
+#include "db/memory/memory_store.h"
+
+namespace mc::bin {
+namespace {
+
+constexpr const char* kAdminName = "admin";
+
+// The token that the file holds, or a fresh one when there is none that the store knows: its holder
+// has the folder, and with it everything that the token could give.
+Status ensure_admin_token(db::Store& store, api::TokenTable& tokens, const std::string& folder,
+                          const std::string& file) {
+  Result<std::string> held = read_private(folder, file);
+  if (!held.ok()) return held.error();
+  const Instant now = system_clock().now();
+  if (!held->empty() && tokens.check(*held, now).ok()) return {};
+  const api::MintedToken fresh =
+      api::mint(kAdminName, auth::Role::admin, std::string(api::kDefaultProject), now);
+  db::Batch batch;
+  for (const api::TokenRow& row : tokens.list()) {
+    if (row.name != kAdminName) continue;
+    batch.records.push_back(
+        {std::string(conductor::kTokenKind), row.id, std::nullopt, std::nullopt});
+    tokens.remove(row.id);
+  }
+  batch.records.push_back({std::string(conductor::kTokenKind), fresh.row.id,
+                           api::token_record(fresh.row), std::nullopt});
+  if (Status written = store.commit(batch); !written.ok()) return written;
+  tokens.put(fresh.row);
+  return write_private(folder, file, fresh.secret);
+}
+
+}  // namespace
+
+Status Stack::open_tokens(const StackOptions& options) {
+  Result<std::unique_ptr<api::TokenTable>> tokens = api::TokenTable::load(*store_);
+  if (!tokens.ok()) return tokens.error();
+  tokens_ = std::move(*tokens);
+  if (options.admin_token_file.empty()) return {};
+  return ensure_admin_token(*store_, *tokens_, options.folder, options.admin_token_file);
+}
+
+Status Stack::open_secrets(const StackOptions& options) {
+  Result<std::string> key = read_private(options.folder, kSecretKeyFile);
+  if (!key.ok()) return key.error();
+  if (key->empty()) {
+    *key = auth::SecretBox::make_key();
+    if (Status kept = write_private(options.folder, kSecretKeyFile, *key); !kept.ok()) return kept;
+  }
+  Result<auth::SecretBox> box = auth::SecretBox::open(*key);
+  if (!box.ok()) return box.error();
+  Result<std::shared_ptr<api::SecretTable>> secrets = api::SecretTable::load(*store_, *box);
+  if (!secrets.ok()) return secrets.error();
+  secrets_ = *secrets;
+  return {};
+}
+
+Result<std::unique_ptr<Stack>> Stack::open(const StackOptions& options) {
+  std::unique_ptr<Stack> stack(new Stack());
+  if (options.keep_in_memory) {
+    stack->store_ = db::make_memory_store();
+  } else {
+    Result<std::unique_ptr<db::Store>> store = open_store(options.folder);
+    if (!store.ok()) return store.error();
+    stack->store_ = std::move(*store);
+  }
+  Result<std::unique_ptr<blob::BlobStore>> blobs = blob::open_disk(options.folder);
+  if (!blobs.ok()) return blobs.error();
+  stack->blobs_ = std::move(*blobs);
+  if (Status opened = stack->open_tokens(options); !opened.ok()) return opened.error();
+  if (Status opened = stack->open_secrets(options); !opened.ok()) return opened.error();
+  conductor::Options settings;
+  settings.public_url = options.public_url;
+  settings.embedded_worker = options.embedded_worker;
+  Result<std::unique_ptr<conductor::Service>> service = conductor::Service::start(
+      *stack->store_, *stack->blobs_, system_clock(), std::move(settings));
+  if (!service.ok()) return service.error();
+  stack->service_ = std::move(*service);
+  api::Options api_options;
+  api_options.version = cli::kVersion;
+  api_options.public_url = options.public_url;
+  api_options.rate_limit = options.rate_limit;
+  stack->api_ = std::make_unique<api::Api>(api::Deps{.service = *stack->service_,
+                                                     .tokens = stack->tokens_,
+                                                     .secrets = stack->secrets_,
+                                                     .options = api_options});
+  return stack;
+}
+
+Stack::~Stack() {
+  if (api_) api_->stop();
+  service_.reset();
+  api_.reset();
+}
+
+std::string Stack::lend_token(const std::string& name, auth::Role role) {
+  api::MintedToken token =
+      api::mint(name, role, std::string(api::kDefaultProject), system_clock().now());
+  tokens_->put(std::move(token.row));
+  return token.secret;
+}
+
+void Stack::lend_secret(const std::string& name, const std::string& value) {
+  secrets_->put(api::kDefaultProject, name, value, system_clock().now());
+}
+
+}  // namespace mc::bin

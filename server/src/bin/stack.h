@@ -1,0 +1,59 @@
+// The server's parts without a socket: store, blobs, service, tokens, secrets, API. `up` puts an HTTP
+// server before it, `exec` calls it directly.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "api/api.h"
+#include "blob/blob_store.h"
+#include "conductor/service.h"
+#include "db/store.h"
+
+namespace mc::bin {
+
+struct StackOptions {
+  std::string folder;           // must exist; holds the store, the blobs and secret.key
+  bool keep_in_memory = false;  // the store: nothing of it outlives the Stack
+  std::string public_url = "http://127.0.0.1:4000";
+  std::string embedded_worker;  // name; empty: none
+  // File in the folder that holds the admin's token, minted when it is missing; empty: none.
+  std::string admin_token_file;
+  api::RateLimit rate_limit;
+};
+
+class Stack {
+ public:
+  // Errors: data_folder (in use, too new, cannot be written), store_failed.
+  static Result<std::unique_ptr<Stack>> open(const StackOptions& options);
+  // Finishes commits in flight. Requires: no http::Server calls the handler any more.
+  ~Stack();
+  Stack(const Stack&) = delete;
+  Stack& operator=(const Stack&) = delete;
+
+  conductor::Service& service() { return *service_; }
+  api::Api& api() { return *api_; }
+  // A token that is good as long as this object lives and is stored nowhere.
+  std::string lend_token(const std::string& name, auth::Role role);
+  // A secret of the default project, kept in memory only.
+  void lend_secret(const std::string& name, const std::string& value);
+
+ private:
+  Stack() = default;
+  Status open_tokens(const StackOptions& options);
+  Status open_secrets(const StackOptions& options);
+
+  std::unique_ptr<db::Store> store_;
+  std::unique_ptr<blob::BlobStore> blobs_;
+  std::shared_ptr<api::TokenTable> tokens_;    // shared with the API, which ends first
+  std::shared_ptr<api::SecretTable> secrets_;  // as tokens_
+  std::unique_ptr<conductor::Service> service_;
+  std::unique_ptr<api::Api> api_;
+};
+
+// Opens the store of a data folder. Errors: data_folder.
+Result<std::unique_ptr<db::Store>> open_store(const std::string& folder);
+
+}  // namespace mc::bin
