@@ -48,8 +48,10 @@ class CoreTest : public testing::Test {
   }
   void pass(Millis time) {
     now = now + time;
-    core->tick(now);
-    flush();
+    do {
+      core->tick(now);
+      flush();
+    } while (core->next_wake() && core->next_wake() <= now);
   }
   StartRun request(const std::string& definition) {
     StartRun start;
@@ -378,8 +380,8 @@ TEST_F(CoreTest, TheStoredHistoryIsTheWholeTruth) {
   const auto stored = store->load_run(run);
   std::vector<std::string> types;
   for (const auto& group : (*stored)->events) {
-    for (const Event& event : *wire::decode_events(group.payload))
-      types.emplace_back(type_of(event));
+    const auto events = wire::decode_events(group.payload);
+    for (const Event& event : *events) types.emplace_back(type_of(event));
   }
   EXPECT_EQ(types, (std::vector<std::string>{"run.queued", "run.started", "job.ready",
                                              "job.started", "job.finished", "job.ready",

@@ -128,7 +128,7 @@ void live(std::uint64_t seed) {
 }
 
 TEST(RandomRuns, AlwaysEndAndNeverBreakAnInvariant) {
-  for (std::uint64_t seed = 1; seed <= 400; ++seed) {
+  for (std::uint64_t seed = 1; seed <= 3000; ++seed) {
     live(seed);
     if (HasFailure()) break;
   }

@@ -48,7 +48,8 @@ void after_cell(Transition& t, NodeIndex cell) {
   if (fail_fast) {
     const std::vector<NodeIndex> siblings = t.job(node).cells;
     for (const NodeIndex sibling : siblings) cancel_node(t, sibling);
-  } else if (!t.run().cancel_requested) {
+  } else {
+    // After a cancel only groups that outlive it have cells left to start.
     start_cells(t, node);
   }
   if (t.job(node).open_needs == 0) t.emit(group_result(t.run(), node));
