@@ -1,144 +1,166 @@
 #include "http/server.h"
 
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <charconv>
 #include <thread>
 
-#include "http/session.h"
+#include "http/loop.h"
+#include "http/problem.h"
+#include "http/response_head.h"
 
 namespace mc::http {
 namespace {
 using tcp = asio::ip::tcp;
+using boost::system::error_code;
 constexpr int kBacklog = 1024;
+constexpr int kThreadsMax = 64;
+constexpr Millis kAcceptPause{50};  // after the machine ran out of descriptors
 
-struct Address {
-  std::string host;
-  std::uint16_t port = 0;
-};
-
-Result<Address> read_address(const std::string& text) {
+Result<tcp::endpoint> read_address(const std::string& text) {
+  const Error wrong{
+      Code::invalid_setting,
+      "the listen address must be HOST:PORT with a numeric HOST, not \"" + text + "\"",
+      {}};
   const std::size_t colon = text.rfind(':');
-  const Error wrong{Code::invalid_setting, "--listen wants HOST:PORT, not \"" + text + "\"", {}};
   if (colon == std::string::npos) return wrong;
   std::string host = text.substr(0, colon);
   if (host.size() > 2 && host.front() == '[' && host.back() == ']')
     host = host.substr(1, host.size() - 2);
   if (host == "localhost") host = "127.0.0.1";
-  int port = 0;
-  for (const char c : text.substr(colon + 1)) {
-    if (c < '0' || c > '9' || port > 65535) return wrong;
-    port = port * 10 + (c - '0');
-  }
-  beast::error_code error;
-  (void)asio::ip::make_address(host, error);
-  if (error || port > 65535 || colon + 1 == text.size()) return wrong;
-  return Address{host, static_cast<std::uint16_t>(port)};
+  std::uint16_t port = 0;
+  const char* end = text.data() + text.size();
+  const auto read = std::from_chars(text.data() + colon + 1, end, port);
+  error_code error;
+  const auto address = asio::ip::make_address(host, error);
+  if (error || read.ec != std::errc{} || read.ptr != end) return wrong;
+  return tcp::endpoint(address, port);
+}
+
+std::string show(const tcp::endpoint& at) {
+  const std::string host = at.address().to_string();
+  return (at.address().is_v6() ? "[" + host + "]" : host) + ":" + std::to_string(at.port());
 }
 }  // namespace
 
 class Server::Impl {
  public:
-  Impl(ServerOptions options, Handler& handler)
-      : options_(std::move(options)), world_{options_, handler} {}
+  Impl(ServerOptions options, Handler& handler) : state_{std::move(options), handler} {}
   ~Impl() { stop(); }
 
   Status start() {
-    Result<Address> address = read_address(options_.listen);
+    Result<tcp::endpoint> address = read_address(state_.options.listen);
     if (!address) return address.error();
-    host_ = address->host;
-    for (int i = 0; i < options_.threads; ++i) {
-      contexts_.push_back(std::make_unique<asio::io_context>(1));
-      acceptors_.push_back(std::make_unique<tcp::acceptor>(*contexts_.back()));
-      if (const Status bound = bind(*acceptors_.back(), *address, i == 0); !bound) return bound;
-      // The first one may have been given a free port: the others share it.
-      address->port = static_cast<std::uint16_t>(port_);
-      accept(i);
-    }
-    for (auto& context : contexts_) {
-      threads_.emplace_back([&context] {
-        const auto work = asio::make_work_guard(*context);
-        context->run();
-      });
-    }
+    if (state_.options.threads < 1 || state_.options.threads > kThreadsMax)
+      return Error{Code::invalid_setting, "the server's threads must be 1 to 64", {}};
+    for (int i = 0; i < state_.options.threads; ++i)
+      loops_.push_back(std::make_unique<Loop>(state_));
+    acceptor_.emplace(loops_[0]->context());
+    pause_.emplace(loops_[0]->context());
+    if (const Status bound = bind(*address); !bound) return bound;
+    accept();
+    for (const auto& loop : loops_) threads_.emplace_back([own = loop.get()] { own->run(); });
     return {};
   }
 
   void stop_accepting() {
-    for (std::size_t i = 0; i < acceptors_.size(); ++i) {
-      asio::post(*contexts_[i], [acceptor = acceptors_[i].get()] {
-        beast::error_code ignored;
-        acceptor->close(ignored);
-      });
-    }
+    if (threads_.empty()) return;
+    asio::post(loops_[0]->context(), [this] { close_acceptor(); });
   }
-  void drain(Millis limit) {
-    world_.draining = true;
+
+  bool drain(Millis limit) {
+    state_.draining = true;
     stop_accepting();
-    const auto end = std::chrono::steady_clock::now() + limit;
-    std::unique_lock lock(drain_mutex_);
-    while (world_.handling > 0 && std::chrono::steady_clock::now() < end) {
-      drained_.wait_for(lock, std::chrono::milliseconds(10));
-    }
+    for (const auto& loop : loops_)
+      asio::post(loop->context(), [own = loop.get()] { own->begin_drain(); });
+    std::unique_lock lock(state_.mutex);
+    return state_.connection_closed.wait_for(lock, limit,
+                                             [this] { return state_.connections == 0; });
   }
+
   void stop() {
-    for (auto& context : contexts_) context->stop();
+    stop_accepting();
+    if (!threads_.empty()) {
+      for (const auto& loop : loops_)
+        asio::post(loop->context(), [own = loop.get()] { own->stop(); });
+    }
     for (std::thread& thread : threads_) thread.join();
     threads_.clear();
-    acceptors_.clear();
-    contexts_.clear();
+    state_.files.join();
   }
-  int port() const { return port_; }
-  std::string address() const {
-    const bool v6 = host_.find(':') != std::string::npos;
-    return (v6 ? "[" + host_ + "]" : host_) + ":" + std::to_string(port_);
-  }
+
+  int port() const { return bound_.port(); }
+  std::string address() const { return show(bound_); }
+  int connections() const { return state_.connections; }
 
  private:
-  Status bind(tcp::acceptor& acceptor, const Address& address, bool first) {
-    beast::error_code error;
-    const tcp::endpoint endpoint(asio::ip::make_address(address.host), address.port);
-    acceptor.open(endpoint.protocol(), error);
-    if (!error) acceptor.set_option(asio::socket_base::reuse_address(true), error);
-    if (!error && first && address.port != 0) {
-      // Without SO_REUSEPORT, so that another server on this port is noticed.
-      tcp::acceptor probe(acceptor.get_executor());
-      probe.open(endpoint.protocol(), error);
-      if (!error) probe.set_option(asio::socket_base::reuse_address(true), error);
-      if (!error) probe.bind(endpoint, error);
-      if (!error) probe.listen(1, error);
-    }
-    using reuse_port = asio::detail::socket_option::boolean<SOL_SOCKET, SO_REUSEPORT>;
-    if (!error) acceptor.set_option(reuse_port(true), error);
-    if (!error) acceptor.bind(endpoint, error);
-    if (!error) acceptor.listen(kBacklog, error);
-    if (error) {
-      return Error{Code::unreachable,
-                   "cannot listen on " + address.host + ":" + std::to_string(address.port) + ": " +
-                       error.message() + "; choose another address with --listen HOST:PORT",
-                   {}};
-    }
-    port_ = acceptor.local_endpoint().port();
-    return {};
+  // One listening socket, without SO_REUSEPORT: a second server on the same port must fail, not get
+  // half of the connections.
+  Status bind(const tcp::endpoint& endpoint) {
+    error_code error;
+    acceptor_->open(endpoint.protocol(), error);
+    if (!error) acceptor_->set_option(asio::socket_base::reuse_address(true), error);
+    if (!error) acceptor_->bind(endpoint, error);
+    if (!error) acceptor_->listen(kBacklog, error);
+    if (!error) bound_ = acceptor_->local_endpoint(error);
+    if (!error) return {};
+    return Error{Code::unreachable,
+                 "cannot listen on " + show(endpoint) + ": " + error.message() +
+                     "; choose another address with --listen HOST:PORT",
+                 {}};
   }
 
-  void accept(int index) {
-    tcp::acceptor& acceptor = *acceptors_[static_cast<std::size_t>(index)];
-    acceptor.async_accept([this, index, &acceptor](beast::error_code error, tcp::socket socket) {
-      if (error == asio::error::operation_aborted || !acceptor.is_open()) return;
-      if (!error && world_.connections < options_.connections_max) {
-        std::make_shared<Session>(std::move(socket), world_)->run();
+  void close_acceptor() {
+    error_code ignored;
+    acceptor_->close(ignored);
+    pause_->cancel();
+  }
+
+  // Connections go round the loops, so that each gets its share.
+  void accept() {
+    Loop& loop = *loops_[next_loop_++ % loops_.size()];
+    acceptor_->async_accept(loop.context(), [this, &loop](error_code error, tcp::socket socket) {
+      if (!acceptor_->is_open()) return;
+      if (error) return accept_later();
+      if (++state_.connections > state_.options.connections_max) {
+        turn_away(socket);
+      } else {
+        asio::post(loop.context(),
+                   [&loop, taken = std::move(socket)]() mutable { loop.adopt(std::move(taken)); });
       }
-      accept(index);
+      accept();
     });
   }
 
-  ServerOptions options_;
-  SessionWorld world_;
-  std::string host_;
-  int port_ = 0;
-  std::vector<std::unique_ptr<asio::io_context>> contexts_;
-  std::vector<std::unique_ptr<tcp::acceptor>> acceptors_;
+  void accept_later() {
+    pause_->expires_after(kAcceptPause);
+    pause_->async_wait([this](error_code error) {
+      if (!error && acceptor_->is_open()) accept();
+    });
+  }
+
+  void turn_away(tcp::socket& socket) {
+    const std::string id = loops_[0]->make_request_id();
+    const Response response = problem({Code::overloaded, "too many connections are open", {}}, id);
+    const std::string bytes = encode_head(response, {.request_id = id,
+                                                     .date = loops_[0]->date(),
+                                                     .keep_alive = false,
+                                                     .content_length = response.body.size()}) +
+                              response.body;
+    error_code ignored;
+    socket.non_blocking(true, ignored);
+    socket.write_some(asio::buffer(bytes), ignored);
+    socket.close(ignored);
+    state_.note_closed();
+  }
+
+  ServerState state_;
+  std::vector<std::unique_ptr<Loop>> loops_;
+  std::optional<tcp::acceptor> acceptor_;    // thread: that of the first loop
+  std::optional<asio::steady_timer> pause_;  // the same
+  std::size_t next_loop_ = 0;
+  tcp::endpoint bound_;
   std::vector<std::thread> threads_;
-  std::mutex drain_mutex_;
-  std::condition_variable drained_;
 };
 
 Result<std::unique_ptr<Server>> Server::start(ServerOptions options, Handler& handler) {
@@ -150,6 +172,9 @@ Server::Server(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Server::~Server() = default;
 int Server::port() const { return impl_->port(); }
 std::string Server::address() const { return impl_->address(); }
-void Server::drain(Millis limit) { impl_->drain(limit); }
+int Server::connections() const { return impl_->connections(); }
+void Server::stop_accepting() { impl_->stop_accepting(); }
+bool Server::drain(Millis limit) { return impl_->drain(limit); }
 void Server::stop() { impl_->stop(); }
+
 }  // namespace mc::http

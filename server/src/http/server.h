@@ -1,8 +1,9 @@
 // HTTP/1.1 server: reads within limits and deadlines, refuses what is malformed, and hands plain
 // Requests to a Handler. Knows no domain type.
 //
-// Threads: one io_context a thread, each with its own listening socket (SO_REUSEPORT). Handler calls
-// come on those threads and must not block; replies may come from any thread.
+// Threads: one io_context a thread; a connection stays on the one it was given. Handler calls come on
+// those threads and must not block; replies may come from any thread, also after the server has gone
+// (they do nothing then).
 #pragma once
 
 #include <cstdint>
@@ -20,13 +21,15 @@ namespace mc::http {
 struct Admission {
   std::optional<Response> refusal;   // set: answered with this, and the body is not read
   std::uint64_t body_max = 1 << 20;  // bytes; more is answered with too_large
+  std::shared_ptr<BodySink> sink;    // set: takes the body instead of Request::body
 };
 
-using Reply = std::function<void(Response)>;  // exactly once; later calls do nothing
+using Reply = std::function<void(Response)>;  // once; later calls do nothing
 
 class Handler {
  public:
   virtual ~Handler() = default;
+  // After the head, before the body: the place to look at the token.
   virtual Admission admit(const Request& head) = 0;
   virtual void handle(Request request, Reply reply) = 0;
 };
@@ -35,12 +38,16 @@ struct ServerOptions {
   std::string listen = "127.0.0.1:4000";  // port 0: any free one
   int threads = 2;
   std::uint32_t header_bytes_max = 16 << 10;
-  Millis header_time{10'000};
-  Millis body_time{30'000};
-  Millis idle_time{75'000};
-  Millis write_time{30'000};
-  Millis handle_time{330'000};  // a handler that has not answered by then: 503
+  Millis header_time{10'000};  // from the first byte of a head to its last
+  Millis body_time{30'000};    // from the head to the body's last byte
+  // A body that goes to a sink may take longer, if at least so many bytes a second arrive.
+  std::uint64_t sink_rate_min = 64 << 10;
+  Millis idle_time{75'000};     // between two requests
+  Millis write_time{30'000};    // without any progress towards a slow reader
+  Millis handle_time{120'000};  // a handler that has not answered by then: 503
+  Millis linger_time{2'000};    // for the peer to read an answer that came before its body was read
   int connections_max = 10'000;
+  std::size_t stream_queue_max = 1 << 20;  // bytes a slow reader of a stream may be behind
 };
 
 class Server {
@@ -48,10 +55,16 @@ class Server {
   // `handler` outlives the server. Errors: invalid_setting (the address), unreachable (in use).
   static Result<std::unique_ptr<Server>> start(ServerOptions options, Handler& handler);
   ~Server();  // stop()
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
   int port() const;
   std::string address() const;  // "127.0.0.1:4000", as bound
-  // Takes no new connections; waits until open requests are answered, at most `limit`.
-  void drain(Millis limit);
+  int connections() const;      // open now
+  void stop_accepting();
+  // Takes no new connections, closes idle ones, ends streams, and waits until open requests are
+  // answered, at most `limit`. True when all were.
+  bool drain(Millis limit);
+  // Cuts what is still open. Requires: not called on a thread of the server.
   void stop();
 
  private:

@@ -1,0 +1,30 @@
+#include "http/problem.h"
+
+#include "base/json.h"
+#include "base/text.h"
+
+namespace mc::http {
+
+Response problem(const Error& error, std::string_view request_id) {
+  Response response{.status = http_status(error.code), .content_type = "application/problem+json"};
+  JsonWriter out;
+  out.open('{').field("type", "/docs/errors#" + std::string(code_name(error.code)));
+  out.field("title", code_title(error.code)).field("status", response.status);
+  out.field("detail", to_valid_utf8(error.message)).field("code", code_name(error.code));
+  out.field("request_id", request_id);
+  if (!error.problems.empty()) {
+    out.key("errors").open('[');
+    for (const Problem& each : error.problems) {
+      out.open('{').field("line", each.line).field("column", each.column).field("code", each.code);
+      out.field("message", to_valid_utf8(each.message)).field("hint", to_valid_utf8(each.hint));
+      out.close('}');
+    }
+    out.close(']');
+  }
+  response.body = out.close('}').take();
+  if (response.status == 503 || response.status == 429)
+    response.headers.push_back({"Retry-After", "1"});
+  return response;
+}
+
+}  // namespace mc::http
