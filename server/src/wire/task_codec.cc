@@ -1,0 +1,438 @@
+#include "wire/task_codec.h"
+
+#include <sodium/utils.h>
+
+#include <algorithm>
+#include <csignal>
+#include <cstring>
+
+#include "base/text.h"
+#include "wire/request_fields.h"
+
+namespace mc::wire {
+namespace {
+constexpr std::size_t kTextMax = 64 << 10;
+constexpr std::size_t kSummaryMax = 1 << 20;
+
+std::string_view outcome_name(Outcome outcome) {
+  switch (outcome) {
+    case Outcome::succeeded: return "succeeded";
+    case Outcome::failed: return "failed";
+    case Outcome::cancelled: return "cancelled";
+    case Outcome::timed_out: return "timed_out";
+    case Outcome::reused: return "reused";
+  }
+  return "";
+}
+
+std::optional<Outcome> read_outcome(const std::string& name) {
+  if (name == "succeeded" || name == "success") return Outcome::succeeded;
+  if (name == "failed" || name == "failure" || name == "error") return Outcome::failed;
+  if (name == "cancelled" || name == "canceled") return Outcome::cancelled;
+  if (name == "timed_out" || name == "timeout") return Outcome::timed_out;
+  if (name == "reused") return Outcome::reused;
+  return std::nullopt;
+}
+
+// 15, "15", "SIGTERM" or "TERM".
+std::optional<int> read_signal(const Value& value) {
+  if (value.is_int() && value.as_int() >= 0 && value.as_int() <= 64)
+    return static_cast<int>(value.as_int());
+  if (!value.is_string()) return std::nullopt;
+  std::string_view name = value.as_string();
+  if (name.starts_with("SIG")) name.remove_prefix(3);
+  for (int number = 1; number < 32; ++number) {
+    const char* known = sigabbrev_np(number);
+    if (known != nullptr && name == known) return number;
+  }
+  return std::nullopt;
+}
+
+void write_exit(JsonWriter& out, std::optional<int> exit_code, int signal) {
+  if (exit_code) out.field("exit_code", *exit_code);
+  if (signal > 0) out.field("signal", signal);
+}
+
+void read_exit(RequestFields& fields, std::optional<int>& exit_code, int& signal) {
+  if (const Value* given = fields.optional("exit_code")) {
+    if (given->is_int() && given->as_int() >= -1 && given->as_int() <= 255) {
+      exit_code = static_cast<int>(given->as_int());
+    } else {
+      fields.wrong("exit_code", "a number from 0 to 255 is wanted");
+    }
+  }
+  if (const Value* given = fields.optional("signal")) {
+    if (const auto number = read_signal(*given)) {
+      signal = *number;
+    } else {
+      fields.wrong("signal", "a signal's number or name is wanted");
+    }
+  }
+}
+
+void write_result(JsonWriter& out, const TaskResult& result) {
+  out.open('{').field("task_id", result.task_id).field("fence", result.fence);
+  out.field("outcome", outcome_name(result.outcome));
+  if (result.failure_kind != FailureKind::none)
+    out.field("failure_kind", to_name(result.failure_kind));
+  write_exit(out, result.exit_code, result.signal);
+  if (!result.message.empty()) out.field("message", to_valid_utf8(result.message));
+  if (!result.outputs.as_object().empty()) out.field("outputs", result.outputs);
+  if (!result.steps.empty()) {
+    out.key("steps").open('[');
+    for (const StepResult& step : result.steps) {
+      out.open('{').field("id", step.id).field("name", to_valid_utf8(step.name));
+      out.field("status", to_name(step.status));
+      write_exit(out, step.exit_code, step.signal);
+      out.field("duration_ms", step.duration_ms).close('}');
+    }
+    out.close(']');
+  }
+  if (!result.summary.empty()) out.field("summary", to_valid_utf8(result.summary));
+  if (!result.annotations.as_list().empty()) out.field("annotations", result.annotations);
+  if (!result.artifacts.empty()) {
+    out.key("artifacts").open('[');
+    for (const ArtifactRef& artifact : result.artifacts) {
+      out.open('{').field("name", artifact.name).field("digest", artifact.digest);
+      out.field("size", artifact.size).field("media_type", artifact.media_type);
+      out.field("keep_ms", artifact.keep_ms).close('}');
+    }
+    out.close(']');
+  }
+  if (result.cache) {
+    out.key("cache").open('{').field("key", result.cache->key).field("hit", result.cache->hit);
+    out.field("from_run", result.cache->from_run).field("from_job", result.cache->from_job);
+    out.field("saved_ms", result.cache->saved_ms).close('}');
+  }
+  out.close('}');
+}
+
+Result<StepResult> read_step(const Value& body) {
+  RequestFields fields(body, {"id", "name", "status", "exit_code", "signal", "duration_ms"});
+  StepResult step;
+  fields.text("id", step.id, kTextMax);
+  fields.text("name", step.name, kTextMax);
+  std::string status;
+  fields.text("status", status, 32);
+  if (status == "success") status = "succeeded";
+  if (status == "failure") status = "failed";
+  if (const auto known = from_name<StepStatus>(status)) {
+    step.status = *known;
+  } else if (!status.empty()) {
+    fields.wrong("status", "not a step's status");
+  }
+  read_exit(fields, step.exit_code, step.signal);
+  fields.integer("duration_ms", step.duration_ms);
+  return fields.finish(std::move(step));
+}
+
+Result<ArtifactRef> read_artifact(const Value& body) {
+  RequestFields fields(body, {"name", "digest", "size", "media_type", "keep_ms"});
+  ArtifactRef artifact;
+  fields.require("name").text("name", artifact.name, 1024);
+  fields.require("digest").text("digest", artifact.digest, 128);
+  fields.integer("size", artifact.size);
+  fields.text("media_type", artifact.media_type, 256);
+  fields.integer("keep_ms", artifact.keep_ms);
+  return fields.finish(std::move(artifact));
+}
+
+Result<CacheResult> read_cache(const Value& body) {
+  RequestFields fields(body, {"key", "hit", "from_run", "from_job", "saved_ms"});
+  CacheResult cache;
+  fields.text("key", cache.key, kTextMax);
+  fields.boolean("hit", cache.hit);
+  std::string run;
+  fields.text("from_run", run, 64);
+  cache.from_run = parse_uuid(run).value_or(Uuid{});
+  fields.text("from_job", cache.from_job, kTextMax);
+  fields.integer("saved_ms", cache.saved_ms);
+  return fields.finish(std::move(cache));
+}
+
+Result<TaskResult> read_result(const Value& body) {
+  RequestFields fields(
+      body, {"task_id", "fence", "outcome", "failure_kind", "exit_code", "signal", "message",
+             "outputs", "steps", "summary", "annotations", "artifacts", "cache"});
+  TaskResult result;
+  fields.require("task_id").text("task_id", result.task_id, 256);
+  fields.require("fence").integer("fence", result.fence);
+  std::string outcome, kind;
+  fields.require("outcome").text("outcome", outcome, 32);
+  if (const auto known = read_outcome(outcome)) {
+    result.outcome = *known;
+  } else if (!outcome.empty()) {
+    fields.wrong("outcome", "succeeded, failed, cancelled, timed_out or reused is wanted");
+  }
+  fields.text("failure_kind", kind, 32);
+  if (const auto known = from_name<FailureKind>(kind)) {
+    result.failure_kind = *known;
+  } else if (!kind.empty()) {
+    fields.wrong("failure_kind", "not a kind of failure");
+  }
+  read_exit(fields, result.exit_code, result.signal);
+  fields.text("message", result.message, kTextMax);
+  if (const Value* outputs = fields.optional("outputs")) {
+    outputs->is_object() ? void(result.outputs = *outputs)
+                         : fields.wrong("outputs", "an object is wanted");
+  }
+  fields.list("steps", result.steps, read_step, 10'000);
+  fields.text("summary", result.summary, kSummaryMax);
+  if (const Value* list = fields.optional("annotations")) {
+    list->is_list() ? void(result.annotations = *list)
+                    : fields.wrong("annotations", "a list is wanted");
+  }
+  fields.list("artifacts", result.artifacts, read_artifact, 1'000);
+  if (const Value* cache = fields.optional("cache")) {
+    Result<CacheResult> read = read_cache(*cache);
+    read ? void(result.cache = std::move(*read)) : fields.adopt("cache", read.error());
+  }
+  return fields.finish(std::move(result));
+}
+
+void write_task(JsonWriter& out, const Task& task) {
+  out.open('{')
+      .field("task_id", task.task_id)
+      .field("fence", task.fence)
+      .field("run_id", task.run_id);
+  out.field("job", task.job).field("attempt", task.attempt).key("spec").raw(task.spec_json);
+  out.field("deadline", task.deadline).close('}');
+}
+
+Result<Task> read_task(const Value& body) {
+  // Answers may grow: what a worker does not know it passes over.
+  Task task;
+  task.task_id = body.string_or("task_id", "");
+  task.fence = body.int_or("fence", 0);
+  task.run_id = parse_uuid(body.string_or("run_id", "")).value_or(Uuid{});
+  task.job = body.string_or("job", "");
+  task.attempt = static_cast<int>(body.int_or("attempt", 1));
+  const Value* spec = body.find("spec");
+  task.spec_json = spec != nullptr ? to_json(*spec) : "{}";
+  task.deadline = parse_rfc3339(body.string_or("deadline", "")).value_or(Instant{});
+  if (task.task_id.empty())
+    return Error{Code::malformed_request, "the server gave a task without an id", {}};
+  return task;
+}
+
+Result<TaskHold> read_hold(const Value& body) {
+  RequestFields fields(body, {"task_id", "fence"});
+  TaskHold hold;
+  fields.require("task_id").text("task_id", hold.task_id, 256);
+  fields.require("fence").integer("fence", hold.fence);
+  return fields.finish(std::move(hold));
+}
+
+std::string to_base64(const std::string& bytes) {
+  std::string out(sodium_base64_ENCODED_LEN(bytes.size(), sodium_base64_VARIANT_ORIGINAL), '\0');
+  sodium_bin2base64(out.data(), out.size(), reinterpret_cast<const unsigned char*>(bytes.data()),
+                    bytes.size(), sodium_base64_VARIANT_ORIGINAL);
+  out.resize(std::strlen(out.c_str()));
+  return out;
+}
+
+std::optional<std::string> from_base64(const std::string& text) {
+  std::string out(text.size(), '\0');
+  std::size_t size = 0;
+  const int failed =
+      sodium_base642bin(reinterpret_cast<unsigned char*>(out.data()), out.size(), text.data(),
+                        text.size(), nullptr, &size, nullptr, sodium_base64_VARIANT_ORIGINAL);
+  if (failed != 0) return std::nullopt;
+  out.resize(size);
+  return out;
+}
+
+Result<LogChunk> read_chunk(const Value& body) {
+  RequestFields fields(body, {"t", "step", "stream", "text", "base64"});
+  constexpr std::size_t kChunkMax = 16 << 20;
+  LogChunk chunk;
+  fields.integer("t", chunk.t);
+  fields.text("step", chunk.step, 1024);
+  fields.text("stream", chunk.stream, 32);
+  fields.text("text", chunk.text, kChunkMax);
+  std::string encoded;
+  fields.text("base64", encoded, kChunkMax);
+  if (!encoded.empty()) {
+    const auto bytes = from_base64(encoded);
+    bytes ? void(chunk.text = *bytes) : fields.wrong("base64", "not base64");
+  }
+  if (chunk.stream.empty()) chunk.stream = "stdout";
+  return fields.finish(std::move(chunk));
+}
+
+void write_texts(JsonWriter& out, std::string_view name, const std::vector<std::string>& list) {
+  out.key(name).open('[');
+  for (const std::string& item : list) out.item(item);
+  out.close(']');
+}
+
+std::vector<std::string> read_texts(const Value& body, std::string_view name) {
+  std::vector<std::string> list;
+  const Value* given = body.find(name);
+  if (given == nullptr || !given->is_list()) return list;
+  for (const Value& item : given->as_list()) {
+    if (item.is_string()) list.push_back(item.as_string());
+  }
+  return list;
+}
+}  // namespace
+
+std::string encode(const RegisterRequest& request) {
+  JsonWriter out;
+  out.open('{').field("name", request.name);
+  write_texts(out, "labels", request.labels);
+  return out.field("slots", request.slots).field("version", request.version).close('}').take();
+}
+std::string encode(const RegisterReply& reply) {
+  JsonWriter out;
+  out.open('{').field("worker_id", reply.worker_id).field("heartbeat_ms", reply.heartbeat_ms);
+  return out.field("lease_ms", reply.lease_ms).close('}').take();
+}
+std::string encode(const PollRequest& request) {
+  JsonWriter out;
+  out.open('{').field("worker_id", request.worker_id).field("max", request.max);
+  return out.field("wait_ms", request.wait_ms).close('}').take();
+}
+std::string encode_tasks(const std::vector<Task>& tasks) {
+  JsonWriter out;
+  out.open('{').key("tasks").open('[');
+  for (const Task& task : tasks) write_task(out, task);
+  return out.close(']').close('}').take();
+}
+std::string encode(const HeartbeatRequest& request) {
+  JsonWriter out;
+  out.open('{').field("worker_id", request.worker_id).key("tasks").open('[');
+  for (const TaskHold& hold : request.tasks) {
+    out.open('{').field("task_id", hold.task_id).field("fence", hold.fence).close('}');
+  }
+  return out.close(']').close('}').take();
+}
+std::string encode(const HeartbeatReply& reply) {
+  JsonWriter out;
+  out.open('{');
+  write_texts(out, "cancel", reply.cancel);
+  write_texts(out, "lost", reply.lost);
+  return out.close('}').take();
+}
+std::string encode(const CompleteRequest& request) {
+  JsonWriter out;
+  out.open('{').field("worker_id", request.worker_id).key("results").open('[');
+  for (const TaskResult& result : request.results) write_result(out, result);
+  return out.close(']').field("max", request.max).close('}').take();
+}
+std::string encode(const CompleteReply& reply) {
+  JsonWriter out;
+  out.open('{');
+  write_texts(out, "accepted", reply.accepted);
+  out.key("rejected").open('[');
+  for (const Rejected& rejected : reply.rejected) {
+    out.open('{').field("task_id", rejected.task_id).field("code", rejected.code).close('}');
+  }
+  out.close(']').key("tasks").open('[');
+  for (const Task& task : reply.tasks) write_task(out, task);
+  return out.close(']').close('}').take();
+}
+std::string encode(const LogsRequest& request) {
+  JsonWriter out;
+  out.open('{').field("worker_id", request.worker_id).field("task_id", request.task_id);
+  out.field("fence", request.fence).field("offset", request.offset).key("chunks").open('[');
+  for (const LogChunk& chunk : request.chunks) {
+    out.open('{').field("t", chunk.t).field("step", chunk.step).field("stream", chunk.stream);
+    if (find_invalid_utf8(chunk.text)) {
+      out.field("base64", to_base64(chunk.text));
+    } else {
+      out.field("text", chunk.text);
+    }
+    out.close('}');
+  }
+  return out.close(']').close('}').take();
+}
+
+Result<RegisterRequest> decode_register_request(const Value& body) {
+  RequestFields fields(body, {"name", "labels", "slots", "version"});
+  RegisterRequest request;
+  fields.require("name").text("name", request.name, 128);
+  if (const Value* labels = fields.optional("labels")) {
+    request.labels = read_texts(body, "labels");
+    const bool whole = labels->is_list() && labels->as_list().size() == request.labels.size();
+    if (!whole || request.labels.size() > 100)
+      fields.wrong("labels", "a list of up to 100 strings is wanted");
+  }
+  std::int64_t slots = 1;
+  fields.integer("slots", slots);
+  if (slots < 0 || slots > 10'000) fields.wrong("slots", "a number from 0 to 10000 is wanted");
+  request.slots = static_cast<int>(std::clamp<std::int64_t>(slots, 0, 10'000));
+  fields.text("version", request.version, 64);
+  return fields.finish(std::move(request));
+}
+Result<RegisterReply> decode_register_reply(const Value& body) {
+  return RegisterReply{body.string_or("worker_id", ""), body.int_or("heartbeat_ms", 5000),
+                       body.int_or("lease_ms", 20000)};
+}
+Result<PollRequest> decode_poll_request(const Value& body) {
+  RequestFields fields(body, {"worker_id", "max", "wait_ms"});
+  PollRequest request;
+  fields.require("worker_id").text("worker_id", request.worker_id, 128);
+  std::int64_t max = 1;
+  fields.integer("max", max);
+  if (max < 1 || max > 100'000) fields.wrong("max", "a number from 1 to 100000 is wanted");
+  request.max = static_cast<int>(std::clamp<std::int64_t>(max, 1, 100'000));
+  fields.integer("wait_ms", request.wait_ms);
+  return fields.finish(std::move(request));
+}
+Result<std::vector<Task>> decode_tasks(const Value& body) {
+  std::vector<Task> tasks;
+  const Value* list = body.find("tasks");
+  if (list == nullptr || !list->is_list()) return tasks;
+  for (const Value& item : list->as_list()) {
+    Result<Task> task = read_task(item);
+    if (!task) return task.error();
+    tasks.push_back(std::move(*task));
+  }
+  return tasks;
+}
+Result<HeartbeatRequest> decode_heartbeat_request(const Value& body) {
+  RequestFields fields(body, {"worker_id", "tasks"});
+  HeartbeatRequest request;
+  fields.require("worker_id").text("worker_id", request.worker_id, 128);
+  fields.list("tasks", request.tasks, read_hold, 100'000);
+  return fields.finish(std::move(request));
+}
+Result<HeartbeatReply> decode_heartbeat_reply(const Value& body) {
+  return HeartbeatReply{read_texts(body, "cancel"), read_texts(body, "lost")};
+}
+Result<CompleteRequest> decode_complete_request(const Value& body) {
+  RequestFields fields(body, {"worker_id", "results", "max"});
+  CompleteRequest request;
+  fields.require("worker_id").text("worker_id", request.worker_id, 128);
+  fields.list("results", request.results, read_result, 100'000);
+  std::int64_t max = 0;
+  fields.integer("max", max);
+  request.max = static_cast<int>(std::clamp<std::int64_t>(max, 0, 100'000));
+  return fields.finish(std::move(request));
+}
+Result<CompleteReply> decode_complete_reply(const Value& body) {
+  CompleteReply reply;
+  reply.accepted = read_texts(body, "accepted");
+  const Value* rejected = body.find("rejected");
+  if (rejected != nullptr && rejected->is_list()) {
+    for (const Value& item : rejected->as_list()) {
+      reply.rejected.push_back({item.string_or("task_id", ""), item.string_or("code", "")});
+    }
+  }
+  Result<std::vector<Task>> tasks = decode_tasks(body);
+  if (!tasks) return tasks.error();
+  reply.tasks = std::move(*tasks);
+  return reply;
+}
+Result<LogsRequest> decode_logs_request(const Value& body) {
+  RequestFields fields(body, {"worker_id", "task_id", "fence", "offset", "chunks"});
+  LogsRequest request;
+  fields.text("worker_id", request.worker_id, 128);
+  fields.require("task_id").text("task_id", request.task_id, 256);
+  fields.require("fence").integer("fence", request.fence);
+  fields.integer("offset", request.offset);
+  fields.list("chunks", request.chunks, read_chunk, 100'000);
+  return fields.finish(std::move(request));
+}
+}  // namespace mc::wire
