@@ -48,7 +48,8 @@ CacheEntry entry_from(const Value& json) {
 
 class ServerWorkerApi final : public WorkerApi {
  public:
-  explicit ServerWorkerApi(std::unique_ptr<Transport> transport) : transport_(std::move(transport)) {}
+  explicit ServerWorkerApi(std::unique_ptr<Transport> transport)
+      : transport_(std::move(transport)) {}
 
   Result<wire::RegisterReply> register_worker(const wire::RegisterRequest& request) override {
     const auto body = post("register", wire::encode(request));
@@ -132,7 +133,8 @@ class ServerWorkerApi final : public WorkerApi {
   static std::string blob_path(const Hold& hold, const std::string& digest) {
     return "/api/v1/worker/blobs/" + digest + "?" + task_query(hold);
   }
-  static std::string cache_path(const Hold& hold, const std::string& scope, const std::string& key) {
+  static std::string cache_path(const Hold& hold, const std::string& scope,
+                                const std::string& key) {
     return "/api/v1/worker/cache?scope=" + encode_query(scope) + "&key=" + encode_query(key) + "&" +
            task_query(hold);
   }

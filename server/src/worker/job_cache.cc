@@ -1,0 +1,72 @@
+#include "worker/job_cache.h"
+
+#include "base/json.h"
+#include "base/sha256.h"
+#include "base/text.h"
+#include "worker/globs.h"
+#include "worker/storage.h"
+
+namespace mc::worker {
+namespace {
+constexpr std::size_t kShownBytesMax = 300;
+}
+
+// The job's text, environment and matrix cell, and the contents of `inputs`, are part of the key
+// whatever it says: a changed command must never be answered with what an old one made.
+Status JobCache::make_key() {
+  const CacheSpec& spec = *run_.job().cache;
+  const auto shown = lang::evaluate_text(spec.key, run_.scope());
+  if (!shown.ok()) return Error{shown.error().code, "cache.key: " + shown.error().message, {}};
+  const auto workspace = run_.workspace();
+  if (!workspace.ok()) return workspace.error();
+  const auto inputs = hash_files((*workspace)->files(), spec.inputs);
+  if (!inputs.ok()) return inputs.error();
+  Sha256 hash;
+  JsonWriter all;
+  all.open('[').item(*shown).item(*inputs).value(run_.job().source).value(run_.env.object());
+  if (const Value* matrix = run_.spec().find("matrix")) all.value(*matrix);
+  all.close(']');
+  hash.update(all.text());
+  shown_ = *shown;
+  key_ = "job/" + shown_.substr(0, kShownBytesMax) + "/" + hash.hex();
+  return {};
+}
+
+Result<bool> JobCache::look_up(TaskResult& result) {
+  if (Status made = make_key(); !made) return made.error();
+  result.cache = CacheResult{.key = shown_};
+  if (run_.settings().no_cache) return false;
+  const auto found = run_.api().cache_get(run_.hold(), cache_scope(run_), key_);
+  if (!found.ok()) {
+    run_.say("", "[maestro: the cache could not be asked: " + found.error().message + "]");
+    return false;
+  }
+  if (!*found) return false;
+  if (const Status restored = restore_from_cache(run_, **found); !restored) {
+    run_.say("",
+             "[maestro: the cache entry could not be restored: " + restored.error().message + "]");
+    return false;
+  }
+  result.cache->hit = true;
+  result.cache->from_run = (*found)->run;
+  result.cache->from_job = (*found)->job;
+  result.cache->saved_ms = (*found)->duration_ms;
+  result.outputs = (*found)->outputs;
+  run_.say("", "[maestro: reused from run " + to_string((*found)->run) + ", which took " +
+                   format_duration(Millis((*found)->duration_ms)) + "; key " + shown_ + "]");
+  return true;
+}
+
+void JobCache::save(const TaskResult& result, std::int64_t duration_ms) {
+  client::CacheEntry entry{.digest = {},
+                           .run = run_.task().run_id,
+                           .job = run_.task().job,
+                           .duration_ms = duration_ms,
+                           .outputs = result.outputs};
+  const Status kept = keep_in_cache(run_, key_, run_.job().cache->outputs, std::move(entry));
+  // The job has succeeded all the same; the next run just cannot be spared.
+  run_.say("", kept.ok() ? "[maestro: cached under " + shown_ + "]"
+                         : "[maestro: not cached: " + kept.error().message + "]");
+}
+
+}  // namespace mc::worker

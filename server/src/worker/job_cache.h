@@ -1,0 +1,30 @@
+// A job's `cache`: the same key means the job need not run again.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "base/error.h"
+#include "worker/task_run.h"
+
+namespace mc::worker {
+
+class JobCache {
+ public:
+  explicit JobCache(TaskRun& run) : run_(run) {}
+
+  // Evaluates the key (after the job's checkout steps) and looks it up. Hit: the kept files are in the
+  // workspace and the result is complete but for its steps. A cache that cannot be asked, or whose
+  // entry cannot be restored, is a miss. Errors: invalid_expression and the like from the key.
+  Result<bool> look_up(TaskResult& result);
+  // After success: keeps the files and the job's outputs under the key.
+  void save(const TaskResult& result, std::int64_t duration_ms);
+
+ private:
+  Status make_key();
+  TaskRun& run_;
+  std::string shown_;  // the key as written, evaluated
+  std::string key_;    // with everything else that decides what the job makes
+};
+
+}  // namespace mc::worker

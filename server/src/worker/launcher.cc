@@ -1,0 +1,142 @@
+#include "worker/launcher.h"
+
+#include "base/sha256.h"
+#include "worker/task_run.h"
+
+namespace mc::worker {
+namespace {
+constexpr auto kStartContainer = std::chrono::minutes(10);  // pulling an image takes its time
+constexpr auto kRemoveContainer = std::chrono::seconds(30);
+constexpr std::size_t kNameDigits = 16;
+
+class Plain final : public Launcher {
+ public:
+  SpawnOptions wrap(std::vector<std::string> argv, const std::string& folder,
+                    const Environment& env) const override {
+    return {.argv = std::move(argv), .env = env.list(), .folder = folder, .path = env.get("PATH")};
+  }
+};
+
+// A read-only machine with the task's own folders writable, a /tmp of its own and the network.
+class Sandbox final : public Launcher {
+ public:
+  Sandbox(std::string bwrap, std::string folder)
+      : bwrap_(std::move(bwrap)), folder_(std::move(folder)) {}
+  SpawnOptions wrap(std::vector<std::string> argv, const std::string& folder,
+                    const Environment& env) const override {
+    std::vector<std::string> whole{bwrap_,
+                                   "--die-with-parent",
+                                   "--unshare-pid",
+                                   "--unshare-ipc",
+                                   "--ro-bind",
+                                   "/",
+                                   "/",
+                                   "--dev",
+                                   "/dev",
+                                   "--proc",
+                                   "/proc",
+                                   "--tmpfs",
+                                   "/tmp",
+                                   "--bind",
+                                   folder_,
+                                   folder_,
+                                   "--chdir",
+                                   folder,
+                                   "--"};
+    whole.insert(whole.end(), argv.begin(), argv.end());
+    return {.argv = std::move(whole), .env = env.list(), .folder = folder, .path = env.get("PATH")};
+  }
+
+ private:
+  std::string bwrap_, folder_;
+};
+
+// One container for the whole job; commands run in it by `exec`. The folders have the same paths
+// inside and outside.
+class Container final : public Launcher {
+ public:
+  Container(TaskRun& run, std::string runtime, std::string name)
+      : run_(run), runtime_(std::move(runtime)), name_(std::move(name)) {}
+  ~Container() override {
+    TaskControl alone;  // a cancel must not keep the container
+    const Environment env = run_.process_env({}, "");
+    auto process = spawn({.argv = {runtime_, "rm", "-f", name_}, .env = env.list(), .folder = "/"});
+    if (process.ok())
+      supervise(*process, alone, run_.settings().ladder,
+                {.deadline = Steady::now() + kRemoveContainer});
+  }
+
+  SpawnOptions wrap(std::vector<std::string> argv, const std::string& folder,
+                    const Environment& env) const override {
+    std::vector<std::string> whole{runtime_, "exec", "-w", folder};
+    for (const std::string& name : env.names()) {
+      // The image has its own idea of these.
+      if (name == "PATH" || name == "HOME" || name == "USER") continue;
+      whole.insert(whole.end(),
+                   {"-e", name});  // the value comes from our environment, unseen by `ps`
+    }
+    whole.push_back(name_);
+    whole.insert(whole.end(), argv.begin(), argv.end());
+    return {.argv = std::move(whole), .env = env.list(), .folder = folder, .path = env.get("PATH")};
+  }
+
+ private:
+  TaskRun& run_;
+  std::string runtime_, name_;
+};
+
+Result<std::unique_ptr<Launcher>> start_container(TaskRun& run, const std::string& image) {
+  const Environment env = run.process_env({}, "");
+  const auto runtime = find_container_runtime(env.get("PATH"));
+  if (!runtime.ok()) return runtime.error();
+  const std::string folder = (*run.workspace())->folder();
+  const std::string name = "maestro-" + sha256_hex(run.task().task_id).substr(0, kNameDigits);
+  SpawnOptions start{.argv = {*runtime, "run", "-d", "--rm", "--init", "--name", name, "--network",
+                              "host", "-v", folder + ":" + folder, "-w",
+                              (*run.workspace())->files(), image, "tail", "-f", "/dev/null"},
+                     .env = env.list(),
+                     .folder = folder};
+  auto made = std::make_unique<Container>(run, *runtime, name);
+  const auto started = run.run_command(
+      start, "", {.deadline = std::min(run.deadline, Steady::now() + kStartContainer)});
+  if (!started.ok()) return started.error();
+  if (step_status(*started) != StepStatus::succeeded) {
+    return Error{Code::unavailable,
+                 "the container " + image + " could not be started: " + describe(*started),
+                 {}};
+  }
+  return std::unique_ptr<Launcher>(std::move(made));
+}
+}  // namespace
+
+Result<std::string> find_container_runtime(const std::string& path) {
+  for (const char* name : {"podman", "docker"}) {
+    auto found = find_program(name, path);
+    if (found.ok()) return found;
+  }
+  return Error{Code::unavailable,
+               "this job wants a container, and there is neither podman nor docker on this worker; "
+               "install one, or "
+               "send the job to another worker with runs_on",
+               {}};
+}
+
+Result<std::unique_ptr<Launcher>> make_launcher(TaskRun& run) {
+  if (!run.job().container_image.empty()) {
+    const auto image = lang::evaluate_text(run.job().container_image, run.scope());
+    if (!image.ok()) return image.error();
+    return start_container(run, *image);
+  }
+  if (!run.job().sandbox) return std::unique_ptr<Launcher>(std::make_unique<Plain>());
+  const auto bwrap = find_program("bwrap", run.process_env({}, "").get("PATH"));
+  if (!bwrap.ok()) {
+    return Error{Code::unavailable,
+                 "this job wants a sandbox, and there is no bubblewrap (bwrap) on this worker; "
+                 "install it, or send "
+                 "the job to another worker with runs_on",
+                 {}};
+  }
+  return std::unique_ptr<Launcher>(std::make_unique<Sandbox>(*bwrap, (*run.workspace())->folder()));
+}
+
+}  // namespace mc::worker

@@ -1,0 +1,31 @@
+// How a job's commands are started: as they are, in a sandbox (bubblewrap) or in a container.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "worker/environment.h"
+#include "worker/process.h"
+
+namespace mc::worker {
+
+class TaskRun;
+
+class Launcher {
+ public:
+  virtual ~Launcher() = default;  // ends what it started
+  // What to spawn so that `argv` runs in `folder` with `env`.
+  virtual SpawnOptions wrap(std::vector<std::string> argv, const std::string& folder,
+                            const Environment& env) const = 0;
+};
+
+// The launcher that the job asks for. Requires: the workspace exists.
+// Errors: unavailable (no bubblewrap, no container runtime), others from starting the container.
+Result<std::unique_ptr<Launcher>> make_launcher(TaskRun& run);
+
+// podman, else docker, looked up in `path`. Errors: unavailable.
+Result<std::string> find_container_runtime(const std::string& path);
+
+}  // namespace mc::worker
