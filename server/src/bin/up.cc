@@ -1,0 +1,155 @@
+#include <thread>
+
+#include "base/text.h"
+#include "bin/data_folder.h"
+#include "bin/doors.h"
+#include "bin/gate.h"
+#include "bin/stack.h"
+#include "bin/work.h"
+#include "cli/target.h"
+#include "cli/version.h"
+#include "client/http_transport.h"
+
+namespace mc::bin {
+namespace {
+
+constexpr const char* kWorkerName = "local";
+constexpr Millis kTellEvery{5'000};
+// The API's own limit is for clients that loop; the CLI of this machine may be quick.
+constexpr api::RateLimit kRateLimit{.per_second = 2000, .burst = 5000};
+
+bool is_loopback(const std::string& listen) {
+  return listen.starts_with("127.") || listen.starts_with("localhost:") ||
+         listen.starts_with("[::1]");
+}
+
+// Where programs on this machine reach a server bound to `address`.
+std::string local_url(const std::string& address) {
+  const std::size_t colon = address.rfind(':');
+  const std::string host = address.substr(0, colon);
+  const bool any = host == "0.0.0.0" || host == "[::]" || host == "::" || host.empty();
+  return "http://" + (any ? "127.0.0.1" : host) + address.substr(colon);
+}
+
+class UpServer {
+ public:
+  UpServer(const cli::UpOptions& options, const cli::Io& io) : options_(options), io_(io) {}
+  Status start();
+  void stop(cli::Interrupts& interrupts);
+  std::string ready_line() const;
+
+ private:
+  Status start_stack();
+  Status start_embedded();
+  void wait_for_jobs(cli::Interrupts& interrupts);
+
+  const cli::UpOptions& options_;
+  const cli::Io& io_;
+  std::string url_;
+  // In the order in which they are made; they end in the reverse.
+  Gate gate_;
+  std::unique_ptr<Stack> stack_;
+  std::unique_ptr<http::Server> server_;
+  std::unique_ptr<worker::Worker> worker_;
+};
+
+Status UpServer::start() {
+  if (Status made = make_data_folder(options_.data); !made.ok()) return made;
+  http::ServerOptions listen;
+  listen.listen = options_.listen;
+  Result<std::unique_ptr<http::Server>> server = http::Server::start(listen, gate_);
+  if (!server.ok()) return server.error();
+  server_ = std::move(*server);
+  url_ = local_url(server_->address());
+  if (!is_loopback(options_.listen)) {
+    io_.err(
+        "maestro: " + options_.listen +
+        " can be reached from other machines, without TLS: put a proxy that speaks it in front\n");
+  }
+  if (Status started = start_stack(); !started.ok()) return started;
+  gate_.open(stack_->api());
+  if (options_.worker) {
+    if (Status started = start_embedded(); !started.ok()) return started;
+  }
+  return write_server_file(options_.data, url_);
+}
+
+Status UpServer::start_stack() {
+  StackOptions options;
+  options.folder = options_.data;
+  options.public_url = cli::variable_or(io_, "PUBLIC_URL", url_);
+  options.embedded_worker = kWorkerName;
+  options.admin_token_file = cli::kAdminTokenFile;
+  options.rate_limit = kRateLimit;
+  Result<std::unique_ptr<Stack>> stack = Stack::open(options);
+  if (!stack.ok()) return stack.error();
+  stack_ = std::move(*stack);
+  return {};
+}
+
+Status UpServer::start_embedded() {
+  WorkSetup setup;
+  setup.name = kWorkerName;
+  setup.labels = {"linux", "local"};
+  setup.slots = options_.worker_slots;
+  setup.data = options_.data + "/worker";
+  if (Status made = make_data_folder(setup.data); !made.ok()) return made;
+  setup.connect = [url = url_, token = stack_->lend_token("embedded worker", auth::Role::worker)] {
+    return client::connect_http({.urls = {url}, .token = token});
+  };
+  setup.report = [this](const std::string& text) {
+    if (!text.starts_with("registered")) io_.err("maestro worker: " + text + "\n");
+  };
+  Result<std::unique_ptr<worker::Worker>> worker = start_worker(std::move(setup));
+  if (!worker.ok()) return worker.error();
+  worker_ = std::move(*worker);
+  return {};
+}
+
+std::string UpServer::ready_line() const {
+  return std::string("maestro ") + cli::kVersion + " ready at " + url_ + " (data " + options_.data +
+         ", token " + options_.data + "/" + cli::kAdminTokenFile + ")\n";
+}
+
+void UpServer::wait_for_jobs(cli::Interrupts& interrupts) {
+  const Instant until = system_clock().now() + options_.drain_timeout;
+  Instant told;
+  while (!worker_->wait_idle(Millis(100))) {
+    const Instant now = system_clock().now();
+    if (interrupts.count.load() > 1 || now >= until) break;
+    if (now - told < kTellEvery) continue;
+    told = now;
+    const int running = worker_->running();
+    io_.err("maestro: stopping; waiting for " + std::to_string(running) +
+            (running == 1 ? " job" : " jobs") + ", at most " + format_duration(until - now) +
+            " more (again to stop at once)\n");
+  }
+}
+
+void UpServer::stop(cli::Interrupts& interrupts) {
+  stack_->service().drain();
+  if (worker_) {
+    worker_->drain();
+    wait_for_jobs(interrupts);
+    worker_->stop(Millis(0));
+  }
+  remove_server_file(options_.data);
+  const bool hurry = interrupts.count.load() > 1;
+  server_->drain(hurry ? Millis(0) : Millis(2'000));
+  server_->stop();
+}
+
+}  // namespace
+
+Result<int> up(const cli::UpOptions& options, const cli::Io& io, Signals& signals) {
+  cli::Interrupts& interrupts = signals.interrupts();
+  interrupts.handled = true;
+  UpServer server(options, io);
+  if (Status started = server.start(); !started.ok()) return started.error();
+  io.out(server.ready_line());
+  while (!interrupts.wait(1, Millis(3'600'000))) {}
+  server.stop(interrupts);
+  return interrupts.count.load() > 1 ? 130 : 0;
+}
+
+}  // namespace mc::bin

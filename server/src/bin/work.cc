@@ -1,0 +1,99 @@
+#include "bin/work.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <thread>
+
+#include "base/text.h"
+#include "bin/data_folder.h"
+#include "bin/doors.h"
+#include "cli/version.h"
+#include "client/http_transport.h"
+
+extern "C" char** environ;
+
+namespace mc::bin {
+namespace {
+
+std::vector<std::string> process_environment() {
+  std::vector<std::string> all;
+  for (char** at = environ; at != nullptr && *at != nullptr; ++at) all.emplace_back(*at);
+  return all;
+}
+
+int slots_or_processors(int slots) {
+  if (slots > 0) return slots;
+  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+}
+
+// Names of workers are lower case; a host's may be anything.
+std::string as_name(std::string_view text) {
+  std::string name = to_lower(text).substr(0, 63);
+  for (char& c : name)
+    if (!is_name(std::string("a") + c)) c = '-';
+  return is_name(name) ? name : "worker";
+}
+
+}  // namespace
+
+std::string host_name() {
+  std::array<char, 256> buffer{};
+  if (::gethostname(buffer.data(), buffer.size() - 1) != 0) return "worker";
+  return as_name(buffer.data());
+}
+
+Result<std::unique_ptr<worker::Worker>> start_worker(WorkSetup setup) {
+  worker::WorkerOptions options;
+  options.name = setup.name;
+  options.labels = std::move(setup.labels);
+  options.slots = slots_or_processors(setup.slots);
+  options.version = cli::kVersion;
+  options.poll_wait = setup.poll_wait;
+  options.connect = [connect = std::move(setup.connect)] {
+    return client::connect_worker(connect());
+  };
+  options.report = std::move(setup.report);
+  options.run.data = setup.data;
+  options.run.environment = process_environment();
+  options.run.pass_env = std::move(setup.pass_env);
+  options.run.local_checkout_dir = std::move(setup.checkout_folder);
+  options.run.no_cache = setup.no_cache;
+  options.run.web = [] { return client::connect_web(false); };
+  return worker::Worker::start(std::move(options));
+}
+
+Result<int> work(const cli::WorkerOptions& options, const cli::Io& io, Signals& signals) {
+  cli::Interrupts& interrupts = signals.interrupts();
+  interrupts.handled = true;
+  if (Status made = make_data_folder(options.data); !made.ok()) return made.error();
+  WorkSetup setup;
+  setup.name = options.name.empty() ? host_name() : options.name;
+  setup.labels = options.labels;
+  if (std::find(setup.labels.begin(), setup.labels.end(), "linux") == setup.labels.end())
+    setup.labels.emplace_back("linux");
+  setup.slots = options.slots;
+  setup.data = options.data;
+  setup.pass_env = options.pass_env;
+  setup.connect = [urls = options.urls, token = options.token] {
+    return client::connect_http({.urls = urls, .token = token});
+  };
+  setup.report = [&io](const std::string& text) { io.err("maestro worker: " + text + "\n"); };
+  Result<std::unique_ptr<worker::Worker>> worker = start_worker(std::move(setup));
+  if (!worker.ok()) return worker.error();
+  while (!interrupts.wait(1, Millis(3'600'000))) {}
+  (*worker)->drain();
+  const Instant until = system_clock().now() + options.drain_timeout;
+  while (!(*worker)->wait_idle(Millis(200))) {
+    if (interrupts.count.load() > 1 || system_clock().now() >= until) break;
+  }
+  const int left = (*worker)->running();
+  if (left > 0)
+    io.err("maestro worker: " + std::to_string(left) +
+           " jobs are given up; the server starts them again\n");
+  (*worker)->stop(Millis(0));
+  return interrupts.count.load() > 1 ? 130 : 0;
+}
+
+}  // namespace mc::bin

@@ -1,0 +1,33 @@
+// The worker of this process, embedded (`up`, `exec`) or on its own (`worker`).
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "client/transport.h"
+#include "worker/worker.h"
+
+namespace mc::bin {
+
+struct WorkSetup {
+  std::string name;
+  std::vector<std::string> labels;
+  int slots = 0;  // 0: one a processor
+  std::string data;
+  std::vector<std::string> pass_env;
+  std::string checkout_folder;  // copied by `checkout`; empty: cloned
+  bool no_cache = false;
+  Millis poll_wait{20'000};
+  // Called once a thread.
+  std::function<std::unique_ptr<client::Transport>()> connect;
+  std::function<void(const std::string&)> report;
+};
+
+// Errors: data_folder.
+Result<std::unique_ptr<worker::Worker>> start_worker(WorkSetup setup);
+
+std::string host_name();
+
+}  // namespace mc::bin
