@@ -55,50 +55,92 @@ std::size_t on_body(char* data, std::size_t size, std::size_t count, void* user)
 }
 
 std::size_t on_upload(char* data, std::size_t size, std::size_t count, void* user) {
-  return std::fread(data, size, count, static_cast<Exchange*>(user)->source.get());
+  auto& exchange = *static_cast<Exchange*>(user);
+  if (exchange.request.body_source) return exchange.request.body_source(data, size * count);
+  return std::fread(data, size, count, exchange.source.get());
 }
 
-int on_progress(void* user, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
-  const auto& exchange = *static_cast<Exchange*>(user);
-  return exchange.request.cancelled != nullptr && exchange.request.cancelled->load() ? 1 : 0;
+// IPv4 addresses that only mean something near this machine (RFC 6890).
+bool is_private_v4(std::uint32_t ip) {
+  const auto in = [ip](std::uint32_t net, int bits) {
+    return (ip >> (32 - bits)) == (net >> (32 - bits));
+  };
+  return in(0x7f000000, 8) || in(0x0a000000, 8) || in(0xac100000, 12) || in(0xc0a80000, 16) ||
+         in(0xa9fe0000, 16) || in(0x64400000, 10) || in(0, 8) || in(0xe0000000, 3) ||
+         in(0xc0000000, 24) || in(0xc6120000, 15);
+}
+
+bool is_private_v6(const in6_addr& ip) {
+  const auto* bytes = ip.s6_addr;
+  // Translations of IPv4 (mapped, NAT64, 6to4) are not looked into: nobody needs them here.
+  const bool nat64 = bytes[0] == 0x00 && bytes[1] == 0x64 && bytes[2] == 0xff && bytes[3] == 0x9b;
+  const bool six_to_four = bytes[0] == 0x20 && bytes[1] == 0x02;
+  return IN6_IS_ADDR_LOOPBACK(&ip) || IN6_IS_ADDR_LINKLOCAL(&ip) || IN6_IS_ADDR_UNSPECIFIED(&ip) ||
+         IN6_IS_ADDR_SITELOCAL(&ip) || IN6_IS_ADDR_V4MAPPED(&ip) || IN6_IS_ADDR_V4COMPAT(&ip) ||
+         IN6_IS_ADDR_MULTICAST(&ip) || (bytes[0] & 0xfe) == 0xfc || nat64 || six_to_four;
 }
 
 bool is_private(const sockaddr* address) {
-  if (address->sa_family == AF_INET) {
-    const std::uint32_t ip = ntohl(reinterpret_cast<const sockaddr_in*>(address)->sin_addr.s_addr);
-    const auto in = [ip](std::uint32_t net, int bits) {
-      return (ip >> (32 - bits)) == (net >> (32 - bits));
-    };
-    return in(0x7f000000, 8) || in(0x0a000000, 8) || in(0xac100000, 12) || in(0xc0a80000, 16) ||
-           in(0xa9fe0000, 16) || in(0x64400000, 10) || in(0, 8) || in(0xe0000000, 3);
-  }
-  if (address->sa_family != AF_INET6) return true;
-  const auto& ip = reinterpret_cast<const sockaddr_in6*>(address)->sin6_addr;
-  return IN6_IS_ADDR_LOOPBACK(&ip) || IN6_IS_ADDR_LINKLOCAL(&ip) || IN6_IS_ADDR_UNSPECIFIED(&ip) ||
-         IN6_IS_ADDR_V4MAPPED(&ip) || IN6_IS_ADDR_MULTICAST(&ip) || (ip.s6_addr[0] & 0xfe) == 0xfc;
+  if (address->sa_family == AF_INET)
+    return is_private_v4(ntohl(reinterpret_cast<const sockaddr_in*>(address)->sin_addr.s_addr));
+  return address->sa_family != AF_INET6 ||
+         is_private_v6(reinterpret_cast<const sockaddr_in6*>(address)->sin6_addr);
 }
 
-curl_socket_t open_public_socket(void*, curlsocktype, curl_sockaddr* address) {
-  if (is_private(&address->addr)) return CURL_SOCKET_BAD;
+curl_socket_t open_public_socket(void* user, curlsocktype, curl_sockaddr* address) {
+  if (is_private(&address->addr)) {
+    static_cast<Exchange*>(user)->trouble = "its address is not a public one";
+    return CURL_SOCKET_BAD;
+  }
   return ::socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+}
+
+using UrlParts = std::unique_ptr<CURLU, void (*)(CURLU*)>;
+using UrlText = std::unique_ptr<char, void (*)(void*)>;
+
+UrlParts parse_url(const std::string& url) {
+  UrlParts parts(curl_url(), curl_url_cleanup);
+  if (parts && curl_url_set(parts.get(), CURLUPART_URL, url.c_str(), 0) != CURLUE_OK) parts.reset();
+  return parts;
+}
+
+std::string url_part(const UrlParts& parts, CURLUPart which) {
+  char* text = nullptr;
+  if (!parts || curl_url_get(parts.get(), which, &text, 0) != CURLUE_OK) return {};
+  return UrlText(text, curl_free).get();
+}
+
+// As errors may show it: no user, no password, no query.
+std::string public_url(const std::string& url) {
+  const UrlParts parts = parse_url(url);
+  for (const CURLUPart secret :
+       {CURLUPART_USER, CURLUPART_PASSWORD, CURLUPART_QUERY, CURLUPART_FRAGMENT}) {
+    if (parts) curl_url_set(parts.get(), secret, nullptr, 0);
+  }
+  const std::string shown = url_part(parts, CURLUPART_URL);
+  return shown.empty() ? "the given URL" : shown;
 }
 
 Error unreachable(const ClientRequest& request, std::string why) {
   return Error{
-      Code::unreachable,
-      "cannot reach " + request.url.substr(0, request.url.find('?')) + ": " + std::move(why),
-      {}};
+      Code::unreachable, "cannot reach " + public_url(request.url) + ": " + std::move(why), {}};
 }
 
 bool is_loopback(const std::string& url) {
-  return url.find("://127.") != std::string::npos ||
-         url.find("://localhost") != std::string::npos || url.find("://[::1]") != std::string::npos;
+  const std::string host = url_part(parse_url(url), CURLUPART_HOST);
+  in_addr v4{};
+  if (inet_pton(AF_INET, host.c_str(), &v4) == 1) return (ntohl(v4.s_addr) >> 24) == 127;
+  return host == "localhost" || host == "[::1]";
 }
 
 void set_method(CURL* curl, const ClientRequest& request, Exchange& exchange) {
   curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, request.method.c_str());
   if (request.method == "HEAD") curl_easy_setopt(curl, CURLOPT_NOBODY, 1L);
-  if (exchange.source) {
+  if (request.body_source) {
+    curl_easy_setopt(curl, CURLOPT_UPLOAD, 1L);
+    curl_easy_setopt(curl, CURLOPT_READFUNCTION, on_upload);
+    curl_easy_setopt(curl, CURLOPT_READDATA, &exchange);
+  } else if (exchange.source) {
     std::fseek(exchange.source.get(), 0, SEEK_END);
     const long size = std::ftell(exchange.source.get());
     std::rewind(exchange.source.get());
@@ -118,7 +160,10 @@ void set_options(CURL* curl, const ClientRequest& request, Exchange& exchange) {
   curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
   curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
   curl_easy_setopt(curl, CURLOPT_TCP_NODELAY, 1L);
-  if (is_loopback(request.url)) curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");
+  curl_easy_setopt(curl, CURLOPT_QUICK_EXIT,
+                   1L);  // a cancelled call does not wait for the resolver
+  if (request.block_private_addresses || is_loopback(request.url))
+    curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");
   curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS,
                    static_cast<long>(request.connect_timeout.count()));
   curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, static_cast<long>(request.timeout.count()));
@@ -126,14 +171,43 @@ void set_options(CURL* curl, const ClientRequest& request, Exchange& exchange) {
   curl_easy_setopt(curl, CURLOPT_HEADERDATA, &exchange);
   curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
   curl_easy_setopt(curl, CURLOPT_WRITEDATA, &exchange);
-  if (request.cancelled != nullptr) {
-    curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
-    curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
-    curl_easy_setopt(curl, CURLOPT_XFERINFODATA, &exchange);
-  }
-  if (request.block_private_addresses)
+  if (request.block_private_addresses) {
     curl_easy_setopt(curl, CURLOPT_OPENSOCKETFUNCTION, open_public_socket);
+    curl_easy_setopt(curl, CURLOPT_OPENSOCKETDATA, &exchange);
+    // A connection that another call has opened was not checked.
+    curl_easy_setopt(curl, CURLOPT_FRESH_CONNECT, 1L);
+    curl_easy_setopt(curl, CURLOPT_FORBID_REUSE, 1L);
+  }
   set_method(curl, request, exchange);
+}
+
+// Runs the exchange to its end, looking at `cancelled` in between: curl's own progress callback comes
+// only once a second.
+CURLcode perform(CURLM* multi, CURL* curl, const std::atomic<bool>* cancelled) {
+  constexpr int kLookMs = 200;
+  if (curl_multi_add_handle(multi, curl) != CURLM_OK) return CURLE_FAILED_INIT;
+  CURLcode code = CURLE_OK;
+  for (int running = 1; running > 0 && code == CURLE_OK;) {
+    if (cancelled != nullptr && cancelled->load()) {
+      code = CURLE_ABORTED_BY_CALLBACK;
+    } else if (curl_multi_perform(multi, &running) != CURLM_OK) {
+      code = CURLE_FAILED_INIT;
+    } else if (running > 0) {
+      curl_multi_poll(multi, nullptr, 0, cancelled != nullptr ? kLookMs : 1000, nullptr);
+    }
+  }
+  int left = 0;
+  while (const CURLMsg* message = curl_multi_info_read(multi, &left)) {
+    if (message->msg == CURLMSG_DONE && code == CURLE_OK) code = message->data.result;
+  }
+  curl_multi_remove_handle(multi, curl);
+  return code;
+}
+
+std::string why(CURLcode code, const Exchange& exchange) {
+  if (!exchange.trouble.empty()) return exchange.trouble;
+  if (code == CURLE_ABORTED_BY_CALLBACK) return "the call was cancelled";
+  return curl_easy_strerror(code);
 }
 }  // namespace
 
@@ -148,9 +222,13 @@ Client::Client() {
   static std::once_flag once;
   std::call_once(once, [] { curl_global_init(CURL_GLOBAL_DEFAULT); });
   curl_ = curl_easy_init();
-  MC_CHECK(curl_ != nullptr);
+  multi_ = curl_multi_init();
+  MC_CHECK(curl_ != nullptr && multi_ != nullptr);
 }
-Client::~Client() { curl_easy_cleanup(curl_); }
+Client::~Client() {
+  curl_easy_cleanup(curl_);
+  curl_multi_cleanup(multi_);
+}
 
 Result<ClientResponse> Client::send(const ClientRequest& request) {
   CURL* curl = curl_;
@@ -169,7 +247,7 @@ Result<ClientResponse> Client::send(const ClientRequest& request) {
   for (const Header& header : request.headers)
     list = curl_slist_append(list, (header.name + ": " + header.value).c_str());
   curl_easy_setopt(curl, CURLOPT_HTTPHEADER, list);
-  const CURLcode code = curl_easy_perform(curl);
+  const CURLcode code = perform(multi_, curl, request.cancelled);
   curl_slist_free_all(list);
   long status = 0;
   curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
@@ -177,45 +255,10 @@ Result<ClientResponse> Client::send(const ClientRequest& request) {
   // A reader that has seen enough ends the call by itself.
   if (code == CURLE_WRITE_ERROR && request.on_data && exchange.trouble.empty())
     return std::move(exchange.response);
-  if (code != CURLE_OK) {
-    return unreachable(request,
-                       exchange.trouble.empty() ? curl_easy_strerror(code) : exchange.trouble);
-  }
+  if (code != CURLE_OK) return unreachable(request, why(code, exchange));
   if (exchange.sink && std::fflush(exchange.sink.get()) != 0)
     return unreachable(request, "cannot write " + request.save_to);
   return std::move(exchange.response);
 }
 
-std::vector<SseEvent> SseParser::feed(std::string_view piece) {
-  constexpr std::size_t kLineMax = 16 << 20;
-  std::vector<SseEvent> events;
-  for (const char c : piece) {
-    if (c != '\n') {
-      if (line_.size() < kLineMax) line_.push_back(c);
-      continue;
-    }
-    if (line_.ends_with('\r')) line_.pop_back();
-    if (line_.empty()) {
-      if (has_data_) events.push_back(open_);
-      open_.event.clear();
-      open_.data.clear();
-      has_data_ = false;
-    } else if (line_[0] != ':') {
-      const std::size_t colon = line_.find(':');
-      std::string_view value =
-          colon == std::string::npos ? "" : std::string_view(line_).substr(colon + 1);
-      if (value.starts_with(' ')) value.remove_prefix(1);
-      const std::string_view name = std::string_view(line_).substr(0, colon);
-      if (name == "id") open_.id = value;
-      if (name == "event") open_.event = value;
-      if (name == "data") {
-        if (has_data_) open_.data += '\n';
-        open_.data += value;
-        has_data_ = true;
-      }
-    }
-    line_.clear();
-  }
-  return events;
-}
 }  // namespace mc::http

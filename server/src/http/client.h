@@ -1,4 +1,5 @@
-// HTTP client over libcurl. One Client a thread: it keeps its connections open.
+// HTTP client over libcurl. One Client a thread: it keeps its connections open between calls. Follows
+// no redirects. Proxies come from the environment, but never for loopback addresses.
 #pragma once
 
 #include <atomic>
@@ -11,6 +12,7 @@
 #include "base/error.h"
 #include "base/time.h"
 #include "http/message.h"
+#include "http/sse.h"
 
 namespace mc::http {
 
@@ -19,15 +21,19 @@ struct ClientRequest {
   std::string url;  // http or https
   std::vector<Header> headers;
   std::string body;
-  std::string body_file;   // sent instead of `body` when set
+  std::string body_file;  // sent instead of `body` when set
+  // Sent instead, in chunks, when set: fills the buffer and returns how much of it; 0 ends the body.
+  std::function<std::size_t(char* into, std::size_t size)> body_source;
   std::string save_to;     // where the answer's body goes, when set and the status is 2xx
   Millis timeout{30'000};  // of the whole exchange; 0: none (streams)
   Millis connect_timeout{5'000};
   std::size_t body_max = 256 << 20;  // of an answer kept in memory
-  // Called with pieces of the answer's body as they come instead of keeping them; false ends the call.
+  // Called with pieces of a 2xx answer's body as they come instead of keeping them; false ends the call.
   std::function<bool(std::string_view)> on_data;
-  const std::atomic<bool>* cancelled = nullptr;  // looked at several times a second
-  bool block_private_addresses = false;          // for addresses that users give
+  const std::atomic<bool>* cancelled = nullptr;  // looked at at least every 200 ms
+  // For addresses that users give: refuses to connect to any address that is not public, whatever
+  // its name says, and takes no proxy.
+  bool block_private_addresses = false;
 };
 
 struct ClientResponse {
@@ -43,27 +49,13 @@ class Client {
   ~Client();
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
-  // An HTTP error status is a response. Errors: unreachable, saying why but naming no header.
+  // An HTTP error status is a response. Errors: unreachable ("cannot reach URL: why"), without any
+  // header, query or password.
   Result<ClientResponse> send(const ClientRequest& request);
 
  private:
-  void* curl_;  // CURL*
-};
-
-// Server-sent events from pieces of a body.
-struct SseEvent {
-  std::string id;
-  std::string event;
-  std::string data;
-};
-class SseParser {
- public:
-  std::vector<SseEvent> feed(std::string_view piece);
-
- private:
-  std::string line_;
-  SseEvent open_;
-  bool has_data_ = false;
+  void* curl_;   // CURL*: one exchange at a time
+  void* multi_;  // CURLM*: keeps the connections
 };
 
 }  // namespace mc::http
