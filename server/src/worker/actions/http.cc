@@ -1,7 +1,8 @@
-// http {url, method?, body?, content_type?, headers?, expect?, timeout?}; notify {message, url?, title?}
+// http {url, method?, headers?, body?, expect_status?, timeout?, output?}; notify {message, url?, level?}
 #include <algorithm>
 #include <charconv>
 
+#include "base/file.h"
 #include "base/json.h"
 #include "base/text.h"
 #include "worker/actions/action.h"
@@ -20,8 +21,14 @@ Millis time_left(const ActionCall& call) {
   return std::chrono::duration_cast<Millis>(call.deadline - Steady::now());
 }
 
-// "Name: value" a line.
+// A JSON object, or "Name: value" a line.
 void add_headers(const std::string& text, client::Call& to) {
+  if (const auto json = parse_json(text); json.ok() && json->is_object()) {
+    for (const auto& [name, value] : json->as_object()) {
+      to.headers.emplace_back(name, value.is_string() ? value.as_string() : to_json(value));
+    }
+    return;
+  }
   for (const std::string& line : path_lines(text)) {
     const std::size_t colon = line.find(':');
     if (colon == std::string::npos) continue;
@@ -47,6 +54,18 @@ Result<client::Answer> send(ActionCall& call, client::Call request) {
   request.cancelled = call.run.control().lost_flag();
   return call.run.settings().web()->send(request);
 }
+
+// Writes the whole body to the file that `output` names in the workspace.
+Status keep_body(ActionCall& call, const std::string& body) {
+  const std::string path = call.get("output");
+  const auto parts = split(path, '/');
+  if (path.starts_with('/') || std::ranges::find(parts, "..") != parts.end()) {
+    return Error{Code::invalid_field, "with.output leads out of the workspace: " + path, {}};
+  }
+  const auto workspace = call.run.workspace();
+  if (!workspace.ok()) return workspace.error();
+  return write_file((*workspace)->files() + "/" + path, body);
+}
 }  // namespace
 
 ActionResult call_http(ActionCall& call) {
@@ -59,7 +78,6 @@ ActionResult call_http(ActionCall& call) {
   client::Call request{.method = call.get("method", call.has("body") ? "POST" : "GET"),
                        .path = url,
                        .body = call.get("body")};
-  request.content_type = call.get("content_type", "application/json");
   request.timeout = *timeout;
   add_headers(call.get("headers"), request);
   const std::string method = request.method;
@@ -72,7 +90,10 @@ ActionResult call_http(ActionCall& call) {
   result.outputs.set("status", std::to_string(answer->status));
   result.outputs.set("body",
                      call.run.log().masked(to_valid_utf8(answer->body.substr(0, kOutputBytesMax))));
-  if (!is_expected(answer->status, call.get("expect"))) {
+  if (call.has("output")) {
+    if (const Status kept = keep_body(call, answer->body); !kept) return failed(kept.error());
+  }
+  if (!is_expected(answer->status, call.get("expect_status"))) {
     result.failure = Failure{answer->status >= 500 ? FailureKind::infra : FailureKind::user,
                              method + " " + url + " answered " + std::to_string(answer->status)};
   }
@@ -82,11 +103,12 @@ ActionResult call_http(ActionCall& call) {
 ActionResult notify(ActionCall& call) {
   const std::string message = call.get("message");
   const std::string url = call.get("url");
-  call.say((call.has("title") ? call.get("title") + ": " : "") + message);
+  const std::string level = call.get("level", "info");
+  call.say((level == "info" ? "" : level + ": ") + message);
   if (url.empty()) return {};
   if (!is_web(url)) return failed(FailureKind::user, "with.url is neither http:// nor https://");
   JsonWriter body;
-  body.open('{').field("text", message).text_or_null("title", call.get("title"));
+  body.open('{').field("text", message).field("level", level);
   body.field("run", to_string(call.run.task().run_id)).field("job", call.run.task().job);
   body.field("workflow", call.run.spec().string_or("workflow", ""))
       .field("url", call.run.run_fact("url"))

@@ -1,0 +1,96 @@
+#include "worker/session.h"
+
+#include <algorithm>
+
+namespace mc::worker {
+namespace {
+constexpr Duration kHeartbeatMin{20};
+constexpr int kServerError = 500;
+}  // namespace
+
+bool is_passing(const Error& error) {
+  return error.code == Code::unreachable || error.code == Code::worker_not_found ||
+         error.code == Code::rate_limited || error.code == Code::request_timeout ||
+         error.code == Code::unauthenticated || error.code == Code::token_expired ||
+         http_status(error.code) >= kServerError;
+}
+
+Duration Backoff::next() {
+  next_ = std::clamp(next_ * 2, first_, max_);
+  // Between half and all of it.
+  const double share = 0.5 + rng_.unit() / 2;
+  return Duration(static_cast<std::int64_t>(static_cast<double>(next_.count()) * share));
+}
+
+Result<std::string> Session::worker_id(client::WorkerApi& api) {
+  const std::scoped_lock lock(mutex_);
+  if (!worker_id_.empty()) return worker_id_;
+  const auto reply =
+      api.register_worker({options_.name, options_.labels, options_.slots, options_.version});
+  if (!reply.ok()) {
+    if (!std::exchange(told_unreachable_, true))
+      report("cannot register: " + reply.error().message);
+    return reply.error();
+  }
+  worker_id_ = reply->worker_id;
+  heartbeat_ = std::max(kHeartbeatMin, Duration(reply->heartbeat_ms));
+  told_unreachable_ = false;
+  changed_.notify_all();
+  report("registered as " + options_.name + " (" + worker_id_ + "), " +
+         std::to_string(options_.slots) + " slots");
+  return worker_id_;
+}
+
+void Session::failed(const Error& error, const std::string& worker_id) {
+  const std::scoped_lock lock(mutex_);
+  if (closing_) return;
+  if (error.code == Code::worker_not_found && worker_id_ == worker_id) {
+    worker_id_.clear();
+    return;
+  }
+  if (!std::exchange(told_unreachable_, true))
+    report("a call failed, trying again: " + error.message);
+}
+
+Result<std::int64_t> Session::send_log(const Task& task, std::int64_t offset,
+                                       const std::vector<wire::LogChunk>& chunks) {
+  std::unique_ptr<client::WorkerApi> api;
+  std::string worker;
+  {
+    const std::scoped_lock lock(mutex_);
+    worker = worker_id_;
+    if (!log_apis_.empty()) {
+      api = std::move(log_apis_.back());
+      log_apis_.pop_back();
+    }
+  }
+  if (!api) api = options_.connect();
+  auto end = api->logs({worker, task.task_id, task.fence, offset, chunks});
+  const std::scoped_lock lock(mutex_);
+  log_apis_.push_back(std::move(api));
+  return end;
+}
+
+void Session::report(const std::string& line) const {
+  if (options_.report) options_.report(line);
+}
+
+bool Session::pause(Backoff& backoff) {
+  std::unique_lock lock(mutex_);
+  changed_.wait_for(lock, backoff.next(), [&] { return closing_.load(); });
+  return !closing_;
+}
+
+bool Session::wait_for_beat() {
+  std::unique_lock lock(mutex_);
+  changed_.wait_for(lock, heartbeat_, [&] { return closing_.load(); });
+  return !closing_;
+}
+
+void Session::close() {
+  const std::scoped_lock lock(mutex_);
+  closing_ = true;
+  changed_.notify_all();
+}
+
+}  // namespace mc::worker

@@ -1,0 +1,209 @@
+#include "worker/worker.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <filesystem>
+#include <mutex>
+#include <thread>
+
+#include "base/file.h"
+#include "base/rng.h"
+#include "base/sha256.h"
+#include "worker/desk.h"
+#include "worker/job_runner.h"
+#include "worker/session.h"
+#include "worker/sweep.h"
+#include "worker/task_run.h"
+#include "worker/workspace.h"
+
+namespace mc::worker {
+namespace {
+constexpr auto kSweepPatience = std::chrono::seconds(10);
+
+std::vector<std::string> ids_of(const std::vector<TaskResult>& results) {
+  std::vector<std::string> ids;
+  for (const TaskResult& result : results) ids.push_back(result.task_id);
+  return ids;
+}
+
+// What is left of a result that the server will not take: that there was one.
+TaskResult reduced(const TaskResult& result, const Error& why) {
+  TaskResult out{.task_id = result.task_id, .fence = result.fence};
+  out.outcome = result.outcome == Outcome::cancelled ? Outcome::cancelled : Outcome::failed;
+  out.failure_kind = FailureKind::infra;
+  out.message = "the server did not take the result: " + why.message;
+  return out;
+}
+}  // namespace
+
+class Worker::Loops {
+ public:
+  Loops(WorkerOptions options, Fd lock)
+      : options_(std::move(options)),
+        lock_(std::move(lock)),
+        desk_(options_.slots),
+        session_(options_) {
+    for (int i = 0; i < options_.slots; ++i) threads_.emplace_back([this] { run_slot(); });
+    threads_.emplace_back([this] { poll(); });
+    threads_.emplace_back([this] { deliver(); });
+    threads_.emplace_back([this] { beat(); });
+  }
+
+  Desk& desk() { return desk_; }
+
+  void stop(Millis patience) {
+    if (stopped_.exchange(true)) return;
+    desk_.drain();
+    if (patience.count() > 0) desk_.wait_idle(patience);
+    desk_.lose_all();
+    session_.close();
+    desk_.close();
+    threads_.clear();
+    kill_marked(worker_marker(options_.run.data), kSweepPatience);
+  }
+
+ private:
+  void run_slot() {
+    const auto api = options_.connect();
+    while (const Desk::Ref held = desk_.next()) {
+      TaskResult result =
+          run_task(held->task, options_.run, *api, held->control,
+                   [&](std::int64_t offset, const std::vector<wire::LogChunk>& chunks) {
+                     return session_.send_log(held->task, offset, chunks);
+                   });
+      desk_.finish(held, std::move(result));
+    }
+  }
+
+  void poll() {
+    const auto api = options_.connect();
+    Backoff backoff = session_.backoff();
+    while (const int reserved = desk_.reserve_all()) {
+      const auto worker_id = session_.worker_id(*api);
+      auto tasks = worker_id.ok() ? api->poll({*worker_id, reserved, options_.poll_wait.count()},
+                                              session_.closing())
+                                  : Result<std::vector<Task>>(worker_id.error());
+      if (tasks.ok()) {
+        backoff.reset();
+        desk_.take_in(reserved, std::move(*tasks));
+        continue;
+      }
+      desk_.take_in(reserved, {});
+      if (worker_id.ok()) session_.failed(tasks.error(), *worker_id);
+      if (!session_.pause(backoff)) return;
+    }
+  }
+
+  void deliver() {
+    const auto api = options_.connect();
+    Backoff backoff = session_.backoff();
+    for (;;) {
+      std::vector<TaskResult> results = desk_.results();
+      if (results.empty() || desk_.closed()) return;
+      const int reserved = desk_.reserve_some();
+      const auto worker_id = session_.worker_id(*api);
+      auto reply = worker_id.ok() ? api->complete({*worker_id, results, reserved})
+                                  : Result<wire::CompleteReply>(worker_id.error());
+      if (reply.ok()) {
+        backoff.reset();
+        // Rejected is settled too: the attempt is over for us, whatever the reason.
+        for (const wire::Rejected& no : reply->rejected) {
+          session_.report("a result for " + no.task_id + " was refused: " + no.code);
+        }
+        desk_.take_in(reserved, std::move(reply->tasks));
+        desk_.settled(ids_of(results));
+        continue;
+      }
+      desk_.take_in(reserved, {});
+      if (worker_id.ok()) session_.failed(reply.error(), *worker_id);
+      deal_with(std::move(results), reply.error(), *api);
+      if (!session_.pause(backoff)) return;
+    }
+  }
+
+  // A refusal for good must not hold up the results behind it: each is sent alone, and one that is
+  // still refused is reduced to the fact of its end.
+  void deal_with(std::vector<TaskResult> results, const Error& error, client::WorkerApi& api) {
+    if (is_passing(error)) return desk_.put_back(std::move(results));
+    std::vector<TaskResult> again;
+    for (TaskResult& result : results) {
+      const auto worker_id = session_.worker_id(api);
+      if (!worker_id.ok()) {
+        again.push_back(std::move(result));
+        continue;
+      }
+      auto reply = api.complete({*worker_id, {result}, 0});
+      if (!reply.ok() && !is_passing(reply.error())) {
+        session_.report("the result of " + result.task_id +
+                        " was refused: " + reply.error().message);
+        reply = api.complete({*worker_id, {reduced(result, reply.error())}, 0});
+      }
+      if (!reply.ok() && is_passing(reply.error())) {
+        again.push_back(std::move(result));
+      } else {
+        desk_.settled({result.task_id});
+      }
+    }
+    desk_.put_back(std::move(again));
+  }
+
+  void beat() {
+    const auto api = options_.connect();
+    while (session_.wait_for_beat()) {
+      const auto holds = desk_.holds();
+      if (holds.empty()) continue;
+      const auto worker_id = session_.worker_id(*api);
+      if (!worker_id.ok()) continue;
+      const auto reply = api->heartbeat({*worker_id, holds});
+      if (!reply.ok()) {
+        session_.failed(reply.error(), *worker_id);
+        continue;
+      }
+      for (const std::string& id : reply->cancel) desk_.cancel(id);
+      for (const std::string& id : reply->lost) desk_.lose(id);
+    }
+  }
+
+  WorkerOptions options_;
+  Fd lock_;  // held while this worker lives
+  Desk desk_;
+  Session session_;
+  std::atomic<bool> stopped_{false};
+  std::vector<std::jthread> threads_;
+};
+
+Worker::Worker(std::unique_ptr<Loops> loops) : loops_(std::move(loops)) {}
+
+Worker::~Worker() { loops_->stop(Millis(0)); }
+
+Result<std::unique_ptr<Worker>> Worker::start(WorkerOptions options) {
+  options.slots = std::max(1, options.slots);
+  const std::string& data = options.run.data;
+  std::error_code failed;
+  std::filesystem::create_directories(data + "/work", failed);
+  const std::string path = data + "/worker.lock";
+  Fd lock(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0640));
+  if (!lock) return os_error(Code::data_folder, "cannot open " + path);
+  if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
+    return Error{Code::data_folder,
+                 "another worker uses " + data + "; give this one a folder of its own (--data)",
+                 {}};
+  }
+  become_subreaper();
+  kill_marked(worker_marker(data), kSweepPatience);
+  sweep_workspaces(data);
+  auto loops = std::make_unique<Loops>(std::move(options), std::move(lock));
+  // tidy: allow banned: the constructor is private
+  return std::unique_ptr<Worker>(new Worker(std::move(loops)));
+}
+
+void Worker::drain() { loops_->desk().drain(); }
+bool Worker::wait_idle(Millis patience) { return loops_->desk().wait_idle(patience); }
+void Worker::stop(Millis patience) { loops_->stop(patience); }
+int Worker::running() const { return loops_->desk().running(); }
+
+}  // namespace mc::worker
