@@ -1,0 +1,133 @@
+// The store of a data folder from outside: tokens, schema, backups.
+#include <filesystem>
+
+#include "bin/data_folder.h"
+#include "bin/doors.h"
+#include "bin/stack.h"
+#include "db/sqlite/sqlite_store.h"
+
+namespace mc::bin {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kDatabaseFile = "maestro.db";
+
+struct Copied {
+  std::int64_t files = 0;
+  std::int64_t bytes = 0;
+};
+
+Error copy_error(const fs::path& path, const std::error_code& problem) {
+  return Error{Code::data_folder, "cannot copy " + path.string() + ": " + problem.message(), {}};
+}
+
+// Files that vanish meanwhile were deleted by retention: the database that was copied first no longer
+// needs them, or shows them as gone.
+Status copy_tree(const fs::path& from, const fs::path& to, Copied* copied) {
+  std::error_code problem;
+  if (!fs::exists(from, problem)) return {};
+  fs::create_directories(to, problem);
+  if (problem) return copy_error(to, problem);
+  fs::recursive_directory_iterator at(from, problem);
+  if (problem) return copy_error(from, problem);
+  for (const fs::recursive_directory_iterator end; at != end; at.increment(problem)) {
+    if (problem) return copy_error(from, problem);
+    const fs::path target = to / fs::relative(at->path(), from, problem);
+    if (at->is_directory(problem)) {
+      fs::create_directories(target, problem);
+      if (problem) return copy_error(target, problem);
+      continue;
+    }
+    fs::copy_file(at->path(), target, problem);
+    if (problem == std::errc::no_such_file_or_directory) continue;
+    if (problem) return copy_error(at->path(), problem);
+    ++copied->files;
+    copied->bytes += static_cast<std::int64_t>(fs::file_size(target, problem));
+  }
+  return {};
+}
+
+Value migration_value(const db::MigrationState& state) {
+  Value value{Object{}};
+  value.set("version", state.version);
+  value.set("name", state.name);
+  value.set("applied_at", state.applied_at ? Value(to_rfc3339(state.applied_at)) : Value());
+  return value;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<db::Store>> open_store(const std::string& folder) {
+  return db::open_sqlite({.folder = folder});
+}
+
+Result<std::string> make_direct_token(const cli::NewToken& wanted) {
+  if (Status made = make_data_folder(wanted.data); !made.ok()) return made.error();
+  Result<std::unique_ptr<db::Store>> store = open_store(wanted.data);
+  if (!store.ok()) return store.error();
+  const std::optional<auth::Role> role = auth::role_from_name(wanted.role);
+  if (!role) return Error{Code::usage, "there is no role `" + wanted.role + "`", {}};
+  const Instant now = system_clock().now();
+  const Instant expires = wanted.expires_in.count() > 0 ? now + wanted.expires_in : Instant{};
+  return api::issue_token(**store, wanted.name, *role, std::string(api::kDefaultProject), now,
+                          expires);
+}
+
+Result<Value> migrate(const std::string& action, const std::string& data) {
+  if (action == "up") {
+    if (Status made = make_data_folder(data); !made.ok()) return made.error();
+    if (Status done = db::migrate_up(data); !done.ok()) return done.error();
+  }
+  if (action == "down") {
+    if (Status done = db::migrate_down(data); !done.ok()) return done.error();
+  }
+  Result<std::vector<db::MigrationState>> states = db::migration_status(data);
+  if (!states.ok()) return states.error();
+  Value answer{Object{}};
+  int schema = 0;
+  int wanted = 0;
+  List items;
+  for (const db::MigrationState& state : *states) {
+    wanted = std::max(wanted, state.version);
+    if (state.applied_at) schema = std::max(schema, state.version);
+    items.push_back(migration_value(state));
+  }
+  answer.set("schema", schema);
+  answer.set("wanted", wanted);
+  answer.set("migrations", std::move(items));
+  return answer;
+}
+
+Result<Value> back_up(const std::string& data, const std::string& target) {
+  std::error_code problem;
+  if (fs::exists(target, problem))
+    return Error{Code::usage, target + " is there already: name a folder that is not", {}};
+  if (!fs::exists(fs::path(data) / kDatabaseFile, problem))
+    return Error{Code::data_folder, data + " holds no database", {}};
+  if (Status made = make_data_folder(target); !made.ok()) return made.error();
+  if (Status copied = db::backup_database(data, (fs::path(target) / kDatabaseFile).string());
+      !copied.ok())
+    return copied.error();
+  // After the database: it never names a file that was not there yet.
+  Copied copied;
+  for (const char* part : {"blobs", "logs"})
+    if (Status done = copy_tree(fs::path(data) / part, fs::path(target) / part, &copied);
+        !done.ok())
+      return done.error();
+  // Without its key the sealed secrets are lost: the backup is as secret as the folder.
+  Result<std::string> key = read_private(data, kSecretKeyFile);
+  if (!key.ok()) return key.error();
+  if (!key->empty()) {
+    if (Status kept = write_private(target, kSecretKeyFile, *key); !kept.ok()) return kept.error();
+  }
+  Value answer{Object{}};
+  answer.set("path", target);
+  answer.set("database_bytes",
+             static_cast<std::int64_t>(fs::file_size(fs::path(target) / kDatabaseFile, problem)));
+  answer.set("files", copied.files);
+  answer.set("bytes", copied.bytes);
+  return answer;
+}
+
+}  // namespace mc::bin
