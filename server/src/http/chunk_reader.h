@@ -1,6 +1,6 @@
-// The chunked transfer coding (RFC 9112, 7.1), strictly: CR LF and nothing else ends a line. Own code,
-// because Beast's parser has an assertion here (basic_parser.ipp, `n >= 5`) that a client can make
-// fail by sending the last chunk in small pieces.
+// The chunked transfer coding (RFC 9112, 7.1), strictly: CR LF and nothing else ends a line. Own
+// code, because Beast's parser has an assertion here (basic_parser.ipp, `n >= 5`) that a client can
+// make fail by sending the last chunk in small pieces.
 #pragma once
 
 #include <cstdint>
@@ -14,8 +14,8 @@ class ChunkReader {
   enum class State : std::uint8_t { size, data, data_end, trailers, done, malformed, too_large };
 
   explicit ChunkReader(std::uint64_t bytes_max) : room_(bytes_max) {}
-  // Appends what `bytes` carry to `body` and returns how many bytes were used: all of them, or up to
-  // the end of the last chunk, or of the trouble. Trailers are read and dropped.
+  // Appends what `bytes` carry to `body` and returns how many bytes were used: all of them, or up
+  // to the end of the last chunk, or of the trouble. Trailers are read and dropped.
   std::size_t feed(std::string_view bytes, std::string& body);
   State state() const { return state_; }
 

@@ -181,8 +181,8 @@ void set_options(CURL* curl, const ClientRequest& request, Exchange& exchange) {
   set_method(curl, request, exchange);
 }
 
-// Runs the exchange to its end, looking at `cancelled` in between: curl's own progress callback comes
-// only once a second.
+// Runs the exchange to its end, looking at `cancelled` in between: curl's own progress callback
+// comes only once a second.
 CURLcode perform(CURLM* multi, CURL* curl, const std::atomic<bool>* cancelled) {
   constexpr int kLookMs = 200;
   if (curl_multi_add_handle(multi, curl) != CURLM_OK) return CURLE_FAILED_INIT;

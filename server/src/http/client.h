@@ -1,5 +1,5 @@
-// HTTP client over libcurl. One Client a thread: it keeps its connections open between calls. Follows
-// no redirects. Proxies come from the environment, but never for loopback addresses.
+// HTTP client over libcurl. One Client a thread: it keeps its connections open between calls.
+// Follows no redirects. Proxies come from the environment, but never for loopback addresses.
 #pragma once
 
 #include <atomic>
@@ -22,13 +22,15 @@ struct ClientRequest {
   std::vector<Header> headers;
   std::string body;
   std::string body_file;  // sent instead of `body` when set
-  // Sent instead, in chunks, when set: fills the buffer and returns how much of it; 0 ends the body.
+  // Sent instead, in chunks, when set: fills the buffer and returns how much of it; 0 ends the
+  // body.
   std::function<std::size_t(char* into, std::size_t size)> body_source;
   std::string save_to;     // where the answer's body goes, when set and the status is 2xx
   Millis timeout{30'000};  // of the whole exchange; 0: none (streams)
   Millis connect_timeout{5'000};
   std::size_t body_max = 256 << 20;  // of an answer kept in memory
-  // Called with pieces of a 2xx answer's body as they come instead of keeping them; false ends the call.
+  // Called with pieces of a 2xx answer's body as they come instead of keeping them; false ends the
+  // call.
   std::function<bool(std::string_view)> on_data;
   const std::atomic<bool>* cancelled = nullptr;  // looked at at least every 200 ms
   // For addresses that users give: refuses to connect to any address that is not public, whatever

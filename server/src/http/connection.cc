@@ -41,8 +41,8 @@ void Connection::start() {
   read_more();
 }
 
-// Steps never call each other but through here, so that a thousand pipelined requests do not grow the
-// stack.
+// Steps never call each other but through here, so that a thousand pipelined requests do not grow
+// the stack.
 void Connection::pump() {
   if (pumping_) {
     pump_again_ = true;

@@ -1,4 +1,5 @@
-// One connection: reads requests one after the other, has them handled, writes the answers in order.
+// One connection: reads requests one after the other, has them handled, writes the answers in
+// order.
 #pragma once
 
 #include <boost/asio/ip/tcp.hpp>
@@ -72,6 +73,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void read_file_piece();
   void on_file_piece(std::string piece);
   void begin_stream(Response response);
+  void end_stream();
   void send(std::string head, std::string body, Next next);
   void write_some();
   void after_write();

@@ -120,15 +120,13 @@ void Connection::begin_stream(Response response) {
 void Connection::flush_stream() {
   flush_again_ = true;
   if (flushing_) return;
-  flushing_ = true;
   const auto self = shared_from_this();
+  flushing_ = true;
+  bool over = false;
   while (flush_again_ && phase_ == Phase::streaming && !write_busy_) {
     flush_again_ = false;
     if (stream_last_) {
-      stream_last_ = false;
-      if (const auto stream = std::exchange(stream_, nullptr)) stream->end();
-      phase_ = Phase::writing;
-      finish();
+      over = true;
       break;
     }
     OpenStream::Batch batch = stream_->take();
@@ -145,6 +143,14 @@ void Connection::flush_stream() {
     }
   }
   flushing_ = false;
+  if (over) end_stream();
+}
+
+void Connection::end_stream() {
+  stream_last_ = false;
+  phase_ = Phase::writing;
+  if (const auto stream = std::exchange(stream_, nullptr)) stream->end();
+  finish();
 }
 
 void Connection::send(std::string head, std::string body, Next next) {
@@ -207,8 +213,8 @@ void Connection::finish() {
   pump();
 }
 
-// Closing with unread bytes resets the connection, and the answer may be lost with it: so the rest is
-// read and thrown away for a moment.
+// Closing with unread bytes resets the connection, and the answer may be lost with it: so the rest
+// is read and thrown away for a moment.
 void Connection::linger() {
   phase_ = Phase::lingering;
   boost::system::error_code ignored;

@@ -1,5 +1,5 @@
-// One thread's share of a server: its io_context, its connections, and the clock that ends what takes
-// too long. Connections belong to their loop; everybody else knows them by number.
+// One thread's share of a server: its io_context, its connections, and the clock that ends what
+// takes too long. Connections belong to their loop; everybody else knows them by number.
 #pragma once
 
 #include <atomic>
@@ -34,7 +34,7 @@ struct ServerState {
   Handler& handler;
   std::atomic<int> connections{0};
   std::atomic<bool> draining{false};
-  asio::thread_pool files{1};  // reads files, so that loops never wait for a disk
+  asio::thread_pool files{2};  // reads files, so that loops never wait for a disk
   std::mutex mutex;            // for the condition alone
   std::condition_variable connection_closed;
 

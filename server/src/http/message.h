@@ -37,8 +37,8 @@ struct Request {
   bool client_gone() const { return gone != nullptr && gone->load(std::memory_order_relaxed); }
 };
 
-// Part of a file, sent from the disk. The file has at least `offset + length` bytes until it is sent;
-// if it does not, the connection is cut, so that nobody takes a part for the whole.
+// Part of a file, sent from the disk. The file has at least `offset + length` bytes until it is
+// sent; if it does not, the connection is cut, so that nobody takes a part for the whole.
 struct FileBody {
   std::string path;
   std::int64_t offset = 0;
@@ -53,8 +53,8 @@ class StreamWriter {
   virtual bool write(std::string chunk) = 0;
   // Ends the response after what was written. The connection may serve further requests.
   virtual void close() = 0;
-  // Called once, when the stream ends for whatever reason; at once when it has ended already. Runs on
-  // the connection's thread and must not block.
+  // Called once, when the stream ends for whatever reason; at once when it has ended already. Runs
+  // on the connection's thread and must not block.
   virtual void on_close(std::function<void()> closed) = 0;
 };
 
@@ -64,13 +64,14 @@ struct Response {
   std::vector<Header> headers;
   std::string body;
   std::optional<FileBody> file;
-  // Called once the head is on its way, on the connection's thread; what it writes is sent as chunks.
+  // Called once the head is on its way, on the connection's thread; what it writes is sent as
+  // chunks.
   std::function<void(std::shared_ptr<StreamWriter>)> stream;
 };
 
-// Takes a large body piece by piece, so that it is never whole in memory. Pieces come in order, one at
-// a time; nothing more is read from the client until `next` is called, from any thread. Destroyed
-// without a call of Handler::handle when the client gives up half way.
+// Takes a large body piece by piece, so that it is never whole in memory. Pieces come in order, one
+// at a time; nothing more is read from the client until `next` is called, from any thread.
+// Destroyed without a call of Handler::handle when the client gives up half way.
 class BodySink {
  public:
   // Empty: go on. A response ends the exchange: it is sent, and the rest of the body is not read.

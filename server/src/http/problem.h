@@ -9,7 +9,8 @@
 
 namespace mc::http {
 
-// {type, title, status, detail, code, request_id, errors?}; 429 and 503 get a Retry-After of a second.
+// {type, title, status, detail, code, request_id, errors?}; 429 and 503 get a Retry-After of a
+// second.
 Response problem(const Error& error, std::string_view request_id);
 
 }  // namespace mc::http

@@ -127,7 +127,8 @@ std::size_t RequestReader::feed(std::string_view bytes) {
   return state_ == State::head ? feed_head(bytes) : feed_body(bytes);
 }
 
-// Where the head ends, if it has ended. Looks at lines as Beast does not: it unfolds what we refuse.
+// Where the head ends, if it has ended. Looks at lines as Beast does not: it unfolds what we
+// refuse.
 std::optional<std::size_t> RequestReader::scan_head(std::string_view bytes) {
   if (!std::isalpha(static_cast<unsigned char>(bytes[0]))) {
     fail(Code::malformed_request, "this is not an HTTP/1.1 request");

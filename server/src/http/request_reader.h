@@ -1,11 +1,11 @@
-// From bytes to a Request that can be trusted: Beast reads the head, and before and behind it come the
-// checks that it leaves out. No socket, no clock; fuzzed (request_fuzz.cc).
+// From bytes to a Request that can be trusted: Beast reads the head, and before and behind it come
+// the checks that it leaves out. No socket, no clock; fuzzed (request_fuzz.cc).
 //
-// What is refused here although Beast lets it through, because proxies and servers that disagree about
-// it let requests be smuggled: Transfer-Encoding that is not exactly "chunked" or comes with HTTP/1.0
-// or Content-Length, a missing, repeated or odd Host, a Content-Length that is repeated or a list, folded
-// header lines, absolute-form targets, bytes that are not visible ASCII in the target, long chunk
-// extensions.
+// What is refused here although Beast lets it through, because proxies and servers that disagree
+// about it let requests be smuggled: Transfer-Encoding that is not exactly "chunked" or comes with
+// HTTP/1.0 or Content-Length, a missing, repeated or odd Host, a Content-Length that is repeated or
+// a list, folded header lines, absolute-form targets, bytes that are not visible ASCII in the
+// target, long chunk extensions.
 #pragma once
 
 #include <boost/beast/http/basic_parser.hpp>
@@ -50,8 +50,8 @@ class RequestReader {
   // Requires: the head is read.
   Request& request() { return request_; }
   const Framing& framing() const { return framing_; }
-  // Sets the largest body, before any of it is fed; fails (too_large) when the head already says more.
-  // A body is appended to request().body, from which the caller may take it piece by piece.
+  // Sets the largest body, before any of it is fed; fails (too_large) when the head already says
+  // more. A body is appended to request().body, from which the caller may take it piece by piece.
   void limit_body(std::uint64_t bytes_max);
 
  private:

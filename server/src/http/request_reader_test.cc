@@ -8,7 +8,8 @@ namespace mc::http {
 namespace {
 using State = RequestReader::State;
 
-// The status that a server would answer with for these bytes; 200: a whole request; 0: more is wanted.
+// The status that a server would answer with for these bytes; 200: a whole request; 0: more is
+// wanted.
 int verdict(std::string_view bytes, std::size_t step, std::uint64_t body_max = 1 << 20) {
   RequestReader reader(16 << 10);
   std::string pending;
@@ -41,7 +42,7 @@ struct Case {
 const std::string kGet = "GET / HTTP/1.1\r\nHost: a\r\n";
 const std::string kPost = "POST / HTTP/1.1\r\nHost: a\r\n";
 
-std::vector<Case> cases() {
+std::vector<Case> fine_and_framing_cases() {
   return {
       {"plain", kGet + "\r\n", 200},
       {"1.0 without a host", "GET / HTTP/1.0\r\n\r\n", 200},
@@ -85,6 +86,11 @@ std::vector<Case> cases() {
        400},
       {"an endless chunk extension",
        kPost + "Transfer-Encoding: chunked\r\n\r\n3;a=" + std::string(20'000, 'x'), 400},
+  };
+}
+
+std::vector<Case> head_cases() {
+  return {
       // Host.
       {"no host", "GET / HTTP/1.1\r\n\r\n", 400},
       {"two hosts", kGet + "Host: a\r\n\r\n", 400},
@@ -124,7 +130,9 @@ std::vector<Case> cases() {
 }
 
 TEST(RequestReader, AnswersEachOddRequestWithItsStatusHoweverItIsCut) {
-  for (const Case& each : cases()) {
+  std::vector<Case> cases = fine_and_framing_cases();
+  for (Case& each : head_cases()) cases.push_back(std::move(each));
+  for (const Case& each : cases) {
     EXPECT_EQ(verdict(each.bytes, each.bytes.size()), each.status) << each.name;
     EXPECT_EQ(verdict(each.bytes, 1), each.status) << each.name << ", byte by byte";
     EXPECT_EQ(verdict(each.bytes, 7), each.status) << each.name << ", by seven bytes";

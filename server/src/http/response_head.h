@@ -18,8 +18,8 @@ struct HeadFacts {
   std::optional<std::uint64_t> content_length;
 };
 
-// Names and values come from handlers: control characters in them become spaces, so that no value can
-// begin a header of its own.
+// Names and values come from handlers: control characters in them become spaces, so that no value
+// can begin a header of its own.
 std::string encode_head(const Response& response, const HeadFacts& facts);
 
 // 204, 304 and 1xx never have a body.

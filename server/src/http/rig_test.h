@@ -1,5 +1,5 @@
-// What the tests of the transport share: a socket that says exactly what it is told, and a handler with
-// one path for each way of answering.
+// What the tests of the transport share: a socket that says exactly what it is told, and a handler
+// with one path for each way of answering.
 #pragma once
 
 #include <arpa/inet.h>
@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <charconv>
 #include <condition_variable>
 #include <map>
 #include <mutex>
@@ -22,6 +23,12 @@
 namespace mc::http {
 
 inline constexpr auto kPatience = std::chrono::seconds(20);  // nothing here takes that long
+
+inline std::size_t to_number(std::string_view text, int base = 10) {
+  std::size_t number = 0;
+  std::from_chars(text.data(), text.data() + text.size(), number, base);
+  return number;
+}
 
 struct RawAnswer {
   int status = 0;
@@ -90,7 +97,8 @@ class RawSocket {
     if (!wait_for("\r\n\r\n")) return answer;
     const std::size_t end = read_.find("\r\n\r\n");
     const std::vector<std::string> lines = split(std::string_view(read_).substr(0, end), '\n');
-    answer.status = std::atoi(lines[0].c_str() + std::min<std::size_t>(9, lines[0].size()));
+    answer.status =
+        static_cast<int>(to_number(lines[0].substr(std::min<std::size_t>(9, lines[0].size()))));
     for (std::size_t i = 1; i < lines.size(); ++i) {
       const std::size_t colon = lines[i].find(':');
       answer.headers[to_lower(lines[i].substr(0, colon))] = trim(lines[i].substr(colon + 1));
@@ -101,8 +109,7 @@ class RawSocket {
     } else if (answer.headers["transfer-encoding"] == "chunked") {
       read_chunks(answer);
     } else {
-      const auto size =
-          static_cast<std::size_t>(std::atoll(answer.headers["content-length"].c_str()));
+      const std::size_t size = to_number(answer.headers["content-length"]);
       while (read_.size() < size && read_some()) {}
       answer.complete = read_.size() >= size;
       answer.body = read_.substr(0, size);
@@ -114,7 +121,7 @@ class RawSocket {
   bool read_chunk(RawAnswer& answer) {
     if (!wait_for("\r\n")) return false;
     const std::size_t line = read_.find("\r\n");
-    const std::size_t size = std::stoul(read_.substr(0, line), nullptr, 16);
+    const std::size_t size = to_number(read_.substr(0, line), 16);
     while (read_.size() < line + 2 + size + 2) {
       if (!read_some()) return false;
     }

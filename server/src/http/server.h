@@ -1,9 +1,9 @@
 // HTTP/1.1 server: reads within limits and deadlines, refuses what is malformed, and hands plain
 // Requests to a Handler. Knows no domain type.
 //
-// Threads: one io_context a thread; a connection stays on the one it was given. Handler calls come on
-// those threads and must not block; replies may come from any thread, also after the server has gone
-// (they do nothing then).
+// Threads: one io_context a thread; a connection stays on the one it was given. Handler calls come
+// on those threads and must not block; replies may come from any thread, also after the server has
+// gone (they do nothing then).
 #pragma once
 
 #include <cstdint>

@@ -99,6 +99,20 @@ TEST(Stream, EndsProperlyWhenTheServerDrains) {
   EXPECT_FALSE(writer->write("x"));
 }
 
+TEST(Stream, MayFollowAStreamAndOutliveTheTimeForAnswers) {
+  Rig rig({.handle_time = 100ms});
+  RawSocket socket = rig.connect();
+  socket.send(kStream + kStream);
+  rig.wait_writer()->close();
+  EXPECT_EQ(socket.read_answer().body, "");
+  const auto second = rig.wait_writer();
+  ASSERT_TRUE(socket.wait_for("\r\n\r\n"));
+  EXPECT_FALSE(socket.wait_readable(300));  // nothing happens, and above all no end
+  EXPECT_TRUE(second->write("still here"));
+  second->close();
+  EXPECT_EQ(socket.read_answer().body, "still here");
+}
+
 TEST(Stream, IsSentAsItIsToHttp10) {
   Rig rig;
   RawSocket socket = rig.connect();
