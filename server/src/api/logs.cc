@@ -1,0 +1,158 @@
+// GET …/logs as text (whole, a range, a step, the last lines) and as NDJSON. Following is in
+// log_stream.cc.
+#include <algorithm>
+#include <fstream>
+
+#include "api/call.h"
+#include "api/files.h"
+#include "api/handlers.h"
+#include "base/json.h"
+#include "base/text.h"
+
+namespace mc::api {
+namespace {
+constexpr std::int64_t kPieceBytes = 1 << 20;
+constexpr std::size_t kTextMax = 32 << 20;  // of one step's log in an answer
+constexpr std::int64_t kTailMax = 8 << 20;  // bytes looked at for the last lines
+constexpr std::int64_t kTailLinesMax = 100'000;
+constexpr std::int64_t kPageBytes = 8 << 20;  // of text in one NDJSON answer
+constexpr std::int64_t kOffsetMax = std::int64_t{1} << 50;
+
+struct Wanted {
+  int attempt = 0;
+  std::string step;
+  std::int64_t tail = 0;
+  std::int64_t offset = 0;
+};
+
+http::Response text_head(const conductor::LogTarget& target) {
+  http::Response response{.content_type = "text/plain; charset=utf-8"};
+  response.headers.push_back({"X-Attempt", std::to_string(target.attempt)});
+  return response;
+}
+
+std::string last_lines(std::string text, std::int64_t count) {
+  std::size_t at = text.size();
+  if (at > 0 && text.back() == '\n') --at;
+  for (std::int64_t i = 0; i < count; ++i) {
+    const std::size_t newline = at == 0 ? std::string::npos : text.rfind('\n', at - 1);
+    if (newline == std::string::npos) return text;
+    at = newline;
+  }
+  return text.substr(at + 1);
+}
+
+Result<std::string> read_end(const blob::BlobStore::File& file) {
+  const std::int64_t size = std::min(file.size, kTailMax);
+  std::ifstream in(file.path, std::ios::binary);
+  in.seekg(file.size - size);
+  std::string text(static_cast<std::size_t>(size), '\0');
+  if (!in.read(text.data(), size)) return Error{Code::internal, "the log cannot be read", {}};
+  return text;
+}
+
+// The text of one step; what is beyond kTextMax is left out.
+Result<std::string> read_step(blob::BlobStore& blobs, const conductor::LogTarget& target,
+                              const std::string& step) {
+  std::string text;
+  std::int64_t offset = 0;
+  while (text.size() < kTextMax) {
+    Result<blob::LogRead> read =
+        blobs.read_log(target.run, target.node, target.attempt, offset, kPieceBytes);
+    if (!read) return read.error();
+    if (read->pieces.empty()) break;
+    for (const blob::LogPiece& piece : read->pieces) {
+      if (piece.step == step) text += piece.text;
+    }
+    offset = read->next_offset;
+  }
+  return text;
+}
+
+void answer_text(const Call& call, const conductor::LogTarget& target, const Wanted& wanted) {
+  blob::BlobStore& blobs = call.service().blobs();
+  if (!wanted.step.empty()) {
+    Result<std::string> text = read_step(blobs, target, wanted.step);
+    if (!text) return call.fail(text.error());
+    if (wanted.tail > 0) *text = last_lines(std::move(*text), wanted.tail);
+    return answer_bytes(call, text_head(target), std::move(*text));
+  }
+  const auto file = blobs.log_file(target.run, target.node, target.attempt);
+  if (!file) {
+    if (file.error().code != Code::not_found) return call.fail(file.error());
+    return answer_bytes(call, text_head(target), {});  // nothing was logged yet
+  }
+  if (wanted.tail == 0) return answer_file(call, text_head(target), file->path, file->size);
+  Result<std::string> text = read_end(*file);
+  if (!text) return call.fail(text.error());
+  answer_bytes(call, text_head(target), last_lines(std::move(*text), wanted.tail));
+}
+
+// At most kPageBytes; what follows is at the link that the answer names.
+void answer_ndjson(const Call& call, const conductor::LogTarget& target, const Wanted& wanted) {
+  http::Response response = text_head(target);
+  response.content_type = "application/x-ndjson";
+  std::int64_t offset = wanted.offset;
+  std::string lines;
+  bool more = true;
+  while (more && offset - wanted.offset < kPageBytes) {
+    Result<blob::LogRead> read = call.service().blobs().read_log(
+        target.run, target.node, target.attempt, offset, kPieceBytes);
+    if (!read) return call.fail(read.error());
+    more = !read->pieces.empty();
+    for (const blob::LogPiece& piece : read->pieces) {
+      if (!wanted.step.empty() && piece.step != wanted.step) continue;
+      lines += log_piece_json(piece) + "\n";
+    }
+    if (more) offset = read->next_offset;
+  }
+  if (wanted.tail > 0) lines = last_lines(std::move(lines), wanted.tail);
+  response.headers.push_back({"X-Next-Offset", std::to_string(offset)});
+  if (more) {
+    response.headers.push_back(
+        {"Link", fmt::format("<?attempt={}&offset={}>; rel=\"next\"", target.attempt, offset)});
+  }
+  response.body = std::move(lines);
+  call.answer(std::move(response));
+}
+
+Result<Wanted> read_wanted(const Call& call) {
+  Wanted wanted;
+  const auto attempt = read_number(call, "attempt", 0, 1, 1'000'000);
+  if (!attempt) return attempt.error();
+  const auto tail = read_number(call, "tail", 0, 1, kTailLinesMax);
+  if (!tail) return tail.error();
+  const auto offset = read_number(call, "offset", 0, 0, kOffsetMax);
+  if (!offset) return offset.error();
+  wanted.attempt = static_cast<int>(*attempt);
+  wanted.tail = *tail;
+  wanted.offset = *offset;
+  wanted.step = call.query("step");
+  return wanted;
+}
+}  // namespace
+
+std::string log_piece_json(const blob::LogPiece& piece) {
+  JsonWriter out;
+  out.open('{').field("t", Instant{piece.t}).text_or_null("step", piece.step);
+  out.field("stream", piece.stream).field("text", to_valid_utf8(piece.text));
+  return out.close('}').take();
+}
+
+void get_logs(const CallPtr& call) {
+  if (call->accepts("text/event-stream")) return follow_logs(call);
+  const Result<Uuid> id = run_id(*call);
+  if (!id) return call->fail(id.error());
+  const Result<Wanted> wanted = read_wanted(*call);
+  if (!wanted) return call->fail(wanted.error());
+  call->service().log_target(call->principal, *id, call->params.at(1), wanted->attempt,
+                             [call, wanted = *wanted](const Result<conductor::LogTarget>& target) {
+                               if (!target) return call->fail(target.error());
+                               const bool lines = call->accepts("application/x-ndjson");
+                               offload(call, [call, wanted, lines, target = *target] {
+                                 lines ? answer_ndjson(*call, target, wanted)
+                                       : answer_text(*call, target, wanted);
+                               });
+                             });
+}
+}  // namespace mc::api

@@ -1,0 +1,70 @@
+// All API tokens in memory, by hash; the store keeps them as records of kind "token". Lookups never
+// touch the store. Any thread.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <shared_mutex>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "auth/principal.h"
+#include "auth/token.h"
+#include "base/error.h"
+#include "base/time.h"
+#include "db/store.h"
+
+namespace mc::api {
+
+// The project of tokens that name none, and the one whose admins may make tokens of other projects.
+inline constexpr std::string_view kDefaultProject = "default";
+
+struct TokenRow {
+  std::string id;
+  std::string name;
+  auth::Role role = auth::Role::viewer;
+  std::string project = std::string(kDefaultProject);
+  std::vector<std::string> groups;  // for approvals: `by: ["group:release"]`
+  auth::TokenHash hash;
+  Instant created_at;
+  Instant expires_at;  // 0: never
+  std::string created_by;
+};
+
+class TokenTable {
+ public:
+  // Errors: store_failed.
+  static Result<std::unique_ptr<TokenTable>> load(db::Store& store);
+
+  // Errors: unauthenticated (no such token), token_expired.
+  Result<auth::Principal> check(std::string_view token, Instant now) const;
+  void put(TokenRow row);
+  void remove(std::string_view id);
+  std::vector<TokenRow> list() const;  // oldest first
+  std::optional<TokenRow> find(std::string_view id) const;
+
+ private:
+  mutable std::shared_mutex mutex_;  // guards rows_
+  std::unordered_map<auth::TokenHash, TokenRow> rows_;
+};
+
+// What the store keeps (the hash, never the token), and what the API shows (neither).
+std::string token_record(const TokenRow& row);
+std::string token_json(const TokenRow& row);
+Result<TokenRow> read_token_record(const db::Record& record);
+
+// A token and its row, in no table and no store yet.
+struct MintedToken {
+  std::string secret;
+  TokenRow row;
+};
+MintedToken mint(std::string name, auth::Role role, std::string project, Instant now);
+
+// Mints a token and writes it to a store that no server holds open: for the first one of a data
+// folder. Errors: conflict when the name is taken, store_failed.
+Result<std::string> issue_token(db::Store& store, std::string name, auth::Role role,
+                                std::string project, Instant now, Instant expires_at);
+
+}  // namespace mc::api

@@ -1,0 +1,84 @@
+// The worker protocol: register, poll, heartbeat, complete, logs.
+#include "api/call.h"
+#include "api/handlers.h"
+#include "base/json.h"
+#include "wire/task_codec.h"
+
+namespace mc::api {
+namespace {
+// Bodies up to this are read on the connection's thread: a hop would cost more than the reading.
+constexpr std::size_t kReadHere = 64 << 10;
+
+// Reads the body with `decode`, off the connection's thread when it is large, and goes on with it.
+template <class Request, class GoOn>
+void with_body(const CallPtr& call, Result<Request> (*decode)(const Value&), GoOn go_on) {
+  const auto read = [call, decode, go_on] {
+    const Result<Value> body = parse_json(call->request.body);
+    if (!body) return call->fail(body.error());
+    Result<Request> request = decode(*body);
+    if (!request) return call->fail(request.error());
+    go_on(std::move(*request));
+  };
+  if (call->request.body.size() <= kReadHere) return read();
+  offload(call, read);
+}
+
+template <class Reply>
+conductor::Done<Reply> encoded_or_error(const CallPtr& call) {
+  return [call](const Result<Reply>& reply) {
+    reply ? call->json(wire::encode(*reply)) : call->fail(reply.error());
+  };
+}
+
+void append(const CallPtr& call, const conductor::LogTarget& target,
+            const wire::LogsRequest& request) {
+  std::vector<blob::LogPiece> pieces;
+  pieces.reserve(request.chunks.size());
+  for (const wire::LogChunk& chunk : request.chunks)
+    pieces.push_back({chunk.t, chunk.step, chunk.stream, chunk.text});
+  const Result<std::int64_t> end = call->service().blobs().append_log(
+      target.run, target.node, target.attempt, request.offset, pieces);
+  if (!end) return call->fail(end.error());
+  call->json("{\"next_offset\":" + std::to_string(*end) + "}");
+}
+}  // namespace
+
+void worker_register(const CallPtr& call) {
+  with_body(call, wire::decode_register_request, [call](wire::RegisterRequest request) {
+    call->service().register_worker(call->principal, std::move(request),
+                                    encoded_or_error<wire::RegisterReply>(call));
+  });
+}
+
+void worker_poll(const CallPtr& call) {
+  with_body(call, wire::decode_poll_request, [call](wire::PollRequest request) {
+    call->service().poll(std::move(request), [call](const Result<std::vector<Task>>& tasks) {
+      tasks ? call->json(wire::encode_tasks(*tasks)) : call->fail(tasks.error());
+    });
+  });
+}
+
+void worker_heartbeat(const CallPtr& call) {
+  with_body(call, wire::decode_heartbeat_request, [call](wire::HeartbeatRequest request) {
+    call->service().heartbeat(std::move(request), encoded_or_error<wire::HeartbeatReply>(call));
+  });
+}
+
+void worker_complete(const CallPtr& call) {
+  with_body(call, wire::decode_complete_request, [call](wire::CompleteRequest request) {
+    call->service().complete(std::move(request), encoded_or_error<wire::CompleteReply>(call));
+  });
+}
+
+void worker_logs(const CallPtr& call) {
+  with_body(call, wire::decode_logs_request, [call](wire::LogsRequest request) {
+    // Shared by the two continuations; the last one lets go of it.
+    const auto shared = std::make_shared<const wire::LogsRequest>(std::move(request));
+    call->service().check_hold(
+        shared->task_id, shared->fence, [call, shared](const Result<conductor::LogTarget>& target) {
+          if (!target) return call->fail(target.error());
+          offload(call, [call, shared, target = *target] { append(call, target, *shared); });
+        });
+  });
+}
+}  // namespace mc::api
