@@ -98,30 +98,29 @@ DoctorLine server_line(const std::string& data, const cli::Doors& doors, bool* r
   return {"ok", "server", url, ""};
 }
 
-void store_lines(const std::string& data, std::vector<DoctorLine>& lines) {
+void store_lines(const std::string& data, bool running, std::vector<DoctorLine>& lines) {
   std::error_code ignored;
   if (!std::filesystem::exists(data + "/maestro.db", ignored)) {
     lines.push_back({"warn", "database", "none yet", "`maestro up` makes it"});
     return;
   }
-  if (Status fine = db::check_database(data); !fine.ok()) {
-    lines.push_back({"fail", "database", fine.error().message, "restore the last backup"});
-    return;
-  }
-  lines.push_back({"ok", "database", "quick_check found nothing", ""});
-  const auto states = db::migration_status(data);
-  if (!states.ok()) {
-    lines.push_back(
-        {"fail", "schema", states.error().message, "use the program that wrote it, or newer"});
-    return;
-  }
-  int missing = 0;
-  for (const db::MigrationState& state : *states) missing += state.applied_at ? 0 : 1;
-  if (missing > 0) {
-    lines.push_back({"warn", "schema", std::to_string(missing) + " migrations are missing",
-                     "`maestro migrate up`, or start the server"});
+  const Result<std::vector<std::string>> wrong = db::check_sqlite(data);
+  if (!wrong.ok()) {
+    lines.push_back({"fail", "database", wrong.error().message, ""});
+  } else if (!wrong->empty()) {
+    lines.push_back({"fail", "database", join(*wrong, "; "), "restore the last backup"});
   } else {
-    lines.push_back({"ok", "schema", "version " + std::to_string(states->size()), ""});
+    lines.push_back({"ok", "database", "every page and index is sound", ""});
+  }
+  if (running) return;  // it holds the folder, and checked the schema when it started
+  const Result<db::SchemaStatus> status = db::migrate_status(data);
+  if (!status.ok()) {
+    lines.push_back({"fail", "schema", status.error().message, ""});
+  } else if (status->schema < status->wanted) {
+    lines.push_back({"warn", "schema", "version " + std::to_string(status->schema),
+                     "`maestro migrate up` brings it to " + std::to_string(status->wanted)});
+  } else {
+    lines.push_back({"ok", "schema", "version " + std::to_string(status->schema), ""});
   }
 }
 
@@ -135,8 +134,7 @@ std::vector<DoctorLine> check_data(const std::string& data, const cli::Doors& do
   wal_line(data, lines);
   bool running = false;
   lines.push_back(server_line(data, doors, &running));
-  // A server that runs holds the lock, and checked its store when it started.
-  if (!running) store_lines(data, lines);
+  store_lines(data, running, lines);
   return lines;
 }
 

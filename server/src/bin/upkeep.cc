@@ -48,18 +48,10 @@ Status copy_tree(const fs::path& from, const fs::path& to, Copied* copied) {
   return {};
 }
 
-Value migration_value(const db::MigrationState& state) {
-  Value value{Object{}};
-  value.set("version", state.version);
-  value.set("name", state.name);
-  value.set("applied_at", state.applied_at ? Value(to_rfc3339(state.applied_at)) : Value());
-  return value;
-}
-
 }  // namespace
 
 Result<std::unique_ptr<db::Store>> open_store(const std::string& folder) {
-  return db::open_sqlite({.folder = folder});
+  return db::open_sqlite(db::SqliteOptions{.folder = folder});
 }
 
 Result<std::string> make_direct_token(const cli::NewToken& wanted) {
@@ -77,25 +69,17 @@ Result<std::string> make_direct_token(const cli::NewToken& wanted) {
 Result<Value> migrate(const std::string& action, const std::string& data) {
   if (action == "up") {
     if (Status made = make_data_folder(data); !made.ok()) return made.error();
-    if (Status done = db::migrate_up(data); !done.ok()) return done.error();
   }
-  if (action == "down") {
-    if (Status done = db::migrate_down(data); !done.ok()) return done.error();
-  }
-  Result<std::vector<db::MigrationState>> states = db::migration_status(data);
-  if (!states.ok()) return states.error();
+  const Result<db::SchemaStatus> status = action == "up"     ? db::migrate_up(data)
+                                          : action == "down" ? db::migrate_down(data)
+                                                             : db::migrate_status(data);
+  if (!status.ok()) return status.error();
+  List lines;
+  for (const std::string& line : status->lines) lines.emplace_back(line);
   Value answer{Object{}};
-  int schema = 0;
-  int wanted = 0;
-  List items;
-  for (const db::MigrationState& state : *states) {
-    wanted = std::max(wanted, state.version);
-    if (state.applied_at) schema = std::max(schema, state.version);
-    items.push_back(migration_value(state));
-  }
-  answer.set("schema", schema);
-  answer.set("wanted", wanted);
-  answer.set("migrations", std::move(items));
+  answer.set("schema", status->schema);
+  answer.set("wanted", status->wanted);
+  answer.set("migrations", std::move(lines));
   return answer;
 }
 
@@ -106,7 +90,7 @@ Result<Value> back_up(const std::string& data, const std::string& target) {
   if (!fs::exists(fs::path(data) / kDatabaseFile, problem))
     return Error{Code::data_folder, data + " holds no database", {}};
   if (Status made = make_data_folder(target); !made.ok()) return made.error();
-  if (Status copied = db::backup_database(data, (fs::path(target) / kDatabaseFile).string());
+  if (Status copied = db::backup_sqlite(data, (fs::path(target) / kDatabaseFile).string());
       !copied.ok())
     return copied.error();
   // After the database: it never names a file that was not there yet.
