@@ -1,5 +1,7 @@
 #include "api/cursor.h"
 
+#include <algorithm>
+
 #include "auth/token.h"
 #include "base/text.h"
 
@@ -20,7 +22,10 @@ Result<std::string> read_cursor(std::string_view list, std::string_view cursor) 
   const auto text = auth::from_base64url(cursor);
   const std::string prefix = std::string(list) + "\n";
   if (!text || !text->starts_with(prefix) || text->size() == prefix.size()) return wrong;
-  if (find_invalid_utf8(*text)) return wrong;
-  return text->substr(prefix.size());
+  const std::string after = text->substr(prefix.size());
+  const bool plain = std::none_of(after.begin(), after.end(),
+                                  [](char c) { return static_cast<unsigned char>(c) < 0x20; });
+  if (!plain || find_invalid_utf8(after)) return wrong;
+  return after;
 }
 }  // namespace mc::api
