@@ -58,7 +58,10 @@ Status UpServer::start() {
   http::ServerOptions listen;
   listen.listen = options_.listen;
   Result<std::unique_ptr<http::Server>> server = http::Server::start(listen, gate_);
-  if (!server.ok()) return server.error();
+  if (!server.ok()) {
+    const bool taken = server.error().code == Code::unreachable;
+    return Error{taken ? Code::unavailable : server.error().code, server.error().message, {}};
+  }
   server_ = std::move(*server);
   url_ = local_url(server_->address());
   if (!is_loopback(options_.listen)) {

@@ -240,7 +240,11 @@ Value exec_result(const Value& run, const Value& jobs) {
       const Value* outputs = job.find("outputs");
       Value one{Object{}};
       one.set("status", job.string_or("status", ""));
-      one.set("exit_code", code == nullptr ? Value() : *code);
+      // A job of steps that went well names no code of its own: every step gave 0.
+      const bool went_well =
+          job.string_or("status", "") == "succeeded" && job.string_or("kind", "") == "steps";
+      const bool coded = code != nullptr && !code->is_null();
+      one.set("exit_code", coded ? *code : went_well ? Value(0) : Value());
       one.set("outputs", outputs == nullptr ? Value(Object{}) : *outputs);
       one.set("attempts",
               tried ? static_cast<std::int64_t>(attempts->as_list().size()) : std::int64_t{0});

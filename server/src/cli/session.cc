@@ -119,7 +119,11 @@ void print_error(const Io& io, const Paint& paint, const Error& error,
                  const std::string& request_id) {
   std::string text = paint(Tone::bad, "maestro:") + " " + error.message + " (" +
                      std::string(code_name(error.code)) + ")\n";
+  // A single problem is often the message itself: said once is enough.
+  const bool said = error.problems.size() == 1 && error.problems[0].message == error.message &&
+                    error.problems[0].hint.empty() && error.problems[0].line == 0;
   for (const Problem& problem : error.problems) {
+    if (said) break;
     text += "  ";
     if (problem.line > 0)
       text += std::to_string(problem.line) + ":" + std::to_string(problem.column) + ": ";
@@ -155,7 +159,14 @@ int run_main(std::span<const std::string> words, const Io& io, const Doors& door
 std::string shown(const Value& item, std::string_view field) {
   const Value* value = item.find(field);
   if (value == nullptr || value->is_null()) return "";
-  return value->is_string() ? value->as_string() : to_json(*value);
+  if (value->is_string()) return value->as_string();
+  if (value->is_list() && !value->as_list().empty() && value->as_list().front().is_string()) {
+    std::vector<std::string> texts;
+    for (const Value& one : value->as_list())
+      texts.push_back(one.is_string() ? one.as_string() : to_json(one));
+    return join(texts, ", ");
+  }
+  return to_json(*value);
 }
 
 Cell text_cell(const Value& item, std::string_view field) { return {shown(item, field)}; }
@@ -177,6 +188,7 @@ Cell ago_cell(const Value& item, std::string_view field, Instant now) {
   const Millis unit = size >= Millis(86'400'000)  ? Millis(3'600'000)
                       : size >= Millis(3'600'000) ? Millis(60'000)
                                                   : Millis(1'000);
+  if (size < unit) return {"just now", Tone::dim};
   const std::string text = format_duration(Millis(size / unit * unit.count()));
   return {gap.count() < 0 ? "in " + text : text + " ago", Tone::dim};
 }

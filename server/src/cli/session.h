@@ -85,7 +85,7 @@ Cell text_cell(const Value& item, std::string_view field);
 Cell status_cell(const Value& item);
 Cell ago_cell(const Value& item, std::string_view field, Instant now);
 Cell duration_cell(const Value& item, std::string_view field);
-// A field as a person reads it: text as it is, null as "", else JSON.
+// A field as a person reads it: text as it is, null as "", texts with commas between, else JSON.
 std::string shown(const Value& item, std::string_view field);
 
 }  // namespace mc::cli
