@@ -15,6 +15,8 @@ namespace {
 
 constexpr const char* kWorkerName = "local";
 constexpr Millis kTellEvery{5'000};
+// For answers under way; long polls are not worth waiting for.
+constexpr Millis kHttpDrain{500};
 // The API's own limit is for clients that loop; the CLI of this machine may be quick.
 constexpr api::RateLimit kRateLimit{.per_second = 2000, .burst = 5000};
 
@@ -138,7 +140,7 @@ void UpServer::stop(cli::Interrupts& interrupts) {
   }
   remove_server_file(options_.data);
   const bool hurry = interrupts.count.load() > 1;
-  server_->drain(hurry ? Millis(0) : Millis(2'000));
+  server_->drain(hurry ? Millis(0) : kHttpDrain);
   server_->stop();
 }
 
