@@ -1,4 +1,5 @@
-// Stands before the API while it starts, so that the port is known, and taken, before anything else.
+// Stands before the API while it starts, so that the port is known, and taken, before anything
+// else.
 #pragma once
 
 #include <atomic>

@@ -1,5 +1,5 @@
-// The server's parts without a socket: store, blobs, service, tokens, secrets, API. `up` puts an HTTP
-// server before it, `exec` calls it directly.
+// The server's parts without a socket: store, blobs, service, tokens, secrets, API. `up` puts an
+// HTTP server before it, `exec` calls it directly.
 #pragma once
 
 #include <memory>

@@ -22,8 +22,8 @@ Error copy_error(const fs::path& path, const std::error_code& problem) {
   return Error{Code::data_folder, "cannot copy " + path.string() + ": " + problem.message(), {}};
 }
 
-// Files that vanish meanwhile were deleted by retention: the database that was copied first no longer
-// needs them, or shows them as gone.
+// Files that vanish meanwhile were deleted by retention: the database that was copied first no
+// longer needs them, or shows them as gone.
 Status copy_tree(const fs::path& from, const fs::path& to, Copied* copied) {
   std::error_code problem;
   if (!fs::exists(from, problem)) return {};
