@@ -204,4 +204,9 @@ bool is_own_child(pid_t pid) {
   return children().contains(pid);
 }
 
+void note_own_child(pid_t pid) {
+  const std::scoped_lock lock(children_mutex);
+  children().insert(pid);
+}
+
 }  // namespace mc::worker

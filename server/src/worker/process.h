@@ -72,5 +72,7 @@ std::string signal_name(int signal);
 
 // Direct children that spawn() made and nobody has reaped yet.
 bool is_own_child(pid_t pid);
+// Counts a child that was started otherwise among them, for as long as this program lives.
+void note_own_child(pid_t pid);
 
 }  // namespace mc::worker

@@ -14,6 +14,7 @@
 #include "base/rng.h"
 #include "base/sha256.h"
 #include "worker/desk.h"
+#include "worker/guard.h"
 #include "worker/job_runner.h"
 #include "worker/session.h"
 #include "worker/sweep.h"
@@ -42,9 +43,10 @@ TaskResult reduced(const TaskResult& result, const Error& why) {
 
 class Worker::Loops {
  public:
-  Loops(WorkerOptions options, Fd lock)
+  Loops(WorkerOptions options, Fd lock, Fd guard)
       : options_(std::move(options)),
         lock_(std::move(lock)),
+        guard_(std::move(guard)),
         desk_(options_.slots),
         session_(options_) {
     for (int i = 0; i < options_.slots; ++i) threads_.emplace_back([this] { run_slot(); });
@@ -169,7 +171,8 @@ class Worker::Loops {
   }
 
   WorkerOptions options_;
-  Fd lock_;  // held while this worker lives
+  Fd lock_;   // held while this worker lives
+  Fd guard_;  // its closing tells the guard that this worker is gone
   Desk desk_;
   Session session_;
   std::atomic<bool> stopped_{false};
@@ -196,7 +199,13 @@ Result<std::unique_ptr<Worker>> Worker::start(WorkerOptions options) {
   become_subreaper();
   kill_marked(worker_marker(data), kSweepPatience);
   sweep_workspaces(data);
-  auto loops = std::make_unique<Loops>(std::move(options), std::move(lock));
+  Fd guard;
+  if (!options.guard_program.empty()) {
+    Result<Fd> started = start_guard(options.guard_program, worker_marker(data));
+    if (!started.ok()) return started.error();
+    guard = std::move(*started);
+  }
+  auto loops = std::make_unique<Loops>(std::move(options), std::move(lock), std::move(guard));
   // tidy: allow banned: the constructor is private
   return std::unique_ptr<Worker>(new Worker(std::move(loops)));
 }

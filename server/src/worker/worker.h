@@ -29,6 +29,9 @@ struct WorkerOptions {
   Duration backoff_first{200}, backoff_max{10'000};
   // Told what an operator wants to know: "registered …", "the server cannot be reached …". Any thread.
   std::function<void(const std::string&)> report;
+  // Runs run_guard (guard.h) for `PROGRAM __guard MARKER`: ends the jobs' processes when this process is
+  // killed. Empty: they are found by the next worker of this folder only.
+  std::string guard_program;
 };
 
 // Threads: any may call.

@@ -12,11 +12,12 @@ namespace {
 namespace fs = std::filesystem;
 
 // Files of a working tree as git sees them: tracked ones and new ones that are not ignored.
-constexpr const char* kListScript =
+// Files deleted but not committed are listed too: tar passes over them.
+constexpr const char* kCopyScript =
     "git -C \"$FROM\" ls-files -z --cached --others --exclude-standard | "
-    "(cd \"$FROM\" && while IFS= read -r -d '' file; do "
-    "[ -e \"$file\" ] || [ -L \"$file\" ] && printf '%s\\0' \"$file\"; done) > \"$LIST\"; "
-    "tar -C \"$FROM\" --null -T \"$LIST\" -cf - | tar -C \"$TO\" -xf -";
+    "tar -C \"$FROM\" --null --no-recursion --ignore-failed-read --warning=no-failed-read -T - -cf "
+    "- | "
+    "tar -C \"$TO\" -xf -";
 
 Environment git_env(ActionCall& call) {
   Environment env = call.run.process_env(call.env, call.step);
@@ -44,17 +45,14 @@ Result<bool> run_tool(ActionCall& call, std::vector<std::string> argv, const std
 
 ActionResult copy_tree(ActionCall& call, const std::string& from, const std::string& to) {
   std::error_code failed_copy;
-  Environment env = git_env(call);
-  const std::string list = (*call.run.workspace())->exchange() + "/checkout.list";
   bool inside_git = fs::exists(fs::path(from) / ".git", failed_copy);
   for (fs::path up = from; !inside_git && up.has_relative_path(); up = up.parent_path()) {
     inside_git = fs::exists(up / ".git", failed_copy);
   }
   call.env.set("FROM", from);
   call.env.set("TO", to);
-  call.env.set("LIST", list);
   if (inside_git) {
-    const auto copied = run_tool(call, {"bash", "-euo", "pipefail", "-c", kListScript}, from);
+    const auto copied = run_tool(call, {"bash", "-euo", "pipefail", "-c", kCopyScript}, from);
     if (copied.ok() && *copied) {
       call.say("copied the working tree " + from + ", uncommitted changes included");
       return {};

@@ -1,0 +1,150 @@
+#include "worker/worker.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include "worker/desk.h"
+#include "worker/fake_server_test.h"
+#include "worker/task_run.h"
+
+namespace mc::worker {
+namespace {
+namespace fs = std::filesystem;
+
+class Working : public JobRig {
+ protected:
+  std::unique_ptr<Worker> start(int slots = 2) {
+    WorkerOptions options{.name = "w", .slots = slots, .run = settings_, .poll_wait = Millis(200)};
+    options.connect = [this] { return std::make_unique<FakeApi>(server_); };
+    options.backoff_first = Duration(1);
+    options.backoff_max = Duration(10);
+    auto worker = Worker::start(std::move(options));
+    EXPECT_TRUE(worker.ok()) << worker.error().message;
+    return worker.ok() ? std::move(*worker) : nullptr;
+  }
+  bool wait_result(const std::string& id) {
+    return server_.wait([&] { return server_.results.contains(id); });
+  }
+  static constexpr const char* kNoop = R"({"steps":[{"uses":"noop"}]})";
+};
+
+TEST_F(Working, TasksAreTakenRunAndReported) {
+  const auto worker = start();
+  for (int i = 0; i < 200; ++i) server_.give(task(kNoop, "", "t" + std::to_string(i)));
+  ASSERT_TRUE(server_.wait([&] { return server_.results.size() == 200; }));
+  EXPECT_TRUE(worker->wait_idle(Millis(30'000)));
+}
+
+TEST_F(Working, NoResultIsLostWhileTheServerIsAway) {
+  const auto worker = start();
+  server_.give(task(script("echo hi"), "", "a"));
+  ASSERT_TRUE(server_.wait([&] { return server_.logs.contains("a"); }));
+  server_.failing = 30;
+  ASSERT_TRUE(wait_result("a"));
+  EXPECT_EQ(server_.results["a"].outcome, Outcome::succeeded);
+}
+
+TEST_F(Working, RegistersAgainWhenTheServerForgotIt) {
+  const auto worker = start();
+  ASSERT_TRUE(server_.wait([&] { return server_.polls > 0; }));
+  {
+    const std::scoped_lock lock(server_.mutex);
+    server_.forget_worker = true;
+  }
+  server_.give(task(kNoop, "", "a"));
+  ASSERT_TRUE(server_.wait([&] { return server_.registrations == 2; }));
+  ASSERT_TRUE(wait_result("a"));
+}
+
+TEST_F(Working, AHeartbeatCancelsAndTheResultSaysSo) {
+  const auto worker = start();
+  server_.give(task(script("echo up; exec sleep 600"), "", "a"));
+  ASSERT_TRUE(server_.wait([&] { return server_.logs.contains("a"); }));
+  {
+    const std::scoped_lock lock(server_.mutex);
+    server_.cancel = {"a"};
+  }
+  ASSERT_TRUE(wait_result("a"));
+  EXPECT_EQ(server_.results["a"].outcome, Outcome::cancelled);
+}
+
+TEST_F(Working, ALostTaskIsKilledAndNotReported) {
+  const auto worker = start();
+  server_.give(task(script("echo up; exec sleep 600"), "", "a"));
+  ASSERT_TRUE(server_.wait([&] { return server_.logs.contains("a"); }));
+  {
+    const std::scoped_lock lock(server_.mutex);
+    server_.lost = {"a"};
+  }
+  ASSERT_TRUE(worker->wait_idle(Millis(30'000)));
+  EXPECT_FALSE(server_.results.contains("a"));
+}
+
+TEST_F(Working, AResultThatIsTooLargeIsReportedAsFailed) {
+  server_.refuse_complete = Code::too_large;
+  const auto worker = start();
+  server_.give(task(
+      script("printf x= >> $MAESTRO_OUTPUT; head -c 5000 /dev/zero | tr '\\0' a >> $MAESTRO_OUTPUT",
+             R"("outputs":{"x":"${{ steps.one.outputs.x }}"})"),
+      "", "big"));
+  server_.give(task(kNoop, "", "small"));
+  ASSERT_TRUE(wait_result("big"));
+  ASSERT_TRUE(wait_result("small"));
+  EXPECT_EQ(server_.results["big"].outcome, Outcome::failed);
+  EXPECT_EQ(server_.results["big"].failure_kind, FailureKind::infra);
+}
+
+TEST_F(Working, DrainingTakesNothingNew) {
+  const auto worker = start();
+  ASSERT_TRUE(server_.wait([&] { return server_.polls > 0; }));
+  server_.give(task(script("read -t 600 <> <(:) || :"), "", "never-ends"));
+  ASSERT_TRUE(server_.wait([&] { return server_.ready.empty(); }));
+  worker->stop(Millis(100));
+  EXPECT_EQ(worker->running(), 0);
+  EXPECT_FALSE(server_.results.contains("never-ends"));
+  EXPECT_TRUE(fs::is_empty(data_ + "/work"));
+}
+
+TEST_F(Working, OneFolderOneWorker) {
+  const auto worker = start();
+  auto second = Worker::start({.name = "x",
+                               .connect = [this] { return std::make_unique<FakeApi>(server_); },
+                               .run = settings_});
+  ASSERT_FALSE(second.ok());
+  EXPECT_EQ(second.error().code, Code::data_folder);
+}
+
+TEST_F(Working, AStartEndsWhatAnEarlierLifeLeft) {
+  fs::create_directories(data_ + "/work/old/ws");
+  auto left = spawn({.argv = {"bash", "-c", "echo up; exec sleep 600"},
+                     .env = {worker_marker(data_)},
+                     .folder = "/"});
+  ASSERT_TRUE(left.ok());
+  char up = 0;
+  ASSERT_EQ(::read(left->out().get(), &up, 1), 1);
+  const auto worker = start();
+  EXPECT_TRUE(left->try_wait().has_value() || left->wait().signal == 9);
+  EXPECT_FALSE(fs::exists(data_ + "/work/old"));
+}
+
+TEST(DeskTest, SlotsAreNeverOverbookedAndATaskIsHeldOnce) {
+  Desk desk(2);
+  EXPECT_EQ(desk.reserve_all(), 2);
+  EXPECT_EQ(desk.reserve_some(), 0);
+  desk.take_in(2, {Task{.task_id = "a", .fence = 1}, Task{.task_id = "a", .fence = 1}});
+  EXPECT_EQ(desk.reserve_some(), 1);
+  desk.take_in(1, {});
+  const Desk::Ref a = desk.next();
+  EXPECT_EQ(desk.holds().size(), 1U);
+  desk.finish(a, TaskResult{.task_id = "a", .fence = 1});
+  EXPECT_EQ(desk.holds().size(), 1U);  // until the server has the result
+  EXPECT_EQ(desk.results().size(), 1U);
+  EXPECT_FALSE(desk.wait_idle(std::chrono::milliseconds(0)));
+  desk.settled({"a"});
+  EXPECT_TRUE(desk.wait_idle(std::chrono::milliseconds(0)));
+  EXPECT_EQ(desk.reserve_all(), 2);
+}
+
+}  // namespace
+}  // namespace mc::worker
