@@ -1,5 +1,5 @@
-// One request on its way to its answer. Handlers are free functions that take it, ask the Service or
-// the pool, and answer exactly once.
+// One request on its way to its answer. Handlers are free functions that take it, ask the Service
+// or the pool, and answer exactly once.
 #pragma once
 
 #include <chrono>

@@ -1,5 +1,5 @@
-// Opaque cursors of lists: where the next page begins, with the name of the list so that a cursor of
-// another one is refused.
+// Opaque cursors of lists: where the next page begins, with the name of the list so that a cursor
+// of another one is refused.
 #pragma once
 
 #include <string>

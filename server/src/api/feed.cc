@@ -1,5 +1,5 @@
-// GET /api/v1/events: the feed of all runs of a project. Its positions are those of commits, so that
-// a reader can go on where it was, over restarts too.
+// GET /api/v1/events: the feed of all runs of a project. Its positions are those of commits, so
+// that a reader can go on where it was, over restarts too.
 #include <atomic>
 
 #include "api/body.h"

@@ -1,5 +1,5 @@
-// POST /api/v1/hooks/{workflow}: whoever knows the secret `webhook_<workflow>` starts a run. Needs no
-// token: the signature over the body is the proof.
+// POST /api/v1/hooks/{workflow}: whoever knows the secret `webhook_<workflow>` starts a run.
+// Needs no token: the signature over the body is the proof.
 #include <algorithm>
 
 #include "api/call.h"

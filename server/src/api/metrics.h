@@ -1,5 +1,5 @@
-// Counters of requests by route, method and status, and how long answers took; written as Prometheus
-// text. Any thread; counting takes no lock.
+// Counters of requests by route, method and status, and how long answers took; written as
+// Prometheus text. Any thread; counting takes no lock.
 #pragma once
 
 #include <array>

@@ -1,5 +1,5 @@
-// Schemas of what travels, as OpenAPI 3.1 writes them. Written by hand; a test holds them against the
-// table of routes and against what the server answers.
+// Schemas of what travels, as OpenAPI 3.1 writes them. Written by hand; a test holds them against
+// the table of routes and against what the server answers.
 #pragma once
 
 #include <string>

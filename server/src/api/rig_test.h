@@ -1,4 +1,5 @@
-// A whole API in the process: store in memory, blobs in a temporary folder, real Service, no socket.
+// A whole API in the process: store in memory, blobs in a temporary folder, real Service, no
+// socket.
 #pragma once
 
 #include <gtest/gtest.h>

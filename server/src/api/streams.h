@@ -37,8 +37,8 @@ class Streams {
   std::thread thread_;
 };
 
-// "id: 7\nevent: run.started\ndata: {…}\n\n"; an empty id or event is left out. Requires: no newline
-// in any of them.
+// "id: 7\nevent: run.started\ndata: {…}\n\n"; an empty id or event is left out. Requires: no
+// newline in any of them.
 std::string sse_frame(std::string_view id, std::string_view event, std::string_view data);
 // The head of a stream; `open` is called with its writer.
 http::Response sse_response(std::function<void(std::shared_ptr<http::StreamWriter>)> open);

@@ -1,5 +1,5 @@
-// Seals secrets for storage: XChaCha20-Poly1305 with a random nonce, the secret's name as associated
-// data. Whoever has the store but not the key learns lengths only. Any thread.
+// Seals secrets for storage: XChaCha20-Poly1305 with a random nonce, the secret's name as
+// associated data. Whoever has the store but not the key learns lengths only. Any thread.
 #pragma once
 
 #include <array>

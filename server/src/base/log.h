@@ -1,5 +1,5 @@
-// Structured log lines on standard error: text with colours on a terminal, JSON elsewhere. One write
-// a line, so that lines of several threads and processes do not mix. Any thread.
+// Structured log lines on standard error: text with colours on a terminal, JSON elsewhere. One
+// write a line, so that lines of several threads and processes do not mix. Any thread.
 //   log_info("run started", {{"run", id}, {"jobs", 12}});
 #pragma once
 

@@ -55,16 +55,17 @@ struct Settings {
   std::vector<std::pair<std::string, std::string>> origins;
 };
 
-// Errors: invalid_setting with every problem found: unknown names (with "did you mean"), values out of
-// bounds, a variable and its _FILE both set. Variables that belong to the CLI or to jobs are left
-// alone.
+// Errors: invalid_setting with every problem found: unknown names (with "did you mean"), values
+// out of bounds, a variable and its _FILE both set. Variables that belong to the CLI or to jobs
+// are left alone.
 Result<Settings> read_settings(const Sources& sources);
 
-// What a server that is reached by others needs besides: PostgreSQL, and secrets of 32 bytes or more
-// that are not those of an example. Errors: invalid_setting naming keys, never values.
+// What a server that is reached by others needs besides: PostgreSQL, and secrets of 32 bytes or
+// more that are not those of an example. Errors: invalid_setting naming keys, never values.
 Status check_for_cluster(const Settings& settings);
 
-// "key: value" lines, `#` comments, 'quoted' or "quoted" values. Errors: invalid_setting with lines.
+// "key: value" lines, `#` comments, 'quoted' or "quoted" values. Errors: invalid_setting with
+// lines.
 struct FileLine {
   std::string name;
   std::string value;
