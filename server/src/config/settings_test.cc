@@ -139,9 +139,7 @@ TEST(SettingsTable, NamesAreUniqueAndTheManualIsMadeFromIt) {
     EXPECT_FALSE(setting.description.empty());
     EXPECT_FALSE(setting.secret && !setting.fallback.empty()) << setting.name;
   }
-  const std::string here = __FILE__;
-  const std::string root = std::string(here.substr(0, here.find("server/src/config")));
-  std::string path = root + "docs/reference/settings.md";
+  std::string path = "docs/reference/settings.md";
   for (int up = 0; up < 8 && !read_file(path, 1 << 20).ok(); ++up) path = "../" + path;
   const Result<std::string> manual = read_file(path, 1 << 20);
   ASSERT_TRUE(manual.ok()) << path;
