@@ -12,6 +12,8 @@ constexpr std::size_t kDefinitionMax = 1 << 20;
 constexpr std::size_t kLabelsMax = 64;
 constexpr std::size_t kTextMax = 1024;
 constexpr std::size_t kMessageMax = 4096;
+// Bodies up to this are read on the connection's thread: a hop would cost more than the reading.
+constexpr std::size_t kReadHere = 64 << 10;
 constexpr std::int64_t kVersionMax = 1'000'000'000;
 
 std::string run_path(Uuid id) { return "/api/v1/runs/" + to_string(id); }
@@ -80,8 +82,6 @@ Result<conductor::StartRun> read_start(const Call& call) {
 
 // On the pool: the definition is parsed here, so that a bad one never reaches the conductor.
 Status check_definition(World& world, const std::string& text) {
-  const std::string digest = sha256_hex(text);
-  if (world.good_definitions.has(digest)) return {};
   const lang::Parsed parsed = lang::parse_workflow(text);
   if (!parsed.ok()) {
     return Error{Code::invalid_definition,
@@ -90,8 +90,28 @@ Status check_definition(World& world, const std::string& text) {
                              parsed.errors.front().line, parsed.errors.front().message),
                  parsed.errors};
   }
-  world.good_definitions.add(digest);
+  world.good_definitions.add(sha256_hex(text));
   return {};
+}
+
+void begin(const CallPtr& call, conductor::StartRun start) {
+  call->service().start_run(std::move(start), started_or_error(call));
+}
+
+// `on_pool`: this thread may parse a definition; otherwise only one that is known to be good goes on
+// without a hop.
+void read_and_start(const CallPtr& call, std::optional<conductor::Idempotency> key, bool on_pool) {
+  Result<conductor::StartRun> start = read_start(*call);
+  if (!start) return call->fail(start.error());
+  start->idempotency = std::move(key);
+  const std::string& text = start->definition;
+  const bool known = text.empty() || call->world->good_definitions.has(sha256_hex(text));
+  if (known) return begin(call, std::move(*start));
+  const auto check_and_begin = [call, start = std::move(*start)]() mutable {
+    const Status fine = check_definition(*call->world, start.definition);
+    fine ? begin(call, std::move(start)) : call->fail(fine.error());
+  };
+  on_pool ? std::function<void()>(check_and_begin)() : offload(call, check_and_begin);
 }
 
 // Runs `go_on` when If-Match is not there or names the run as it is now.
@@ -125,16 +145,10 @@ bool not_modified(const Call& call, const std::string& etag) {
 void start_run(const CallPtr& call) {
   const auto key = idempotency_of(*call);
   if (!key) return call->fail(key.error());
-  offload(call, [call, key = *key] {
-    Result<conductor::StartRun> start = read_start(*call);
-    if (!start) return call->fail(start.error());
-    if (!start->definition.empty()) {
-      if (const Status fine = check_definition(*call->world, start->definition); !fine)
-        return call->fail(fine.error());
-    }
-    start->idempotency = key;
-    call->service().start_run(std::move(*start), started_or_error(call));
-  });
+  if (call->request.body.size() > kReadHere) {
+    return offload(call, [call, key = *key] { read_and_start(call, key, true); });
+  }
+  read_and_start(call, *key, false);
 }
 
 void get_run(const CallPtr& call) {
