@@ -1,12 +1,15 @@
 // `maestro`: server, worker, command line and local runner in one program. This file only starts
 // what the command line asks for.
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "bin/doors.h"
 #include "cli/session.h"
+#include "worker/guard.h"
 
 int main(int argc, char** argv) {
+  if (argc == 3 && std::string_view(argv[1]) == "__guard") return mc::worker::run_guard(argv[2]);
   mc::cli::Interrupts interrupts;
   mc::bin::Signals signals(interrupts);
   const mc::cli::Io io = mc::cli::process_io(&interrupts);

@@ -46,6 +46,7 @@ std::string host_name() {
 
 Result<std::unique_ptr<worker::Worker>> start_worker(WorkSetup setup) {
   worker::WorkerOptions options;
+  options.guard_program = "/proc/self/exe";
   options.name = setup.name;
   options.labels = std::move(setup.labels);
   options.slots = slots_or_processors(setup.slots);

@@ -1,103 +1,163 @@
 #include "db/sqlite/connection.h"
 
+#include <array>
+
 namespace mc::db {
 namespace {
-constexpr int kBusyTimeoutMs = 5000;
-constexpr std::size_t kStatementsMax = 200;  // lists have many shapes
+
+constexpr std::size_t kStatementsMax = 128;
+
+// What an operator can do about it.
+const char* advice(int code) {
+  switch (code & 0xff) {
+    case SQLITE_FULL: return ": the disk or its quota is full; make room, writes then go on";
+    case SQLITE_IOERR: return ": the disk refused; look at the system log and at the space left";
+    case SQLITE_READONLY: return ": the file may not be written; check its owner and the mount";
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB: return ": the file is damaged; restore a backup";
+    case SQLITE_BUSY: return ": another program holds it";
+    default: return "";
+  }
+}
 }  // namespace
 
-Query::~Query() {
-  if (statement_ == nullptr) return;
-  sqlite3_reset(statement_);
-  sqlite3_clear_bindings(statement_);
-}
-Query& Query::bind(std::int64_t value) {
-  if (statement_ != nullptr) sqlite3_bind_int64(statement_, next_++, value);
-  return *this;
-}
-Query& Query::bind(std::string_view text) {
-  if (statement_ != nullptr) {
-    sqlite3_bind_text(statement_, next_++, text.data(), static_cast<int>(text.size()),
-                      SQLITE_TRANSIENT);
-  }
-  return *this;
-}
-Query& Query::blob(std::string_view bytes) {
-  if (statement_ != nullptr) {
-    sqlite3_bind_blob(statement_, next_++, bytes.data(), static_cast<int>(bytes.size()),
-                      SQLITE_TRANSIENT);
-  }
-  return *this;
-}
-Query& Query::bind(Uuid id) {
-  if (!id) return blob("");
-  char bytes[16];
-  for (int i = 0; i < 8; ++i) bytes[i] = static_cast<char>(id.high >> (56 - 8 * i));
-  for (int i = 0; i < 8; ++i) bytes[8 + i] = static_cast<char>(id.low >> (56 - 8 * i));
-  return blob({bytes, sizeof bytes});
-}
-bool Query::step() {
-  result_ = statement_ == nullptr ? SQLITE_ERROR : sqlite3_step(statement_);
-  return result_ == SQLITE_ROW;
-}
-int Query::run() {
-  step();
-  return result_;
-}
-std::string Query::text(int column) const {
-  const auto* bytes = static_cast<const char*>(sqlite3_column_blob(statement_, column));
-  const auto size = static_cast<std::size_t>(sqlite3_column_bytes(statement_, column));
-  return bytes == nullptr ? std::string() : std::string(bytes, size);
-}
-Uuid Query::uuid(int column) const {
-  const std::string bytes = text(column);
-  Uuid id;
-  if (bytes.size() != 16) return id;
-  for (std::size_t i = 0; i < 8; ++i) id.high = id.high << 8 | static_cast<unsigned char>(bytes[i]);
-  for (std::size_t i = 8; i < 16; ++i) id.low = id.low << 8 | static_cast<unsigned char>(bytes[i]);
-  return id;
-}
-
-Result<std::unique_ptr<Connection>> Connection::open(const std::string& path, bool read_only,
-                                                     bool create) {
-  sqlite3* handle = nullptr;
-  const int mode =
-      read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | (create ? SQLITE_OPEN_CREATE : 0);
-  const int result = sqlite3_open_v2(path.c_str(), &handle, mode | SQLITE_OPEN_NOMUTEX, nullptr);
-  std::unique_ptr<Connection> connection(new Connection(handle));
-  if (result != SQLITE_OK) {
-    return Error{
-        Code::data_folder,
-        "cannot open " + path + ": " + (handle != nullptr ? sqlite3_errmsg(handle) : "no memory"),
-        {}};
-  }
-  sqlite3_busy_timeout(handle, kBusyTimeoutMs);
-  sqlite3_extended_result_codes(handle, 1);
+Result<std::unique_ptr<Connection>> Connection::open(const std::string& path, Mode mode) {
+  sqlite3* db = nullptr;
+  const int flags = (mode == Mode::read ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE) |
+                    SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
+  const int code = sqlite3_open_v2(path.c_str(), &db, flags, nullptr);
+  if (db == nullptr) return Error{Code::store_failed, "no memory to open " + path, {}};
+  std::unique_ptr<Connection> connection(new Connection(db));
+  if (code != SQLITE_OK) return connection->last_error();
+  sqlite3_busy_timeout(db, kBusyMs);
+  sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
+  sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
+  sqlite3_db_config(db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nullptr);
+  Status set = connection->run(
+      "PRAGMA temp_store = MEMORY; PRAGMA foreign_keys = OFF; PRAGMA wal_autocheckpoint = 0;");
+  if (!set) return set.error();
   return connection;
 }
 
 Connection::~Connection() {
-  for (const auto& [sql, statement] : statements_) sqlite3_finalize(statement);
-  sqlite3_close(handle_);
+  for (auto& [sql, kept] : kept_) sqlite3_finalize(kept.statement);
+  sqlite3_close(db_);
 }
 
-Query Connection::query(const std::string& sql) {
-  const auto known = statements_.find(sql);
-  if (known != statements_.end()) return Query(known->second);
-  if (statements_.size() >= kStatementsMax) {
-    for (const auto& [old, statement] : statements_) sqlite3_finalize(statement);
-    statements_.clear();
-  }
-  sqlite3_stmt* statement = nullptr;
-  if (sqlite3_prepare_v3(handle_, sql.c_str(), -1, SQLITE_PREPARE_PERSISTENT, &statement,
-                         nullptr) != SQLITE_OK) {
-    return Query(nullptr);
-  }
-  statements_.emplace(sql, statement);
-  return Query(statement);
+Status Connection::run(const std::string& sql) {
+  if (sqlite3_exec(db_, sql.c_str(), nullptr, nullptr, nullptr) != SQLITE_OK) return last_error();
+  return {};
 }
 
-int Connection::execute(const char* sql) {
-  return sqlite3_exec(handle_, sql, nullptr, nullptr, nullptr);
+Error Connection::last_error() const {
+  const int code = sqlite3_extended_errcode(db_);
+  return {Code::store_failed,
+          "the database says \"" + std::string(sqlite3_errmsg(db_)) + "\" (" +
+              std::to_string(code) + ")" + advice(code),
+          {}};
 }
+
+bool Connection::is_doubtful() const {
+  const int code = sqlite3_errcode(db_) & 0xff;
+  return code == SQLITE_IOERR || code == SQLITE_CORRUPT || code == SQLITE_NOTADB ||
+         code == SQLITE_CANTOPEN || code == SQLITE_PROTOCOL;
+}
+
+Connection::Kept* Connection::take(std::string_view sql) {
+  const auto found = kept_.find(sql);
+  if (found != kept_.end()) {
+    MC_CHECK(!found->second.in_use);
+    found->second.in_use = true;
+    return &found->second;
+  }
+  if (kept_.size() >= kStatementsMax) {
+    std::erase_if(kept_, [](const auto& entry) {
+      if (!entry.second.in_use) sqlite3_finalize(entry.second.statement);
+      return !entry.second.in_use;
+    });
+  }
+  sqlite3_stmt* made = nullptr;
+  if (sqlite3_prepare_v3(db_, sql.data(), static_cast<int>(sql.size()), SQLITE_PREPARE_PERSISTENT,
+                         &made, nullptr) != SQLITE_OK) {
+    return nullptr;
+  }
+  return &kept_.emplace(sql, Kept{made, true}).first->second;
+}
+
+Query::~Query() {
+  if (kept_ == nullptr) return;
+  sqlite3_reset(statement_);
+  sqlite3_clear_bindings(statement_);
+  kept_->in_use = false;
+}
+
+void Query::bind(std::string_view text) {
+  if (statement_ == nullptr) return;
+  const char* bytes = text.data() == nullptr ? "" : text.data();
+  note(sqlite3_bind_text64(statement_, ++bound_, bytes, text.size(), SQLITE_STATIC, SQLITE_UTF8));
+}
+
+void Query::bind(Uuid id) {
+  if (statement_ == nullptr) return;
+  std::array<unsigned char, 16> bytes{};
+  for (std::size_t i = 0; i < 8; ++i) {
+    bytes[i] = static_cast<unsigned char>(id.high >> (56 - 8 * i));
+    bytes[8 + i] = static_cast<unsigned char>(id.low >> (56 - 8 * i));
+  }
+  note(sqlite3_bind_blob(statement_, ++bound_, bytes.data(), 16, SQLITE_TRANSIENT));
+}
+
+void Query::bind(AfterAllText) {
+  if (statement_ != nullptr) note(sqlite3_bind_zeroblob(statement_, ++bound_, 0));
+}
+
+void Query::bind_integer(std::int64_t number) {
+  if (statement_ != nullptr) note(sqlite3_bind_int64(statement_, ++bound_, number));
+}
+
+bool Query::next() {
+  if (failed()) return false;
+  const int code = sqlite3_step(statement_);
+  if (code == SQLITE_ROW) return true;
+  if (code != SQLITE_DONE) state_ = code;
+  return false;
+}
+
+Status Query::run() {
+  while (next()) {}
+  if (failed()) return error();
+  return {};
+}
+
+std::string_view Query::view(int column) const {
+  const void* bytes = sqlite3_column_blob(statement_, column);
+  const int size = sqlite3_column_bytes(statement_, column);
+  if (bytes == nullptr) return {};
+  return {static_cast<const char*>(bytes), static_cast<std::size_t>(size)};
+}
+
+Uuid Query::uuid(int column) const {
+  const std::string_view bytes = view(column);
+  Uuid id;
+  if (bytes.size() != 16) return id;
+  for (std::size_t i = 0; i < 8; ++i) {
+    id.high = id.high << 8 | static_cast<unsigned char>(bytes[i]);
+    id.low = id.low << 8 | static_cast<unsigned char>(bytes[8 + i]);
+  }
+  return id;
+}
+
+Transaction::Transaction(Connection& connection, std::string_view how)
+    : connection_(connection), begun_(Query(connection, how).run()) {}
+
+Transaction::~Transaction() {
+  if (begun_ && !over_ && connection_.in_transaction()) (void)Query(connection_, "ROLLBACK").run();
+}
+
+Status Transaction::commit() {
+  Status committed = Query(connection_, "COMMIT").run();
+  over_ = committed.ok();
+  return committed;
+}
+
 }  // namespace mc::db

@@ -1,5 +1,5 @@
-// The default store: one SQLite file in the data folder (WAL, synchronous=FULL). docs/internals/store.md
-// has the files and what a crash leaves.
+// The store that `maestro up` uses: one SQLite file in a data folder, for one server at a time.
+// docs/internals/store.md describes the file and what a crash can leave.
 #pragma once
 
 #include <memory>
@@ -10,29 +10,32 @@
 
 namespace mc::db {
 
-struct OpenOptions {
+struct SqliteOptions {
   std::string folder;
-  bool create = true;   // false: the database must be there
-  bool migrate = true;  // false: an older schema is refused instead of brought up to date
+  bool create = true;      // make what is missing, and bring the schema up to this build's
+  bool read_only = false;  // looks at the files while a server may be writing them
 };
 
-// Takes the folder's lock for as long as the store lives. Errors: data_folder, saying what is wrong
-// with the folder and how to mend it: in use, read-only, full, not a database, of a newer version.
-Result<std::unique_ptr<Store>> open_sqlite(const OpenOptions& options);
+// Errors: data_folder, saying what is wrong and how to mend it: missing, in use (with the process),
+// not writable, full, damaged, or written by a newer version.
+Result<std::unique_ptr<Store>> open_sqlite(const SqliteOptions& options);
 
-struct MigrationState {
-  int version = 0;
-  std::string name;
-  Instant applied_at;  // 0: not applied
+struct SchemaStatus {
+  int schema = 0;                  // the version that the file is at; 0: nothing there yet
+  int wanted = 0;                  // the version that this build works on
+  std::vector<std::string> lines;  // "0001 initial applied 2026-11-23T19:01:35.250Z", "… missing"
 };
-// All take the folder's lock. Errors: data_folder.
-Result<std::vector<MigrationState>> migration_status(const std::string& folder);
-Status migrate_up(const std::string& folder);
-// Undoes the newest migration.
-Status migrate_down(const std::string& folder);
-// SQLite's own check of the whole file (PRAGMA quick_check).
-Status check_database(const std::string& folder);
-// A consistent copy while the server may be running. Errors: data_folder.
-Status backup_database(const std::string& folder, const std::string& to);
+// The next three work on a folder that no server holds. Errors: data_folder, store_failed.
+Result<SchemaStatus> migrate_status(const std::string& folder);
+Result<SchemaStatus> migrate_up(const std::string& folder);
+Result<SchemaStatus> migrate_down(const std::string& folder);
+
+// Copies the store into the file `target`, whole and of one moment, while a server may be writing.
+// Errors: data_folder (target exists or cannot be written), store_failed.
+Status backup_sqlite(const std::string& folder, const std::string& target);
+
+// Reads every page and index: what is wrong, one line each; none: all is well. Slow for big files.
+// Errors: data_folder, store_failed.
+Result<std::vector<std::string>> check_sqlite(const std::string& folder);
 
 }  // namespace mc::db

@@ -1,0 +1,46 @@
+// Brings the schema of a SQLite file to a version, one step a transaction. Steps are files of
+// db/migrations/sqlite, built in; the store keeps a checksum of each that it has taken.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "db/sqlite/connection.h"
+
+namespace mc::db {
+
+struct Migration {
+  int version = 0;  // 1, 2, 3 … without a gap
+  std::string_view name;
+  std::string_view up;
+  std::string_view down;  // empty: cannot be taken back
+};
+
+// All steps that this build knows, oldest first.
+std::span<const Migration> sqlite_migrations();
+
+struct AppliedMigration {
+  int version = 0;
+  std::string name;
+  std::string checksum;  // SHA-256 of `up`
+  Instant applied_at;
+};
+
+// Those that the file has taken, oldest first; none for an empty file. Errors: store_failed.
+Result<std::vector<AppliedMigration>> read_applied(Connection& connection);
+
+// Whether the applied steps are the first of `known`, unedited; answers how many there are.
+// Errors: data_folder: a newer version wrote the file, a step was edited, or this is not Maestro's.
+Result<int> check_applied(Connection& connection, std::span<const Migration> known);
+
+// Takes every step that is missing. Errors: as check_applied; store_failed, then the file is at the
+// last step that went well.
+Status apply_missing(Connection& connection, std::span<const Migration> known, Instant now);
+
+// Takes the last step back. Errors: data_folder: there is none, it cannot be taken back, or it
+// would lose data (the first step, as long as the file holds anything).
+Status take_back_last(Connection& connection, std::span<const Migration> known);
+
+}  // namespace mc::db

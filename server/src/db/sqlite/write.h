@@ -1,0 +1,21 @@
+// A batch in SQL. Used inside one BEGIN IMMEDIATE transaction on the writer's connection.
+#pragma once
+
+#include <cstdint>
+
+#include "db/sqlite/connection.h"
+#include "db/store.h"
+
+namespace mc::db {
+
+// `position` is the last one given; it grows with each group. Errors: conflict, store_failed; the
+// caller rolls back and forgets `position`.
+Status write_batch(Connection& connection, const Batch& batch, std::int64_t& position);
+
+// The highest position that was ever given.
+Result<std::int64_t> last_position(Connection& connection);
+
+Result<std::int64_t> delete_receipts(Connection& connection, Instant before, int limit);
+Result<std::int64_t> delete_runs(Connection& connection, Instant before, int limit);
+
+}  // namespace mc::db
