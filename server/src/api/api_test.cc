@@ -62,6 +62,23 @@ TEST_F(ApiRig, RefusesByMethodTypeAndSyntax) {
   EXPECT_EQ(code(call("GET", "/api/v1/runs?q=statsu:failed")), "invalid_query");
 }
 
+// A refusal that needs only the head must not wait for the body.
+TEST_F(ApiRig, TheHeadAloneDecides) {
+  const auto admit = [this](const std::string& token, const std::string& type) {
+    http::Request head{.method = "POST"};
+    EXPECT_TRUE(http::read_target("/api/v1/runs", head).ok());
+    head.headers = {{"Content-Length", "5"}, {"Content-Type", type}};
+    if (!token.empty()) head.headers.push_back({"Authorization", "bearer " + token});
+    const http::Admission admission = api->admit(head);
+    return admission.refusal ? admission.refusal->status : 0;
+  };
+  EXPECT_EQ(admit("", "application/json"), 401);
+  EXPECT_EQ(admit(viewer, "application/json"), 403);
+  EXPECT_EQ(admit(admin, "text/plain"), 415);
+  EXPECT_EQ(admit(admin, "application/json; charset=latin1"), 415);
+  EXPECT_EQ(admit(admin, "application/json; charset=UTF-8"), 0);
+}
+
 TEST_F(ApiRig, ARunFromStartToDelete) {
   const std::string id = start(kOneJob);
   const std::string path = "/api/v1/runs/" + id;
@@ -148,6 +165,8 @@ TEST_F(ApiRig, TokensAreShownOnceAndRevokedAtOnce) {
   ASSERT_EQ(made.status, 201) << made.body;
   const std::string secret = json(made).string_or("secret", "");
   EXPECT_EQ(call("POST", "/api/v1/tokens", body, "admin", keyed).body, made.body);
+  EXPECT_EQ(code(call("POST", "/api/v1/tokens", R"({"name":"x","role":"viewer"})", "admin", keyed)),
+            "idempotency_key_reused");
   EXPECT_EQ(json(call("GET", "/api/v1/me", "", secret)).string_or("name", ""), "ci");
   EXPECT_THAT(call("GET", "/api/v1/tokens").body, testing::Not(HasSubstr(secret)));
   const std::vector<db::Record> kept = *store->list_records("token", "", "", 100);

@@ -1,6 +1,8 @@
 // Server-sent events, and the bytes that workers keep.
 #include <gmock/gmock.h>
 
+#include <thread>
+
 #include "api/rig_test.h"
 #include "api/streams.h"
 #include "base/sha256.h"
@@ -42,6 +44,27 @@ TEST_F(ApiRig, EventsOfARunStreamUntilItIsOver) {
   resumed.back().value = std::to_string(items.back().int_or("seq", 0));
   EXPECT_EQ(call("GET", path, "", "admin", resumed).status, 204);
   EXPECT_EQ(json(call("GET", path + "?after=2")).find("items")->as_list().size(), items.size() - 2);
+}
+
+// While a follower catches up, events come from both sides: none may be missed or told twice.
+TEST_F(ApiRig, NothingIsMissedOrToldTwiceWhileCatchingUp) {
+  for (int i = 0; i < 30; ++i) {
+    const std::string id = start(kOneJob);
+    const Value task = take_task();
+    const auto response = call("GET", "/api/v1/runs/" + id + "/events", "", "admin", kStream);
+    std::thread finisher([&] { EXPECT_EQ(complete(task).status, 200); });
+    const auto heard = listen(response);
+    EXPECT_TRUE(heard->ends());
+    finisher.join();
+    std::string text = heard->text();
+    std::int64_t wanted = 1;
+    for (std::size_t at = text.find("id: "); at != std::string::npos;
+         at = text.find("\nid: ", at)) {
+      at += text[at] == '\n' ? 5 : 4;
+      EXPECT_EQ(text.substr(at, text.find('\n', at) - at), std::to_string(wanted++)) << text;
+    }
+    EXPECT_THAT(text, HasSubstr("event: run.finished"));
+  }
 }
 
 TEST_F(ApiRig, TheFeedTellsOfAllRunsAndGoesOnWhereItWas) {
