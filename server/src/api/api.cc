@@ -36,7 +36,6 @@ http::Response refusal(const Error& error, const http::Request& request) {
         {"WWW-Authenticate",
          given ? "Bearer realm=\"maestro\", error=\"invalid_token\"" : "Bearer realm=\"maestro\""});
   }
-  response.headers.push_back({"X-Request-Id", request.request_id});
   return response;
 }
 
@@ -113,7 +112,6 @@ std::optional<http::Response> check(World& world, const Match& found, const http
         if (header.name == "Retry-After")
           header.value = std::to_string((wait.count() + kSecond - 1) / kSecond);
       }
-      response.headers.push_back({"X-Request-Id", head.request_id});
       return response;
     }
   }

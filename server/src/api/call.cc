@@ -12,7 +12,6 @@ const std::string kNothing;
 void Call::answer(http::Response response) const {
   const auto took = std::chrono::steady_clock::now() - began;
   world->metrics.count(route_index, response.status, std::chrono::duration_cast<Millis>(took));
-  response.headers.push_back({"X-Request-Id", request.request_id});
   reply(std::move(response));
 }
 
