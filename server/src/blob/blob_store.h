@@ -1,5 +1,5 @@
-// Bytes on disk: artifacts and cache contents by digest, job logs by run. No metadata about runs, no
-// retention rule. Threads: every method may be called from any thread.
+// Bytes on disk: artifacts and cache contents by digest, job logs by run. No metadata about runs,
+// no retention rule. Threads: every method may be called from any thread.
 #pragma once
 
 #include <cstdint>
@@ -53,9 +53,9 @@ class BlobStore {
   virtual Result<File> open(std::string_view digest) = 0;
   virtual Status remove(std::string_view digest) = 0;
 
-  // --- logs: append-only, one a (run, node, attempt) ---
-  // Appends at `offset` (bytes of text so far): less than the end: the overlap is dropped (a repeat);
-  // more: invalid_field. Returns the new end.
+  // --- logs: append-only, one a (run, node, attempt) --- Appends at `offset` (bytes of text so
+  // far): less than the end: the overlap is dropped (a repeat); more: invalid_field. Returns the
+  // new end.
   virtual Result<std::int64_t> append_log(Uuid run, std::uint32_t node, int attempt,
                                           std::int64_t offset,
                                           const std::vector<LogPiece>& pieces) = 0;
@@ -72,7 +72,8 @@ class BlobStore {
   virtual void unwatch_logs(std::uint64_t ticket) = 0;
 };
 
-// `folder`/blobs/sha256/ab/abcd…, `folder`/logs/<run>/<node>.<attempt>.{log,idx}. Errors: data_folder.
+// `folder`/blobs/sha256/ab/abcd…, `folder`/logs/<run>/<node>.<attempt>.{log,idx}. Errors:
+// data_folder.
 Result<std::unique_ptr<BlobStore>> open_disk(const std::string& folder);
 
 }  // namespace mc::blob

@@ -1,5 +1,5 @@
-// Blobs by digest: `folder`/blobs/sha256/ab/abcd…, written in `folder`/tmp and moved into place when
-// their bytes are on the disk.
+// Blobs by digest: `folder`/blobs/sha256/ab/abcd…, written in `folder`/tmp and moved into place
+// when their bytes are on the disk.
 #pragma once
 
 #include <atomic>

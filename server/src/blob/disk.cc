@@ -25,8 +25,8 @@ struct LogKeyHash {
   }
 };
 
-// The logs in use, the latest first. A log that somebody is at work on is never dropped: two objects
-// for one file would not agree on its size.
+// The logs in use, the latest first. A log that somebody is at work on is never dropped: two
+// objects for one file would not agree on its size.
 class OpenLogs {
  public:
   Result<std::shared_ptr<LogFile>> get(const LogKey& key, const std::string& stem, bool create) {

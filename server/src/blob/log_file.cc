@@ -34,7 +34,8 @@ std::string read_at(int fd, std::int64_t offset, std::int64_t length) {
   return bytes;
 }
 
-// Names come from definitions and are short; a longer one is cut rather than making a line unreadable.
+// Names come from definitions and are short; a longer one is cut rather than making a line
+// unreadable.
 std::string_view cut(const std::string& name) {
   return std::string_view(name).substr(0, kNameBytesMax);
 }
@@ -110,8 +111,8 @@ std::int64_t LogFile::next_line_start(std::int64_t position, std::int64_t end) c
   return newline == std::string::npos ? end : position + static_cast<std::int64_t>(newline) + 1;
 }
 
-// Start of the first line whose piece ends after `offset`. Lines are sorted by offset, so this halves
-// the file: a log of gigabytes costs some thirty small reads.
+// Start of the first line whose piece ends after `offset`. Lines are sorted by offset, so this
+// halves the file: a log of gigabytes costs some thirty small reads.
 std::int64_t LogFile::find_line(std::int64_t offset, std::int64_t end) const {
   std::int64_t low = 0;  // a line's start; every line before it ends at or before `offset`
   std::int64_t high = end;
@@ -136,7 +137,8 @@ std::int64_t LogFile::find_line(std::int64_t offset, std::int64_t end) const {
 Status LogFile::write_entries(std::string_view entries) {
   Status written = write_all(index_.get(), entries);
   if (written) index_size_ += static_cast<std::int64_t>(entries.size());
-  // Half a line would make the next one unreadable. What cannot be cut is mended at the next opening.
+  // Half a line would make the next one unreadable. What cannot be cut is mended at the next
+  // opening.
   else if (::ftruncate(index_.get(), index_size_) != 0)
     return os_error(Code::store_failed, "cannot mend a log's index");
   return written;

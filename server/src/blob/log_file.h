@@ -1,7 +1,8 @@
 // One job attempt's log: `.log` is the raw text, `.idx` one JSON line a piece:
 //   {"o":0,"n":12,"t":1700000000000,"s":"compile","c":"stdout"}
-// offset and length of the piece in `.log`, its time, step and stream. Text is written first, so that
-// after a crash the index may lack the end of the text; such text is served as a piece without step.
+// offset and length of the piece in `.log`, its time, step and stream. Text is written first, so
+// that after a crash the index may lack the end of the text; such text is served as a piece
+// without step.
 #pragma once
 
 #include <cstdint>

@@ -12,8 +12,8 @@
 
 namespace mc::blob {
 
-// Threads: any. After remove() has returned, the callback does not run any more (remove() waits for a
-// call on another thread to end); a callback may remove itself.
+// Threads: any. After remove() has returned, the callback does not run any more (remove() waits
+// for a call on another thread to end); a callback may remove itself.
 class Watchers {
  public:
   using Changed = std::function<void(std::uint32_t node, int attempt)>;

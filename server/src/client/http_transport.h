@@ -14,9 +14,9 @@ struct HttpOptions {
   std::string token;              // sent as "Authorization: Bearer"; empty: none
 };
 
-// Calls go to the server that answered last. When it cannot be reached the others are tried, once each
-// and only for calls that may be repeated: GET, HEAD and PUT, the worker protocol, and those with an
-// Idempotency-Key. Requires: a url.
+// Calls go to the server that answered last. When it cannot be reached the others are tried, once
+// each and only for calls that may be repeated: GET, HEAD and PUT, the worker protocol, and those
+// with an Idempotency-Key. Requires: a url.
 std::unique_ptr<Transport> connect_http(HttpOptions options);
 
 // For addresses outside: Call::path is a whole URL, no token is sent.

@@ -1,4 +1,5 @@
-// How a client reaches a server: over HTTP, or straight into the router in the same process (exec).
+// How a client reaches a server: over HTTP, or straight into the router in the same process
+// (exec).
 #pragma once
 
 #include <atomic>

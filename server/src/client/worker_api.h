@@ -19,7 +19,8 @@ namespace mc::client {
 
 using Hold = wire::TaskHold;
 
-// What a cache keeps under a key: a blob (tar.gz, paths relative to the workspace) and who made it.
+// What a cache keeps under a key: a blob (tar.gz, paths relative to the workspace) and who made
+// it.
 struct CacheEntry {
   std::string digest;
   std::int64_t size = 0;
@@ -30,8 +31,9 @@ struct CacheEntry {
   Instant created_at;        // set by the server
 };
 
-// Every call may fail with `unreachable` (try again later) or with what the server answered: `fenced`
-// (stop this task), `worker_not_found` (register again), others by their code. One per thread.
+// Every call may fail with `unreachable` (try again later) or with what the server answered:
+// `fenced` (stop this task), `worker_not_found` (register again), others by their code. One per
+// thread.
 class WorkerApi {
  public:
   virtual ~WorkerApi() = default;
@@ -61,7 +63,8 @@ std::unique_ptr<WorkerApi> connect_worker(std::unique_ptr<Transport> transport);
 
 // Percent-encodes a value for a query or one path segment.
 std::string encode_query(std::string_view value);
-// What an answer with an error status says: its problem document, else a code that fits the status.
+// What an answer with an error status says: its problem document, else a code that fits the
+// status.
 Error error_of(const Answer& answer);
 
 }  // namespace mc::client

@@ -104,7 +104,8 @@ Status pack(const std::string& root, const std::vector<std::string>& files,
   const Writer out(::archive_write_new(), ::archive_write_free);
   ::archive_write_set_format_pax_restricted(out.get());
   ::archive_write_add_filter_gzip(out.get());
-  // Level 1: cache entries are written far more often than read. No time stamp: same files, same bytes.
+  // Level 1: cache entries are written far more often than read. No time stamp: same files, same
+  // bytes.
   if (::archive_write_set_options(out.get(), "gzip:compression-level=1,gzip:!timestamp") !=
           ARCHIVE_OK ||
       ::archive_write_open_filename(out.get(), target.c_str()) != ARCHIVE_OK) {

@@ -30,7 +30,8 @@ std::optional<Value> annotation_of(const LineCommand& command);
 // Lines that are neither are left out.
 List parse_annotations(std::string_view text);
 
-// Cuts a stream into text that passes at once and lines that begin with "::", which wait for their end.
+// Cuts a stream into text that passes at once and lines that begin with "::", which wait for
+// their end.
 class LineScanner {
  public:
   // Calls `command` for each such line (without newline) before its text is given to `text`.

@@ -1,5 +1,5 @@
-// What a worker holds: free slots, tasks that wait for a slot's thread, running tasks, results on their
-// way. Only bookkeeping: no thread, no call.
+// What a worker holds: free slots, tasks that wait for a slot's thread, running tasks, results on
+// their way. Only bookkeeping: no thread, no call.
 #pragma once
 
 #include <chrono>
@@ -25,8 +25,8 @@ class Desk {
  public:
   explicit Desk(int slots) : free_(slots) {}
 
-  // A task at work. Shared by the desk (heartbeats, cancel) and the slot that runs it; ends with the
-  // later of the two.
+  // A task at work. Shared by the desk (heartbeats, cancel) and the slot that runs it; ends with
+  // the later of the two.
   struct Held {
     Task task;
     TaskControl control;
@@ -37,8 +37,8 @@ class Desk {
   int reserve_all();
   // Reserves what is free now.
   int reserve_some();
-  // Ends a reservation: what came is queued, the rest of the slots is free again. A task that is held
-  // already is not taken twice.
+  // Ends a reservation: what came is queued, the rest of the slots is free again. A task that is
+  // held already is not taken twice.
   void take_in(int reserved, std::vector<Task> tasks);
 
   // Waits for a task; null when closed.

@@ -20,12 +20,13 @@ inline constexpr std::size_t kEnvFileBytesMax = 4 << 20;  // the file itself
 
 using EnvPairs = std::vector<std::pair<std::string, std::string>>;
 
-// In the order of the file; a name may come more than once (the last one counts). `what` names the
-// file in messages ("MAESTRO_OUTPUT"). Errors: invalid_field with the line (no `=`, bad name, no end
-// of a block, a zero byte); limit_exceeded (says how much, and where more belongs).
+// In the order of the file; a name may come more than once (the last one counts). `what` names
+// the file in messages ("MAESTRO_OUTPUT"). Errors: invalid_field with the line (no `=`, bad name,
+// no end of a block, a zero byte); limit_exceeded (says how much, and where more belongs).
 Result<EnvPairs> parse_env_file(std::string_view text, std::string_view what);
 
-// Names of variables and outputs: a letter or `_`, then letters, digits, `_`, `-`, `.`; 256 at most.
+// Names of variables and outputs: a letter or `_`, then letters, digits, `_`, `-`, `.`; 256 at
+// most.
 bool is_env_name(std::string_view name);
 
 }  // namespace mc::worker

@@ -168,6 +168,7 @@ class FakeApi final : public client::WorkerApi {
       tasks.push_back(std::move(server_.ready.front()));
       server_.ready.pop_front();
     }
+    server_.changed.notify_all();
     return tasks;
   }
   FakeServer& server_;
@@ -195,7 +196,8 @@ class JobRig : public testing::Test {
   Task task(const std::string& job, const std::string& more = "", const std::string& id = "t1") {
     Task made{.task_id = id, .fence = 1, .run_id = Uuid{0x11, 0x22}, .job = "build", .attempt = 2};
     made.spec_json =
-        R"({"workflow":"ci","key":"build","phase":"graph","cache_scope":"p","run":{"actor":"ada"},"job":)" +
+        R"({"workflow":"ci","key":"build","phase":"graph","cache_scope":"p",)"
+        R"("run":{"actor":"ada"},"job":)" +
         job + (more.empty() ? "" : "," + more) + "}";
     return made;
   }

@@ -11,8 +11,8 @@ namespace mc::worker {
 inline constexpr std::size_t kGlobFilesMax = 1'000'000;
 
 // Paths of files and symbolic links relative to `root`, sorted, each once. A pattern that names a
-// folder means all in it; one that begins with "!" takes matches away again. `.git` is entered only
-// when a pattern names it. Errors: invalid_field (a path outside `root`), limit_exceeded.
+// folder means all in it; one that begins with "!" takes matches away again. `.git` is entered
+// only when a pattern names it. Errors: invalid_field (a path outside `root`), limit_exceeded.
 Result<std::vector<std::string>> find_files(const std::string& root,
                                             const std::vector<std::string>& patterns);
 

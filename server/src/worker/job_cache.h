@@ -13,9 +13,10 @@ class JobCache {
  public:
   explicit JobCache(TaskRun& run) : run_(run) {}
 
-  // Evaluates the key (after the job's checkout steps) and looks it up. Hit: the kept files are in the
-  // workspace and the result is complete but for its steps. A cache that cannot be asked, or whose
-  // entry cannot be restored, is a miss. Errors: invalid_expression and the like from the key.
+  // Evaluates the key (after the job's checkout steps) and looks it up. Hit: the kept files are
+  // in the workspace and the result is complete but for its steps. A cache that cannot be asked,
+  // or whose entry cannot be restored, is a miss. Errors: invalid_expression and the like from
+  // the key.
   Result<bool> look_up(TaskResult& result);
   // After success: keeps the files and the job's outputs under the key.
   void save(const TaskResult& result, std::int64_t duration_ms);

@@ -34,7 +34,8 @@ TEST_F(Job, ASucceedingScriptGivesOutputsAndLeavesNothing) {
 TEST_F(Job, AFailingStepSkipsTheRestAndRunsOnFailureAndFinally) {
   const auto result = run(
       R"j({"steps":[{"run":"exit 3"},{"run":"echo never"},{"run":"echo always-ran","if":"always()"},
-    {"run":"echo failed-ran","if":"failure()"}],"on_failure":[{"run":"echo on-failure"}],"finally":[{"run":"echo at-last"}]})j");
+    {"run":"echo failed-ran","if":"failure()"}],"on_failure":[{"run":"echo on-failure"}],)j"
+      R"j("finally":[{"run":"echo at-last"}]})j");
   EXPECT_EQ(result.outcome, Outcome::failed);
   EXPECT_EQ(result.failure_kind, FailureKind::user);
   EXPECT_EQ(result.exit_code, 3);
@@ -60,9 +61,9 @@ TEST_F(Job, ContinueOnErrorToleratesAStep) {
 TEST_F(Job, TheEnvironmentIsTheContractAndNoMore) {
   settings_.pass_env = {"PASSED"};
   settings_.environment.push_back("PASSED=yes");
-  const auto result = run(
-      R"j({"env":{"JOB":"j${{ inputs.x }}","BOTH":"job"},"steps":[{"id":"e","env":{"BOTH":"step"},"run":"env; pwd; echo T=$TMPDIR"}]})j",
-      R"j("env":{"WF":"w","BOTH":"workflow"},"inputs":{"x":7})j");
+  const auto result = run(R"j({"env":{"JOB":"j${{ inputs.x }}","BOTH":"job"},"steps":[{"id":"e",)j"
+                          R"j("env":{"BOTH":"step"},"run":"env; pwd; echo T=$TMPDIR"}]})j",
+                          R"j("env":{"WF":"w","BOTH":"workflow"},"inputs":{"x":7})j");
   EXPECT_EQ(result.outcome, Outcome::succeeded) << result.message;
   for (const char* want :
        {"CI=true\n", "MAESTRO_JOB_ID=build\n", "MAESTRO_ATTEMPT=2\n", "MAESTRO_WORKFLOW=ci\n",
@@ -77,7 +78,8 @@ TEST_F(Job, TheEnvironmentIsTheContractAndNoMore) {
 TEST_F(Job, LaterStepsSeeMaestroEnvAndContexts) {
   const auto result = run(
       R"j({"steps":[{"id":"a","run":"echo NEW=from-a >> $MAESTRO_ENV; echo x=1 >> $MAESTRO_OUTPUT"},
-    {"run":"echo got-$NEW-$V","env":{"V":"${{ steps.a.outputs.x }}${{ env.NEW }}${{ needs.up.outputs.o }}${{ matrix.m }}"}}]})j",
+    {"run":"echo got-$NEW-$V","env":{"V":"${{ steps.a.outputs.x }}${{ env.NEW }}${{ )j"
+      R"j(needs.up.outputs.o }}${{ matrix.m }}"}}]})j",
       R"j("needs":{"up":{"status":"succeeded","outputs":{"o":"O"}}},"matrix":{"m":"M"})j");
   EXPECT_EQ(result.outcome, Outcome::succeeded) << result.message;
   EXPECT_THAT(log(), HasSubstr("got-from-a-1from-aOM"));
@@ -120,8 +122,9 @@ TEST_F(Job, AJobThatIgnoresSignalsIsKilledAtTheEndOfTheLadder) {
     server_.wait([&] { return server_.logs["t1"].find("ready") != std::string::npos; });
     control_.cancel();
   });
-  const auto result = run(
-      R"j({"steps":[{"run":"trap '' INT TERM; echo ready; while :; do read -t 1 <> <(:) || :; done"},
+  const auto result =
+      run(R"j({"steps":[{"run":"trap '' INT TERM; echo ready; while :; do read -t 1 <> <(:) || )j"
+          R"j(:; done"},
     {"run":"echo not-me"}],"finally":[{"run":"echo cleaned"}]})j");
   EXPECT_EQ(result.outcome, Outcome::cancelled);
   EXPECT_EQ(result.steps[0].status, StepStatus::cancelled);
@@ -157,7 +160,8 @@ TEST_F(Job, ADaemonThatLeftTheSessionDiesWithTheJob) {
 TEST_F(Job, ABackgroundProcessServesLaterSteps) {
   const auto result =
       run(R"j({"steps":[{"run":"(while :; do echo tick >> ticks; sleep 0.01; done) &"},
-    {"run":"n=$(wc -l < ticks); while [ $(wc -l < ticks) -le $n ]; do sleep 0.01; done; echo it-lives"}]})j");
+    {"run":"n=$(wc -l < ticks); while [ $(wc -l < ticks) -le $n ]; do sleep 0.01; done; echo )j"
+          R"j(it-lives"}]})j");
   EXPECT_EQ(result.outcome, Outcome::succeeded) << result.message;
   EXPECT_THAT(log(), HasSubstr("it-lives"));
 }
@@ -167,8 +171,8 @@ TEST_F(Job, TimeOutsOfStepsAndJobsAreTimeOuts) {
   EXPECT_EQ(result.outcome, Outcome::timed_out);
   EXPECT_EQ(result.failure_kind, FailureKind::timeout);
   EXPECT_EQ(result.steps[0].status, StepStatus::timed_out);
-  result = run(
-      R"j({"timeout":"100ms","steps":[{"run":"sleep 60"},{"run":"echo late"}],"finally":[{"run":"echo swept"}]})j");
+  result = run(R"j({"timeout":"100ms","steps":[{"run":"sleep 60"},{"run":"echo late"}],)j"
+               R"j("finally":[{"run":"echo swept"}]})j");
   EXPECT_EQ(result.outcome, Outcome::timed_out);
   EXPECT_EQ(result.steps.back().status, StepStatus::succeeded);
   EXPECT_THAT(log(), HasSubstr("swept"));
@@ -187,7 +191,8 @@ TEST_F(Job, ALostLeaseKillsAtOnceAndSendsNothingMore) {
     server_.wait([&] { return server_.logs["t1"].find("ready") != std::string::npos; });
     control_.lose();
   });
-  run(R"j({"steps":[{"run":"trap '' INT TERM; echo ready; while :; do read -t 1 <> <(:) || :; done"}],"finally":[{"run":"echo not-now"}]})j");
+  run(R"j({"steps":[{"run":"trap '' INT TERM; echo ready; while :; do read -t 1 <> <(:) || )j"
+      R"j(:; done"}],"finally":[{"run":"echo not-now"}]})j");
   EXPECT_THAT(log(), Not(HasSubstr("not-now")));
 }
 
@@ -197,8 +202,10 @@ TEST_F(Job, BinaryOutputPassesAsItIs) {
 }
 
 TEST_F(Job, AnnotationsComeFromLinesAndFromTheFile) {
-  const auto result = run(script(
-      R"j(echo '::error file=a.cc,line=3::bad%0Athing'; echo '{"level":"notice","message":"n","file":"f"}' >> $MAESTRO_ANNOTATIONS; echo '# Hi' >> $MAESTRO_SUMMARY)j"));
+  const auto result =
+      run(script(R"j(echo '::error file=a.cc,line=3::bad%0Athing'; echo '{"level":"notice",)j"
+                 R"j("message":"n","file":"f"}' >> $MAESTRO_ANNOTATIONS; echo '# )j"
+                 R"j(Hi' >> $MAESTRO_SUMMARY)j"));
   ASSERT_EQ(result.annotations.as_list().size(), 2U);
   const Value& error = result.annotations.as_list()[1];
   EXPECT_EQ(error.string_or("message", ""), "bad\nthing");
@@ -207,8 +214,9 @@ TEST_F(Job, AnnotationsComeFromLinesAndFromTheFile) {
 }
 
 TEST_F(Job, WorkingDirectoryAndShell) {
-  const auto result = run(
-      R"j({"steps":[{"run":"mkdir -p sub"},{"run":"pwd; echo $0","working_directory":"sub","shell":"sh"},
+  const auto result =
+      run(R"j({"steps":[{"run":"mkdir -p sub"},{"run":"pwd; echo $0","working_directory":"sub",)j"
+          R"j("shell":"sh"},
     {"run":"true","working_directory":"nowhere"}]})j");
   EXPECT_THAT(log(), HasSubstr("/ws/sub\n"));
   EXPECT_EQ(result.outcome, Outcome::failed);
@@ -217,9 +225,10 @@ TEST_F(Job, WorkingDirectoryAndShell) {
 
 TEST_F(Job, ServicesAreReadyBeforeStepsAndStoppedAfter) {
   const std::string pid_file = data_ + "/service.pid";
-  auto result = run(
-      R"j({"services":{"db":{"run":"echo $$ > )j" + pid_file +
-      R"j(; touch \"$MAESTRO_SERVICE_DIR/up\"; echo serving; exec sleep 600","ready":"test -e $MAESTRO_SERVICE_DIR/up"}},
+  auto result =
+      run(R"j({"services":{"db":{"run":"echo $$ > )j" + pid_file +
+          R"j(; touch \"$MAESTRO_SERVICE_DIR/up\"; echo serving; exec sleep 600","ready":"test )j"
+          R"j(-e $MAESTRO_SERVICE_DIR/up"}},
     "steps":[{"run":"test -e \"$MAESTRO_SERVICE_DIR/up\"; echo used"}]})j");
   EXPECT_EQ(result.outcome, Outcome::succeeded) << result.message << log();
   EXPECT_THAT(log(), HasSubstr("serving"));
@@ -235,8 +244,9 @@ TEST_F(Job, ServicesAreReadyBeforeStepsAndStoppedAfter) {
 
 TEST_F(Job, ASandboxWritesOnlyItsOwnFolders) {
   if (::access("/usr/bin/bwrap", X_OK) != 0) GTEST_SKIP() << "no bubblewrap here";
-  const auto result = run(
-      R"j({"sandbox":true,"steps":[{"run":"echo x > mine; touch /usr/not-mine 2>/dev/null && echo wrote-outside; cat mine; echo o=1 >> $MAESTRO_OUTPUT"}]})j");
+  const auto result =
+      run(R"j({"sandbox":true,"steps":[{"run":"echo x > mine; touch /usr/not-mine 2>/dev/null && )j"
+          R"j(echo wrote-outside; cat mine; echo o=1 >> $MAESTRO_OUTPUT"}]})j");
   EXPECT_EQ(result.outcome, Outcome::succeeded) << result.message << log();
   EXPECT_THAT(log(), Not(HasSubstr("wrote-outside")));
   const auto good =
@@ -258,9 +268,11 @@ TEST_F(Job, AMissingSandboxOrContainerIsSaidClearly) {
 }
 
 TEST_F(Job, AnArtifactTravelsAndComesBack) {
-  auto result = run(
-      R"j({"steps":[{"run":"mkdir -p out/deep; echo 1 > out/a; echo 2 > out/deep/b; echo app > app; echo L > $MAESTRO_ARTIFACTS_DIR/left"},
-    {"uses":"artifact/upload","with":{"name":"tree","path":"out/"}}],"artifacts":[{"name":"app","path":"app"}]})j");
+  auto result =
+      run(R"j({"steps":[{"run":"mkdir -p out/deep; echo 1 > out/a; echo 2 > out/deep/b; echo app )j"
+          R"j(> app; echo L > $MAESTRO_ARTIFACTS_DIR/left"},
+    {"uses":"artifact/upload","with":{"name":"tree","path":"out/"}}],)j"
+          R"j("artifacts":[{"name":"app","path":"app"}]})j");
   EXPECT_EQ(result.outcome, Outcome::succeeded) << result.message;
   ASSERT_EQ(result.artifacts.size(), 3U);
   server_.artifacts = result.artifacts;
@@ -280,7 +292,9 @@ TEST_F(Job, TheSameCacheKeyIsReusedAndAChangedInputIsNot) {
     return R"j({"steps":[{"uses":"checkout"},{"id":"m","run":"cat in.txt > out.txt; echo v=)j" +
            content +
            R"j( >> $MAESTRO_OUTPUT"}],"outputs":{"v":"${{ steps.m.outputs.v }}"},
-      "cache":{"key":"k-${{ hash_files('in.txt') }}","inputs":["in.txt"],"outputs":["out.txt"]},"artifacts":[{"name":"o","path":"out.txt"}]})j";
+      "cache":{"key":"k-${{ hash_files('in.txt') }}","inputs":["in.txt"],)j"
+           R"j("outputs":["out.txt"]},"artifacts":[{"name":"o",)j"
+           R"j("path":"out.txt"}]})j";
   };
   const std::string tree = data_ + "/tree";
   fs::create_directories(tree);
@@ -382,8 +396,8 @@ TEST_F(Job, AServerThatCannotTakeAnUploadIsInfrastructure) {
 }
 
 TEST_F(Job, CompensationRunsItsOwnSteps) {
-  Task undo = task(
-      R"j({"steps":[{"run":"echo do"}],"compensate":[{"run":"echo undo"}],"finally":[{"run":"echo fin"}]})j");
+  Task undo = task(R"j({"steps":[{"run":"echo do"}],"compensate":[{"run":"echo undo"}],)j"
+                   R"j("finally":[{"run":"echo fin"}]})j");
   undo.spec_json.replace(undo.spec_json.find("\"graph\""), 7, "\"compensate\"");
   FakeApi api(server_);
   const auto result = run_task(undo, settings_, api, control_, sender(api, undo));

@@ -187,8 +187,8 @@ void LogPump::read_sources() {
   changed_.notify_all();
 }
 
-// Reads until the pipe is empty, a pipe's fill has been read, or no memory is left. False in the last
-// case: text that was in the pipe when this began may still be there.
+// Reads until the pipe is empty, a pipe's fill has been read, or no memory is left. False in the
+// last case: text that was in the pipe when this began may still be there.
 bool LogPump::read_source(Source& source) {
   std::string buffer(kReadBytes, '\0');
   std::size_t got = 0;

@@ -1,8 +1,9 @@
-// A job attempt's log on its way to the server: pipes → commands → masking → batches. One thread of its
-// own, started with the first thing logged.
+// A job attempt's log on its way to the server: pipes → commands → masking → batches. One thread
+// of its own, started with the first thing logged.
 //
-// Nothing is lost while the server cannot be reached: at most kPendingBytesMax wait in memory, then the
-// pipes fill and the job blocks. What is beyond bytes_max is dropped and counted, visibly.
+// Nothing is lost while the server cannot be reached: at most kPendingBytesMax wait in memory,
+// then the pipes fill and the job blocks. What is beyond bytes_max is dropped and counted,
+// visibly.
 #pragma once
 
 #include <chrono>
@@ -55,8 +56,8 @@ class LogPump {
   std::string masked(std::string_view text);
   // Annotations that lines asked for so far; at most kAnnotationsMax.
   List annotations();
-  // Takes in what is left in the pipes (their writers are gone), sends everything, ends the thread.
-  // Returns early after discard().
+  // Takes in what is left in the pipes (their writers are gone), sends everything, ends the
+  // thread. Returns early after discard().
   void finish();
   // From now on nothing is sent or kept: the attempt is not ours any more.
   void discard();

@@ -31,6 +31,7 @@ struct Sink {
                   const std::vector<wire::LogChunk>& chunks) -> Result<std::int64_t> {
       const std::scoped_lock lock(mutex);
       ++calls;
+      changed.notify_all();
       if (failures > 0) {
         --failures;
         return Error{failure, "no", {}};

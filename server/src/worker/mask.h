@@ -18,8 +18,8 @@ inline constexpr std::size_t kSecretsMax = 4096;   // values and their lines tog
 // The set of what to hide (Aho-Corasick). Immutable while maskers use it.
 class SecretSet {
  public:
-  // Takes the value and, when it has several, each of its lines; parts below kSecretBytesMin are left
-  // out, as is everything beyond kSecretsMax (false then).
+  // Takes the value and, when it has several, each of its lines; parts below kSecretBytesMin are
+  // left out, as is everything beyond kSecretsMax (false then).
   bool add(std::string_view value);
   // Requires before use: called after the last add.
   void build();

@@ -76,7 +76,7 @@ pid_t start(const Plan& plan) {
   ::sigfillset(&all);
   ::pthread_sigmask(SIG_SETMASK, &all, &before);
   const std::scoped_lock lock(children_mutex);
-  // NOLINTNEXTLINE(clang-analyzer-security.insecureAPI.vfork): fork would copy this program's tables
+  // NOLINTNEXTLINE(clang-analyzer-security.insecureAPI.vfork): fork would copy our page tables
   const pid_t pid = ::vfork();
   if (pid == 0) {
     become(plan);

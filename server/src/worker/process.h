@@ -1,10 +1,10 @@
 // Starting and ending operating system processes: the only place that does.
 //
-// A process gets a session and process group of its own, standard input from /dev/null, default signal
-// dispositions and mask, no descriptor beyond 2, and PR_SET_PDEATHSIG(SIGKILL): when this program dies,
-// even by SIGKILL, its direct children do too. That signal is tied to the *thread* that spawned, so
-// spawn() may only be called from threads that outlive the process (a worker's slot threads do).
-// vfork, not fork: the cost does not grow with this program's memory.
+// A process gets a session and process group of its own, standard input from /dev/null, default
+// signal dispositions and mask, no descriptor beyond 2, and PR_SET_PDEATHSIG(SIGKILL): when this
+// program dies, even by SIGKILL, its direct children do too. That signal is tied to the *thread*
+// that spawned, so spawn() may only be called from threads that outlive the process (a worker's
+// slot threads do). vfork, not fork: the cost does not grow with this program's memory.
 #pragma once
 
 #include <sys/types.h>

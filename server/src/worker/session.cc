@@ -83,7 +83,11 @@ bool Session::pause(Backoff& backoff) {
 
 bool Session::wait_for_beat() {
   std::unique_lock lock(mutex_);
-  changed_.wait_for(lock, heartbeat_, [&] { return closing_.load(); });
+  const auto began = std::chrono::steady_clock::now();
+  // The server may name another rhythm while this waits.
+  while (!closing_ && std::chrono::steady_clock::now() < began + heartbeat_) {
+    changed_.wait_until(lock, began + heartbeat_);
+  }
   return !closing_;
 }
 

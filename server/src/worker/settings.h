@@ -22,7 +22,8 @@ struct Ladder {
 
 struct RunSettings {
   std::string data;  // folder; jobs run in data/work
-  // This program's environment ("NAME=value"), of which jobs see a fixed few and what `pass_env` names.
+  // This program's environment ("NAME=value"), of which jobs see a fixed few and what `pass_env`
+  // names.
   std::vector<std::string> environment;
   std::vector<std::string> pass_env;
   Ladder ladder;

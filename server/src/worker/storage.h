@@ -11,9 +11,10 @@
 
 namespace mc::worker {
 
-// Uploads what `patterns` (relative to the workspace) mean and notes it in run.artifacts. A single
-// file travels as it is; a folder, a glob or several files as a tar.gz. An artifact of the same name
-// of this attempt is replaced. Errors: not_found (nothing matches), others from reading or sending.
+// Uploads what `patterns` (relative to the workspace) mean and notes it in run.artifacts. A
+// single file travels as it is; a folder, a glob or several files as a tar.gz. An artifact of the
+// same name of this attempt is replaced. Errors: not_found (nothing matches), others from reading
+// or sending.
 Result<ArtifactRef> upload(TaskRun& run, const std::string& name,
                            const std::vector<std::string>& patterns, Millis keep);
 // Puts an artifact's files into `folder`. Errors: not_found, store_failed (wrong bytes), ….

@@ -1,4 +1,5 @@
-// Waiting for a process with everything that can end it: itself, a time-out, a cancel, a lost lease.
+// Waiting for a process with everything that can end it: itself, a time-out, a cancel, a lost
+// lease.
 #pragma once
 
 #include <chrono>

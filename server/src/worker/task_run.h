@@ -1,4 +1,5 @@
-// One task being carried out: everything its steps share. Made, used and destroyed on a slot's thread.
+// One task being carried out: everything its steps share. Made, used and destroyed on a slot's
+// thread.
 #pragma once
 
 #include <map>

@@ -229,9 +229,9 @@ TEST_F(Folder, AWorkspaceIsRemovedWhateverIsInIt) {
     ASSERT_EQ(::chmod((workspace->files() + "/a").c_str(), 0), 0);
   }
   EXPECT_FALSE(fs::exists(folder));
-  fs::create_directories(root_ + "/work/left");
+  fs::create_directories(fs::path(root_) / "work" / "left");
   sweep_workspaces(root_);
-  EXPECT_FALSE(fs::exists(root_ + "/work/left"));
+  EXPECT_FALSE(fs::exists(fs::path(root_) / "work" / "left"));
 }
 
 // --- processes ---

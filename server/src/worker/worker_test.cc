@@ -116,7 +116,7 @@ TEST_F(Working, OneFolderOneWorker) {
 }
 
 TEST_F(Working, AStartEndsWhatAnEarlierLifeLeft) {
-  fs::create_directories(data_ + "/work/old/ws");
+  fs::create_directories(fs::path(data_) / "work" / "old" / "ws");
   auto left = spawn({.argv = {"bash", "-c", "echo up; exec sleep 600"},
                      .env = {worker_marker(data_)},
                      .folder = "/"});
@@ -125,7 +125,7 @@ TEST_F(Working, AStartEndsWhatAnEarlierLifeLeft) {
   ASSERT_EQ(::read(left->out().get(), &up, 1), 1);
   const auto worker = start();
   EXPECT_TRUE(left->try_wait().has_value() || left->wait().signal == 9);
-  EXPECT_FALSE(fs::exists(data_ + "/work/old"));
+  EXPECT_FALSE(fs::exists(fs::path(data_) / "work" / "old"));
 }
 
 TEST(DeskTest, SlotsAreNeverOverbookedAndATaskIsHeldOnce) {

@@ -1,4 +1,5 @@
-// The built-in actions: what `uses:` names. One file each; docs/reference/actions.md describes them.
+// The built-in actions: what `uses:` names. One file each; docs/reference/actions.md describes
+// them.
 #pragma once
 
 #include <optional>

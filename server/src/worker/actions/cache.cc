@@ -30,8 +30,8 @@ bool restore(ActionCall& call, const std::string& key) {
 }
 }  // namespace
 
-// A cache never fails a job: what cannot be restored is made again. `restore_keys` are tried in order
-// when there is nothing under `key`.
+// A cache never fails a job: what cannot be restored is made again. `restore_keys` are tried in
+// order when there is nothing under `key`.
 ActionResult restore_cache(ActionCall& call) {
   const std::string key = call.get("key");
   if (!is_key(key)) return failed(FailureKind::user, kBadKey);

@@ -1,4 +1,5 @@
-// checkout {repository?, ref?, depth?, path?}: the run's commit, or in `exec` the working tree as it is.
+// checkout {repository?, ref?, depth?, path?}: the run's commit, or in `exec` the working tree as
+// it is.
 #include <algorithm>
 #include <array>
 #include <charconv>
@@ -94,7 +95,8 @@ bool is_commit(const std::string& text) {
          });
 }
 
-// Not every server hands out a bare commit: then all branches are fetched and the commit looked up.
+// Not every server hands out a bare commit: then all branches are fetched and the commit looked
+// up.
 Result<bool> fetch_any(ActionCall& call, const std::string& to, const Source& source) {
   const bool shallow = source.depth != "0";
   auto got = fetch(call, to, source, source.ref, shallow);

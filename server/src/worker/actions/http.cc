@@ -1,4 +1,5 @@
-// http {url, method?, headers?, body?, expect_status?, timeout?, output?}; notify {message, url?, level?}
+// http {url, method?, headers?, body?, expect_status?, timeout?, output?}; notify {message, url?,
+// level?}
 #include <algorithm>
 #include <charconv>
 
