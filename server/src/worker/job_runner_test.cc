@@ -172,10 +172,11 @@ TEST_F(Job, TimeOutsOfStepsAndJobsAreTimeOuts) {
   EXPECT_EQ(result.failure_kind, FailureKind::timeout);
   EXPECT_EQ(result.steps[0].status, StepStatus::timed_out);
   result = run(R"j({"timeout":"100ms","steps":[{"run":"sleep 60"},{"run":"echo late"}],)j"
-               R"j("finally":[{"run":"echo swept"}]})j");
+               R"j("finally":[{"run":"echo swept"}]})j",
+               "", "t2");
   EXPECT_EQ(result.outcome, Outcome::timed_out);
   EXPECT_EQ(result.steps.back().status, StepStatus::succeeded);
-  EXPECT_THAT(log(), HasSubstr("swept"));
+  EXPECT_THAT(log("t2"), HasSubstr("swept"));
 }
 
 TEST_F(Job, ASignalIsNamed) {
