@@ -16,4 +16,13 @@ if(MC_TESTS)
     set_tests_properties(blackbox/${stem} PROPERTIES TIMEOUT 300 SKIP_RETURN_CODE 77
       ENVIRONMENT "MAESTRO_BINARY=${CMAKE_SOURCE_DIR}/build/bin/maestro")
   endforeach()
+
+  # One suite for every store.
+  file(GLOB contract_tests CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/tests/contract/*.cc)
+  if(contract_tests)
+    add_executable(test_contract ${contract_tests})
+    target_link_libraries(test_contract PRIVATE mc_db_memory mc_db_sqlite mc_db_faulty mc_testing)
+    gtest_discover_tests(test_contract TEST_PREFIX "contract/" DISCOVERY_TIMEOUT 60
+                         PROPERTIES TIMEOUT 300)
+  endif()
 endif()

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <mutex>
+#include <set>
 
 namespace mc::db {
 namespace {
@@ -91,8 +92,8 @@ class MemoryStore final : public Store {
     }
     std::sort(rows.begin(), rows.end(),
               [](const RunRow& a, const RunRow& b) { return a.number > b.number; });
-    if (static_cast<int>(rows.size()) > query.limit)
-      rows.resize(static_cast<std::size_t>(query.limit));
+    const auto limit = static_cast<std::size_t>(std::max(query.limit, 0));
+    if (rows.size() > limit) rows.resize(limit);
     return rows;
   }
 
@@ -131,9 +132,12 @@ class MemoryStore final : public Store {
                                            std::string_view after, int limit) override {
     const std::lock_guard lock(mutex_);
     std::vector<Record> page;
-    for (const auto& [key, record] : records_[std::string(kind)]) {
-      const bool wanted = key.starts_with(prefix) && key > after;
-      if (wanted && static_cast<int>(page.size()) < limit) page.push_back(record);
+    const auto records = records_.find(std::string(kind));
+    if (records == records_.end()) return page;
+    for (auto it = records->second.lower_bound(std::string(std::max(prefix, after)));
+         it != records->second.end() && static_cast<int>(page.size()) < limit; ++it) {
+      if (!it->first.starts_with(prefix) && it->first > prefix) break;
+      if (it->first > after) page.push_back(it->second);
     }
     return page;
   }
@@ -185,8 +189,10 @@ class MemoryStore final : public Store {
         return Error{Code::conflict, put.kind + " " + put.key + " has changed", {}};
       }
     }
+    std::set<std::pair<std::string_view, std::string_view>> fresh;
     for (const Receipt& receipt : batch.receipts) {
-      if (receipts_.contains({receipt.scope, receipt.key})) {
+      const bool twice = !fresh.insert({receipt.scope, receipt.key}).second;
+      if (twice || receipts_.contains({receipt.scope, receipt.key})) {
         return Error{Code::conflict, "the idempotency key " + receipt.key + " is taken", {}};
       }
     }
@@ -206,8 +212,8 @@ class MemoryStore final : public Store {
     if (write.events) {
       run.events.push_back(*write.events);
       run.last_seq = write.events->last_seq;
-      const std::int64_t position = feed_.empty() ? 1 : feed_.rbegin()->first + 1;
-      feed_[position] = {position, write.run, *write.events};
+      ++position_;
+      feed_[position_] = {position_, write.run, *write.events};
     }
     if (write.snapshot) {
       run.snapshot = *write.snapshot;
@@ -225,6 +231,7 @@ class MemoryStore final : public Store {
   std::mutex mutex_;                // guards everything below
   std::map<Uuid, StoredRun> runs_;  // with all events, whatever the snapshot
   std::map<std::int64_t, FeedGroup> feed_;
+  std::int64_t position_ = 0;  // the last one given; never given again, even when it is purged
   std::map<std::string, std::map<std::string, Record>> records_;
   std::map<std::pair<std::string, std::string>, Receipt> receipts_;
 };

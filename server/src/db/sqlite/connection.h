@@ -1,5 +1,5 @@
-// One connection to SQLite and the statements on it. A connection, with every Query on it, belongs to
-// one thread at a time.
+// One connection to SQLite and the statements on it. A connection, with every Query on it, belongs
+// to one thread at a time.
 #pragma once
 
 #include <sqlite3.h>
