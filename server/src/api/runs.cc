@@ -98,8 +98,8 @@ void begin(const CallPtr& call, conductor::StartRun start) {
   call->service().start_run(std::move(start), started_or_error(call));
 }
 
-// `on_pool`: this thread may parse a definition; otherwise only one that is known to be good goes on
-// without a hop.
+// `on_pool`: this thread may parse a definition; otherwise only one that is known to be good goes
+// on without a hop.
 void read_and_start(const CallPtr& call, std::optional<conductor::Idempotency> key, bool on_pool) {
   Result<conductor::StartRun> start = read_start(*call);
   if (!start) return call->fail(start.error());

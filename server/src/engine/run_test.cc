@@ -280,7 +280,11 @@ TEST(Matrix, DynamicFromAnOutputAndOutputsMerge) {
   Rig rig(R"(
 jobs:
   plan: {steps: [{id: s, run: x}], outputs: {list: "${{ steps.s.outputs.list }}"}}
-  t: {needs: plan, matrix: {suite: "${{ from_json(needs.plan.outputs.list) }}"}, fail_fast: false, steps: [{run: x}]}
+  t:
+    needs: plan
+    matrix: {suite: "${{ from_json(needs.plan.outputs.list) }}"}
+    fail_fast: false
+    steps: [{run: x}]
 )");
   rig.start();
   rig.succeed("plan", Object{{"list", R"(["unit","api"])"}});

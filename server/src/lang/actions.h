@@ -1,4 +1,5 @@
-// The built-in actions: their names and the inputs each takes. docs/reference/actions.md is for people.
+// The built-in actions: their names and the inputs each takes. docs/reference/actions.md is for
+// people.
 #pragma once
 
 #include <span>

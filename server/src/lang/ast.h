@@ -1,4 +1,5 @@
-// Expressions as trees (parser.h makes them, evaluator.cc walks them, check_expression.cc judges them).
+// Expressions as trees (parser.h makes them, evaluator.cc walks them, check_expression.cc judges
+// them).
 #pragma once
 
 #include <memory>

@@ -24,11 +24,12 @@ std::vector<std::string> function_names();
 // Errors: invalid_expression: a wrong type, a bad pattern, a result beyond 1 MiB.
 Result<Value> call_function(std::string_view name, const std::vector<Value>& arguments);
 
-// As text inside text: strings as they are, null as nothing, numbers and booleans as JSON, lists and
-// objects as JSON.
+// As text inside text: strings as they are, null as nothing, numbers and booleans as JSON, lists
+// and objects as JSON.
 std::string to_text(const Value& value);
 
-// Offset of the `}}` that ends an expression begun before `from`; quotes are passed over. npos: none.
+// Offset of the `}}` that ends an expression begun before `from`; quotes are passed over. npos:
+// none.
 std::size_t find_expression_end(std::string_view text, std::size_t from);
 
 }  // namespace mc::lang

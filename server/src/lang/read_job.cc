@@ -189,47 +189,44 @@ void read_steps(Reader& r, const YamlNode& node, std::string_view what, Shell sh
   for (const YamlNode& item : node.items) read_step(r, item, shell, ids, into);
 }
 
-void read_job(Reader& r, const YamlNode& node, RawJob& into) {
-  JobSpec& job = into.spec;
-  into.node = &node;
-  if (!r.keys(node, "a job",
-              {"name",
-               "needs",
-               "if",
-               "runs_on",
-               "matrix",
-               "max_parallel",
-               "fail_fast",
-               "retry",
-               "timeout",
-               "timeout-minutes",
-               "continue_on_error",
-               "effects",
-               "env",
-               "shell",
-               "steps",
-               "approve",
-               "wait",
-               "workflow",
-               "deploy",
-               "analyse",
-               "on_failure",
-               "finally",
-               "compensate",
-               "outputs",
-               "cache",
-               "artifacts",
-               "services",
-               "container",
-               "sandbox",
-               "concurrency",
-               "environment",
-               "strategy"})) {
-    return;
-  }
-  if (const YamlNode* strategy = node.find("strategy"))
-    r.error(*strategy, "unknown_key", "`strategy: {matrix: …}` is written `matrix: …` here");
-  r.text(node, "name", job.name);
+namespace {
+bool has_known_keys(Reader& r, const YamlNode& node) {
+  return r.keys(node, "a job",
+                {"name",
+                 "needs",
+                 "if",
+                 "runs_on",
+                 "matrix",
+                 "max_parallel",
+                 "fail_fast",
+                 "retry",
+                 "timeout",
+                 "timeout-minutes",
+                 "continue_on_error",
+                 "effects",
+                 "env",
+                 "shell",
+                 "steps",
+                 "approve",
+                 "wait",
+                 "workflow",
+                 "deploy",
+                 "analyse",
+                 "on_failure",
+                 "finally",
+                 "compensate",
+                 "outputs",
+                 "cache",
+                 "artifacts",
+                 "services",
+                 "container",
+                 "sandbox",
+                 "concurrency",
+                 "environment",
+                 "strategy"});
+}
+
+void read_needs(Reader& r, const YamlNode& node, RawJob& into) {
   if (const YamlNode* needs = node.find("needs")) {
     const std::vector<YamlNode>* items = is_list(*needs) ? &needs->items : nullptr;
     if (items == nullptr) {
@@ -241,6 +238,9 @@ void read_job(Reader& r, const YamlNode& node, RawJob& into) {
       }
     }
   }
+}
+
+void read_policy(Reader& r, const YamlNode& node, JobSpec& job) {
   r.condition(node, "if", job.condition);
   r.texts(node, "runs_on", job.runs_on);
   if (const YamlNode* matrix = node.find("matrix")) read_matrix(r, *matrix, job.matrix.emplace());
@@ -253,6 +253,9 @@ void read_job(Reader& r, const YamlNode& node, RawJob& into) {
     if (const auto i = r.choice(*effects, "`effects`", {"none", "idempotent", "external"}))
       job.effects = static_cast<Effects>(*i);
   }
+}
+
+void read_work(Reader& r, const YamlNode& node, JobSpec& job) {
   r.bindings(node, "env", job.env);
   read_shell(r, node, job.shell);
   read_kind(r, node, job);
@@ -270,6 +273,19 @@ void read_job(Reader& r, const YamlNode& node, RawJob& into) {
   read_container(r, node, job);
   if (const YamlNode* concurrency = node.find("concurrency"))
     read_concurrency(r, *concurrency, job.concurrency);
+}
+}  // namespace
+
+void read_job(Reader& r, const YamlNode& node, RawJob& into) {
+  JobSpec& job = into.spec;
+  into.node = &node;
+  if (!has_known_keys(r, node)) return;
+  if (const YamlNode* strategy = node.find("strategy"))
+    r.error(*strategy, "unknown_key", "`strategy: {matrix: …}` is written `matrix: …` here");
+  r.text(node, "name", job.name);
+  read_needs(r, node, into);
+  read_policy(r, node, job);
+  read_work(r, node, job);
   job.source = to_value(node);
   job.source_json = to_json(job.source);
 }

@@ -25,8 +25,8 @@ class Reader {
   bool keys(const YamlNode& node, std::string_view what,
             std::initializer_list<std::string_view> known);
 
-  // Each reads the member `key` of `node` into `into` when it is there and of the type; else reports.
-  // Returns the member, or nullptr when it is absent or wrong.
+  // Each reads the member `key` of `node` into `into` when it is there and of the type; else
+  // reports. Returns the member, or nullptr when it is absent or wrong.
   const YamlNode* text(const YamlNode& node, std::string_view key, std::string& into);
   const YamlNode* boolean(const YamlNode& node, std::string_view key, bool& into);
   const YamlNode* integer(const YamlNode& node, std::string_view key, int& into, int min, int max);

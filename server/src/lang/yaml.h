@@ -1,5 +1,6 @@
 // YAML 1.2 text (core schema, by libyaml's events) as a tree with positions. Bounded on the way in:
-// depth 64, aliases counted against the size; refuses duplicate keys, unknown tags, several documents.
+// depth 64, aliases counted against the size; refuses duplicate keys, unknown tags, several
+// documents.
 #pragma once
 
 #include <memory>
