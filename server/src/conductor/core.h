@@ -179,6 +179,7 @@ class Core {
   db::RunWrite write_of(HotRun& run);
 
   // core_runs.cc
+  Result<Value> variables_for(const WorkflowSpec& spec, const std::string& project);
   Result<NewRun> prepare_start(StartRun& request, Instant now);
   Result<std::optional<RunView>> replayed(const std::optional<Idempotency>& key);
   Result<RunView> admit(NewRun fresh, Instant now);

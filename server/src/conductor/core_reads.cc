@@ -16,6 +16,10 @@ std::string wait_text(const engine::RunState& run, const engine::JobState& job,
                       const LockTable& locks, bool anyone_fits) {
   switch (job.reason) {
     case Reason::capacity:
+      if (job.spec->runs_on.empty()) {
+        return anyone_fits ? "every worker is busy"
+                           : "no worker is registered; start one with `maestro worker`";
+      }
       if (!anyone_fits) {
         return "no registered worker has the labels [" + join(job.spec->runs_on, ", ") +
                "]; start one with `maestro worker --labels " + join(job.spec->runs_on, ",") + "`";

@@ -47,6 +47,23 @@ Result<std::optional<RunView>> Core::replayed(const std::optional<Idempotency>& 
   return std::optional<RunView>(std::move(view));
 }
 
+// The project's variables as they are now, if the definition mentions any.
+Result<Value> Core::variables_for(const WorkflowSpec& spec, const std::string& project) {
+  constexpr int kVariablesMax = 1000;
+  Object vars;
+  if (spec.text.find("vars") == std::string::npos) return Value(std::move(vars));
+  const std::string prefix = project + "/";
+  const auto records = store_.list_records(kVariableKind, prefix, "", kVariablesMax);
+  if (!records) return records.error();
+  for (const db::Record& record : *records) {
+    const Result<Value> body = parse_json(record.json);
+    if (!body) return body.error();
+    const Value* value = body->find("value");
+    vars.emplace_back(record.key.substr(prefix.size()), value != nullptr ? *value : Value());
+  }
+  return Value(std::move(vars));
+}
+
 Result<Core::NewRun> Core::prepare_start(StartRun& request, Instant now) {
   NewRun fresh;
   fresh.id = make_uuid(now, rng_);
@@ -109,6 +126,9 @@ Result<Core::NewRun> Core::prepare_start(StartRun& request, Instant now) {
   facts.labels = std::move(request.labels);
   facts.run_key = std::move(request.run_key);
   facts.event = std::move(request.event);
+  Result<Value> vars = variables_for(spec, facts.project);
+  if (!vars) return vars.error();
+  facts.vars = std::move(*vars);
   fresh.on_conflict = request.on_conflict;
   fresh.idempotency = std::move(request.idempotency);
   return fresh;

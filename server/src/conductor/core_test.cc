@@ -363,6 +363,15 @@ TEST_F(CoreTest, SchedulesFireOnceEachAndCatchUpTheLast) {
       << "six were missed, the last is made up for";
 }
 
+TEST_F(CoreTest, VariablesOfTheProjectAreTakenAsTheyAreAtTheStart) {
+  Reply<bool> put;
+  core->put_records({{"variable", "default/colour", R"({"value":"red"})", {}}}, {}, put.done());
+  flush();
+  const Uuid run = start("jobs: {a: {if: \"${{ vars.colour == 'red' }}\", steps: [{run: x}]}}");
+  EXPECT_EQ(poll(worker()).size(), 1U);
+  EXPECT_EQ(status(run), "running");
+}
+
 TEST_F(CoreTest, AnotherProjectSeesNothing) {
   const Uuid run = start(kOne);
   auth::Principal other = kAda;
