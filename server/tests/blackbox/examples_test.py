@@ -1,96 +1,129 @@
 #!/usr/bin/env python3
-"""Every example runs as its header says: `# Run:` with exec, `# Expect: exit N`."""
+"""Every example runs as its header says (examples/README.md has the form of headers)."""
 import glob
 import os
 import re
 import shutil
+import subprocess
 
-from harness import ROOT, main, maestro
+import harness
+from harness import BINARY, ROOT, SCRATCH, Skip, clean_env, wait_until
 
-# Examples that want something from outside while they run have tests of their own below.
-APART = {"approval.yaml", "wait-signal.yaml", "schedule.yaml", "concurrency.yaml", "child-greeter.yaml",
-         "secrets.yaml", "rerun.yaml", "first-run.yaml", "services-postgres.yaml"}
-
-
-def example(name):
-    return os.path.join(ROOT, "examples", name)
+NEEDED = {"services-postgres": "/usr/lib/postgresql/15/bin/postgres"}
 
 
-def test_every_example_is_valid(scratch):
-    files = sorted(glob.glob(example("*.yaml"))) + [os.path.join(ROOT, ".maestro", "ci.yaml")]
+def read_header(path):
+    """Pairs of a command and what is expected of it."""
+    text, pairs = "", []
+    with open(path, encoding="utf-8") as file:
+        for line in file:
+            if not line.startswith("#"):
+                break
+            text += line[1:].strip() + "\n" if not re.match(r"# (Shows|Run|Expect):", line) else "\x00" + line[2:]
+    for part in text.split("\x00"):
+        kind, _, value = part.partition(":")
+        value = " ".join(value.split())
+        if kind == "Run":
+            pairs.append([value, None])
+        elif kind == "Expect":
+            pairs[-1][1] = value
+    return pairs
+
+
+def copy_of_examples():
+    """A root with the examples under version control, as a user's repository would have them."""
+    root = SCRATCH.folder("repository")
+    shutil.copytree(os.path.join(ROOT, "examples"), os.path.join(root, "examples"))
+    git = ["git", "-C", root, "-c", "user.name=t", "-c", "user.email=t@example.org"]
+    for words in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "examples"]):
+        subprocess.run([*git, *words], check=True, env=clean_env())
+    return root
+
+
+def run_line(line, root, env):
+    """Runs a header's command; @latest may not be ready for it at once."""
+    folder = SCRATCH.folder("bin")
+    os.symlink(BINARY, os.path.join(folder, "maestro"))
+    env = clean_env({**env, "PATH": folder + ":" + os.environ["PATH"]})
+    return subprocess.run(["bash", "-c", line], cwd=root, env=env, stdin=subprocess.DEVNULL, text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300, check=False,
+                          errors="replace")
+
+
+def statuses_of(line, output, client):
+    """Statuses by job: from the table that exec printed, or from the server."""
+    if not line.split("maestro ", 1)[1].startswith("exec"):
+        newest = client.get("/api/v1/runs?limit=1").expect(200).json()["items"][0]
+        return client.statuses(newest["id"])
+    if "-o json" in line:
+        found = re.findall(r'"([\w:-]+)":\s*\{\s*"status":\s*"(\w+)"', output)
+        return dict(found)
+    rows = {}
+    for row in output.splitlines():
+        match = re.match(r"(\S+)\s+\S\s+([a-z_]+)(\s|$)", row)  # job, sign, status
+        if match:
+            rows[match.group(1)] = match.group(2)
+    return rows
+
+
+def check(name, line, expect, root, server):
+    done = run_line(line, root, {"MAESTRO_URL": server.url, "MAESTRO_TOKEN": server.token} if server else {})
+    told = f"{name}: {line}\n{done.stdout[-4000:]}"
+    code = int(re.search(r"exit (\d+)", expect).group(1))
+    assert done.returncode == code, f"exit {done.returncode}, not {code}: {told}"
+    wanted = re.findall(r"`([^`]+)` (\w+)", expect)
+    statuses = statuses_of(line, done.stdout, server.client() if server else None) if wanted else {}
+    for key, status in wanted:
+        found = statuses.get(key)
+        assert status == found, f"`{key}` is not {status} but {found}: {told}"
+    for text in re.findall(r'prints "((?:[^"\\]|\\.)*)"', expect):
+        assert text.replace('\\"', '"') in done.stdout, f"did not print {text}: {told}"
+
+
+def run_example(path, server=None):
+    name = os.path.splitext(os.path.basename(path))[0]
+    if name in NEEDED and not os.path.exists(NEEDED[name]):
+        raise Skip(f"needs {NEEDED[name]}")
+    pairs, root = read_header(path), copy_of_examples()
+    assert pairs and all(expect for _, expect in pairs), f"{path} does not say how to run it"
+    for line, expect in pairs:
+        if "@latest" in line and server:
+            settle(server, line)
+        check(name, line, expect, root, server)
+
+
+def settle(server, line):
+    """Waits until the newest run stands where the next command wants it."""
+    client = server.client()
+    newest = client.get("/api/v1/runs?limit=1").expect(200).json()["items"][0]["id"]
+    if "signal" in line:
+        wait_until(lambda: "waiting" in client.statuses(newest).values(), "the run waits")
+
+
+def needs_server(path):
+    return any(not re.search(r"maestro (exec|validate|plan) ", line) for line, _ in read_header(path))
+
+
+def define(path):
+    """A test function for one example."""
+    if needs_server(path):
+        def test(fresh):
+            run_example(path, fresh())
+    else:
+        def test():
+            run_example(path)
+    test.__name__ = "test_" + os.path.splitext(os.path.basename(path))[0].replace("-", "_")
+    globals()[test.__name__] = test
+
+
+def test_all_examples_are_valid():
+    files = sorted(glob.glob(os.path.join(ROOT, "examples", "*.yaml")))
     assert len(files) >= 12, files
-    maestro("validate", *files).expect(0)
+    harness.maestro("validate", *files, os.path.join(ROOT, ".maestro", "ci.yaml")).expect(0)
 
 
-def test_each_runs_and_exits_as_it_says(scratch):
-    for path in sorted(glob.glob(example("*.yaml"))):
-        if os.path.basename(path) in APART:
-            continue
-        with open(path, encoding="utf-8") as file:
-            wanted = re.search(r"# Expect: exit (\d)", file.read())
-        assert wanted, f"{path} does not say what to expect"
-        maestro("exec", path, cwd=ROOT).expect(int(wanted.group(1)))
-
-
-def test_the_second_build_reuses_the_first(scratch):
-    maestro("exec", example("cpp-build.yaml"), cwd=ROOT).expect(0)
-    again = maestro("exec", example("cpp-build.yaml"), "-o", "json", cwd=ROOT).expect(0).json()
-    assert again["jobs"]["build"]["status"] == "reused", again
-    assert again["status"] == "succeeded"
-
-
-def test_approval_by_command(server):
-    client = server.client()
-    with open(example("approval.yaml"), encoding="utf-8") as file:
-        run = client.start(file.read())
-    client.wait_job(run["id"], "gate", "waiting")
-    server.cli("approve", run["id"]).expect(0)
-    assert client.finished(run["id"])["status"] == "succeeded"
-
-
-def test_a_signal_wakes_who_waits(server):
-    client = server.client()
-    run = client.start("jobs: {w: {wait: {event: paid, timeout: 1h}}}")
-    client.wait_job(run["id"], "w", "waiting")
-    client.post(f"/api/v1/runs/{run['id']}/signals", {"event": "paid", "data": {"sum": 3}}).expect(200, 202)
-    assert client.finished(run["id"])["status"] == "succeeded"
-    assert client.job(run["id"], "w")["outputs"] == {"data": {"sum": 3}}
-
-
-def test_a_schedule_from_a_definition_runs_now(server):
-    client = server.client()
-    with open(example("schedule.yaml"), encoding="utf-8") as file:
-        text = file.read()
-    name = re.search(r"^name: (\S+)", text, re.M).group(1)
-    client.call("PUT", f"/api/v1/workflows/{name}", raw=text, headers={"Content-Type": "application/yaml"}).expect(201)
-    schedule = client.get("/api/v1/schedules").expect(200).json()["items"][0]
-    assert len(schedule["next_fires"]) == 5, schedule
-    server.cli("schedules", "run", schedule["id"]).expect(0)
-    run = client.get(f"/api/v1/runs?q=workflow:{name}").json()["items"][0]
-    assert client.finished(run["id"])["status"] == "succeeded"
-
-
-def test_services_with_a_real_postgresql(scratch):
-    if not glob.glob("/usr/lib/postgresql/*/bin/initdb"):
-        from harness import Skip
-        raise Skip("postgresql is not installed")
-    maestro("exec", example("services-postgres.yaml"), cwd=ROOT).expect(0)
-
-
-def test_a_failed_run_goes_on_from_the_failed_job(server):
-    client = server.client()
-    text = ("jobs:\n  a: {steps: [{run: 'true'}]}\n"
-            "  b: {needs: a, steps: [{run: 'test -e \"$MARK\"', env: {MARK: '" + server.folder + "/mark'}}]}\n")
-    run = client.finished(client.start(text)["id"])
-    assert run["status"] == "failed"
-    with open(server.folder + "/mark", "w", encoding="utf-8"):
-        pass
-    server.cli("runs", "rerun", run["id"], "--failed").expect(0)
-    again = client.get("/api/v1/runs?limit=1").json()["items"][0]
-    again = client.finished(again["id"])
-    assert again["status"] == "succeeded" and again["rerun_of"] == run["id"]
-    assert client.statuses(again["id"]) == {"a": "reused", "b": "succeeded"}
-
+for example in sorted(glob.glob(os.path.join(ROOT, "examples", "*.yaml"))):
+    define(example)
 
 if __name__ == "__main__":
-    main(globals())
+    harness.main(globals())
