@@ -13,8 +13,8 @@ void fields(V& v, RunQueued& e) {
   v("workflow", e.workflow);
   v("version", e.version);
   v("digest", e.digest);
-  v("inputs", e.inputs);
-  v("trigger", e.trigger);
+  v("inputs", e.inputs, Value(Object{}));
+  v("trigger", e.trigger, Value(Object{}));
   v("actor", e.actor);
   v("ref", e.ref);
   v("commit", e.commit);
@@ -22,7 +22,7 @@ void fields(V& v, RunQueued& e) {
   v("labels", e.labels);
   v("run_key", e.run_key);
   v("event", e.event);
-  v("vars", e.vars);
+  v("vars", e.vars, Value(Object{}));
   v("rerun_of", e.rerun_of);
   v("kept", e.kept);
   v("parent", e.parent);
@@ -54,10 +54,10 @@ void fields(V& v, PhaseStarted& e) {
 }
 template <class V>
 void fields(V& v, RunFinished& e) {
-  v("status", e.status);
+  v("status", e.status, kAlways);
   v("failure_kind", e.failure_kind);
   v("message", e.message);
-  v("outputs", e.outputs);
+  v("outputs", e.outputs, Value(Object{}));
 }
 template <class V>
 void fields(V& v, SignalReceived& e) {
@@ -85,7 +85,7 @@ template <class V>
 void fields(V& v, JobStarted& e) {
   v("node", e.node);
   v("job", e.job);
-  v("attempt", e.attempt);
+  v("attempt", e.attempt, kAlways);
   v("fence", e.fence);
   v("worker", e.worker);
 }
@@ -104,7 +104,7 @@ void fields(V& v, ApprovalRequested& e) {
   v("job", e.job);
   v("approval", e.approval);
   v("by", e.by);
-  v("count", e.count);
+  v("count", e.count, kAlways);
   v("self", e.self, true);
   v("prompt", e.prompt);
   v("expires_at", e.expires_at);
@@ -133,7 +133,7 @@ template <class V>
 void fields(V& v, JobRetrying& e) {
   v("node", e.node);
   v("job", e.job);
-  v("attempt", e.attempt);
+  v("attempt", e.attempt, kAlways);
   v("until", e.until);
   v("failure_kind", e.failure_kind);
   v("exit_code", e.exit_code);
@@ -146,16 +146,16 @@ void fields(V& v, JobFinished& e) {
   v("node", e.node);
   v("job", e.job);
   v("attempt", e.attempt);
-  v("status", e.status);
+  v("status", e.status, kAlways);
   v("failure_kind", e.failure_kind);
   v("tolerated", e.tolerated);
   v("exit_code", e.exit_code);
   v("signal", e.signal);
   v("message", e.message);
-  v("outputs", e.outputs);
+  v("outputs", e.outputs, Value(Object{}));
   v("steps", e.steps);
   v("summary", e.summary);
-  v("annotations", e.annotations);
+  v("annotations", e.annotations, Value(List{}));
   v("artifacts", e.artifacts);
   v("cache", e.cache);
 }

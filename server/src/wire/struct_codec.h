@@ -3,8 +3,8 @@
 // declared before use:
 //   template <class V> void fields(V& v, S& s) { v("name", s.name); v("count", s.count); }
 // Written are the members that differ from zero, empty or null; what is absent keeps the struct's
-// own default (give v a third argument for a bool whose default is true). Unknown members are
-// ignored.
+// own default. Where that default is another one, v takes it as a third argument, or kAlways for a
+// member that is to be seen whatever it holds. Unknown members are ignored.
 #pragma once
 
 #include <concepts>
@@ -23,6 +23,9 @@ namespace mc::wire {
 
 inline constexpr std::string_view kPhases[] = {"graph", "on_failure", "compensate", "finally"};
 
+struct Always {};
+inline constexpr Always kAlways;
+
 // Writes what differs from the default.
 struct FieldWriter {
   JsonWriter& out;
@@ -33,15 +36,20 @@ struct FieldWriter {
     out.key(name);
     write(value);
   }
-  void operator()(std::string_view name, bool& value, bool usual) {
-    if (value != usual) out.key(name).boolean(value);
+  template <class T>
+  void operator()(std::string_view name, T& value, const std::type_identity_t<T>& usual) {
+    if (value == usual) return;
+    out.key(name);
+    write(value);
+  }
+  template <class T>
+  void operator()(std::string_view name, T& value, Always) {
+    out.key(name);
+    write(value);
   }
 
  private:
-  static bool is_default(const Value& v) {
-    return v.is_null() || (v.is_object() && v.as_object().empty()) ||
-           (v.is_list() && v.as_list().empty());
-  }
+  static bool is_default(const Value& v) { return v.is_null(); }
   template <class T>
   static bool is_default(const std::vector<T>& v) {
     return v.empty();
@@ -100,7 +108,14 @@ struct FieldLoader {
   void operator()(std::string_view name, T& value) {
     if (const Value* given = in.find(name)) ok &= read(*given, value);
   }
-  void operator()(std::string_view name, bool& value, bool) { (*this)(name, value); }
+  template <class T>
+  void operator()(std::string_view name, T& value, const std::type_identity_t<T>&) {
+    (*this)(name, value);
+  }
+  template <class T>
+  void operator()(std::string_view name, T& value, Always) {
+    (*this)(name, value);
+  }
 
  private:
   static bool read(const Value& in, Value& v) {
