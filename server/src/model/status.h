@@ -11,22 +11,23 @@ namespace mc {
 #define MC_RUN_STATUSES(X) \
   X(queued)                \
   X(waiting) X(running) X(cancelling) X(succeeded) X(failed) X(cancelled) X(timed_out) X(denied)
-#define MC_JOB_STATUSES(X)                                                                        \
-  X(pending)                                                                                      \
-  X(ready)                                                                                        \
-  X(running)                                                                                      \
-  X(waiting)                                                                                      \
-  X(retrying) X(cancelling) X(succeeded) X(failed) X(cancelled) X(timed_out) X(denied) X(skipped) \
-      X(reused)
+#define MC_JOB_STATUSES(X) \
+  X(pending)               \
+  X(ready)                 \
+  X(running)               \
+  X(waiting)               \
+  X(retrying)              \
+  X(cancelling) X(succeeded) X(failed) X(cancelled) X(timed_out) X(denied) X(skipped) X(reused)
 // Why something that is not final is not going on. Closed: DESIGN's "nothing waits without a
 // reason".
-#define MC_REASONS(X)                                                                         \
-  X(none)                                                                                     \
-  X(lock)                                                                                     \
-  X(approval)                                                                                 \
-  X(capacity)                                                                                 \
-  X(schedule) X(quota) X(policy) X(backoff) X(upstream) X(timer) X(signal) X(child) X(worker) \
-      X(matrix_limit) X(cancel) X(settling)
+#define MC_REASONS(X)                                                                             \
+  X(none)                                                                                         \
+  X(lock)                                                                                         \
+  X(approval)                                                                                     \
+  X(capacity)                                                                                     \
+  X(schedule)                                                                                     \
+  X(quota) X(policy) X(backoff) X(upstream) X(timer) X(signal) X(child) X(worker) X(matrix_limit) \
+      X(cancel) X(settling)
 #define MC_FAILURE_KINDS(X) X(none) X(user) X(infra) X(policy) X(timeout) X(lost_worker) X(oom)
 #define MC_STEP_STATUSES(X) \
   X(pending) X(running) X(succeeded) X(failed) X(skipped) X(cancelled) X(timed_out)
