@@ -69,7 +69,11 @@ void Phases::fail_step(const StepSpec& spec, const StepOutcome& outcome) {
 void Phases::note(const StepSpec& spec, StepOutcome outcome) {
   run_.add_step_context(outcome.result.id, outcome.result.status, outcome.outputs,
                         outcome.result.exit_code);
-  if (outcome.result.status != StepStatus::succeeded) fail_step(spec, outcome);
+  if (outcome.result.status != StepStatus::succeeded) {
+    fail_step(spec, outcome);
+  } else if (result_.outcome == Outcome::succeeded && outcome.result.exit_code) {
+    result_.exit_code = outcome.result.exit_code;
+  }
   result_.steps.push_back(std::move(outcome.result));
 }
 
