@@ -1,0 +1,171 @@
+#!/usr/bin/env python3
+"""The worker protocol, spoken by a worker written in Python."""
+import time
+
+import harness
+from harness import wait_until
+
+NOOP = "jobs:\n  a: {steps: [{uses: noop}]}\n"
+
+
+class Worker:
+    """A worker that does nothing but say what it is told to say."""
+
+    def __init__(self, server, name="py", labels=("linux",), slots=4, role_token=None):
+        self.client = server.client(role_token or server.client().token_of("worker"))
+        answer = self.post("register", {"name": name, "labels": list(labels), "slots": slots, "version": "1"})
+        self.id, self.lease_ms, self.heartbeat_ms = answer["worker_id"], answer["lease_ms"], answer["heartbeat_ms"]
+
+    def post(self, verb, body, *statuses):
+        return self.client.post(f"/api/v1/worker/{verb}", body).expect(*(statuses or (200, 201))).json()
+
+    def poll(self, count=1, wait_ms=20_000):
+        return self.post("poll", {"worker_id": self.id, "max": count, "wait_ms": wait_ms})["tasks"]
+
+    def heartbeat(self, *tasks):
+        held = [{"task_id": task["task_id"], "fence": task["fence"]} for task in tasks]
+        return self.post("heartbeat", {"worker_id": self.id, "tasks": held})
+
+    def complete(self, *tasks, outcome="succeeded", take=0, **fields):
+        results = [{"task_id": task["task_id"], "fence": task["fence"], "outcome": outcome, **fields} for task in tasks]
+        return self.post("complete", {"worker_id": self.id, "results": results, "max": take})
+
+    def log(self, task, offset, text, *statuses):
+        chunk = {"t": int(time.time() * 1000), "step": "1", "stream": "stdout", "text": text}
+        return self.post("logs", {"worker_id": self.id, "task_id": task["task_id"], "fence": task["fence"],
+                                  "offset": offset, "chunks": [chunk]}, *statuses)
+
+
+def test_a_chain_costs_one_round_trip_a_job(fresh):
+    server = fresh(slots=0)
+    client, worker = server.client(), Worker(server)
+    run = client.start("jobs:\n  a: {steps: [{uses: noop}]}\n  b: {needs: a, steps: [{uses: noop}]}\n"
+                       "  c: {needs: b, steps: [{uses: noop}]}\n")
+    task, = worker.poll()
+    assert (task["run_id"], task["job"], task["attempt"]) == (run["id"], "a", 1), task
+    assert task["spec"] and task["deadline"]
+    for job in ("b", "c"):
+        answer = worker.complete(task, take=1)
+        assert answer["accepted"] == [task["task_id"]] and len(answer["tasks"]) == 1, answer
+        task = answer["tasks"][0]
+        assert task["job"] == job
+    worker.complete(task)
+    assert client.finished(run["id"])["status"] == "succeeded"
+
+
+def test_heartbeat_tells_of_a_cancel(fresh):
+    server = fresh(slots=0)
+    client, worker = server.client(), Worker(server)
+    run = client.start(NOOP)
+    task, = worker.poll()
+    assert worker.heartbeat(task) == {"cancel": [], "lost": []}
+    client.post(f"/api/v1/runs/{run['id']}/cancel").expect(202)
+    assert worker.heartbeat(task)["cancel"] == [task["task_id"]]
+    worker.complete(task, outcome="cancelled")
+    assert client.finished(run["id"])["status"] == "cancelled"
+
+
+def test_results_outputs_and_logs(fresh):
+    server = fresh(slots=0)
+    client, worker = server.client(), Worker(server)
+    run = client.start("jobs:\n  a: {steps: [{id: s, run: x}], outputs: {v: '${{ steps.s.outputs.v }}'}}\n"
+                       "outputs: {v: '${{ needs.a.outputs.v }}'}\n")
+    task, = worker.poll()
+    first = worker.log(task, 0, "hello\n")
+    offset = first["next_offset"]
+    assert offset == len("hello\n"), first
+    worker.log(task, offset, "world\n")
+    answer = worker.log(task, 0, "hello\n", 200, 409)  # sent again: cut, not doubled
+    assert answer.get("next_offset", 12) == 12, answer
+    worker.complete(task, exit_code=0, outputs={"v": "42"},
+                    steps=[{"id": "s", "name": "x", "status": "succeeded", "exit_code": 0, "duration_ms": 5}])
+    assert client.finished(run["id"])["outputs"] == {"v": "42"}
+    assert client.log(run["id"], "a").text == "hello\nworld\n"
+
+
+def test_a_failure_is_told_as_it_was(fresh):
+    server = fresh(slots=0)
+    client, worker = server.client(), Worker(server)
+    run = client.start("jobs:\n  a: {steps: [{run: x}]}\n")
+    task, = worker.poll()
+    worker.complete(task, outcome="failed", exit_code=3, message="no luck")
+    assert client.finished(run["id"])["failure_kind"] == "user"
+    job = client.job(run["id"], "a")
+    assert job["attempts"][0]["exit_code"] == 3 and job["message"] == "no luck", job
+
+
+def test_an_old_fence_is_refused_and_a_result_counts_once(fresh):
+    server = fresh(slots=0)
+    client, worker = server.client(), Worker(server)
+    run = client.start(NOOP)
+    task, = worker.poll()
+    stale = {**task, "fence": task["fence"] - 1}
+    answer = worker.complete(stale, outcome="failed")
+    assert answer["accepted"] == [] and answer["rejected"][0]["code"] == "fenced", answer
+    assert worker.heartbeat(stale)["lost"] == [task["task_id"]]
+    worker.log(stale, 0, "x", 409)
+    assert worker.complete(task)["accepted"] == [task["task_id"]]
+    again = worker.complete(task, outcome="failed")  # the first answer counts, whatever this one says
+    assert len(again["accepted"]) + len(again["rejected"]) == 1, again
+    assert client.finished(run["id"])["status"] == "succeeded"
+    ends = [event for event in client.events(run["id"]) if event["type"] == "job.finished"]
+    assert len(ends) == 1, ends
+
+
+def test_a_lapsed_lease_loses_the_attempt_and_the_retry_applies(fresh):
+    server = fresh(slots=0)
+    client, silent = server.client(), Worker(server, "silent")
+    run = client.start("jobs:\n  a: {retry: {attempts: 2, backoff: 1ms}, steps: [{uses: noop}]}\n")
+    lost, = silent.poll()
+    assert silent.lease_ms <= 60_000, silent.lease_ms
+    other = Worker(server, "other")
+    deadline = time.monotonic() + silent.lease_ms / 1000 + harness.DEADLINE_S
+    again = []
+    while not again and time.monotonic() < deadline:
+        again = other.poll(wait_ms=5_000)
+    assert again and again[0]["attempt"] == 2 and again[0]["fence"] > lost["fence"], (again, lost)
+    attempts = client.job(run["id"], "a")["attempts"]
+    assert attempts[0]["failure_kind"] == "lost_worker" or "lost" in str(attempts[0]), attempts
+    late = silent.complete(lost)
+    assert late["accepted"] == [] and late["rejected"][0]["code"] == "fenced", late
+    other.complete(again[0])
+    assert client.finished(run["id"])["status"] == "succeeded"
+
+
+def test_labels_choose_the_worker(fresh):
+    server = fresh(slots=0)
+    client = server.client()
+    small, big = Worker(server, "small", ["linux"]), Worker(server, "big", ["linux", "gpu"])
+    run = client.start("jobs:\n  a: {runs_on: [linux, gpu], steps: [{uses: noop}]}\n")
+    assert small.poll(wait_ms=300) == []
+    task, = big.poll()
+    big.complete(task)
+    client.finished(run["id"])
+    names = {item["name"] for item in client.get("/api/v1/workers").expect(200).json()["items"]}
+    assert {"small", "big"} <= names, names
+
+
+def test_a_poll_wakes_when_work_comes(fresh):
+    server = fresh(slots=0)
+    client, worker = server.client(), Worker(server)
+    began = time.monotonic()
+    assert worker.poll(wait_ms=200) == []
+    assert 0.15 <= time.monotonic() - began < harness.DEADLINE_S
+    run = client.start(NOOP)
+    task, = worker.poll(wait_ms=20_000)
+    worker.complete(task)
+    wait_until(lambda: client.run(run["id"])["status"] == "succeeded", "the run ends")
+
+
+def test_nonsense_is_refused(fresh):
+    server = fresh(slots=0)
+    worker = Worker(server)
+    worker.client.post("/api/v1/worker/poll", {"worker_id": "nobody", "max": 1, "wait_ms": 0}).problem(404, "worker_not_found")
+    worker.client.post("/api/v1/worker/poll", {"worker_id": worker.id, "max": 1, "wait_ms": 0, "x": 1}).problem(422, "unknown_field")
+    worker.client.post("/api/v1/worker/poll", {"worker_id": worker.id, "max": -1, "wait_ms": 0}).problem(422)
+    answer = worker.complete({"task_id": "no/such/task", "fence": 1})
+    assert answer["accepted"] == [] and len(answer["rejected"]) == 1, answer
+
+
+if __name__ == "__main__":
+    harness.main(globals())
