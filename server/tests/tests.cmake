@@ -21,6 +21,7 @@ if(MC_TESTS)
   file(GLOB contract_tests CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/tests/contract/*.cc)
   if(contract_tests)
     add_executable(test_contract ${contract_tests})
+    target_include_directories(test_contract PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
     target_link_libraries(test_contract PRIVATE mc_db_memory mc_db_sqlite mc_db_faulty mc_testing)
     gtest_discover_tests(test_contract TEST_PREFIX "contract/" DISCOVERY_TIMEOUT 60
                          PROPERTIES TIMEOUT 300)

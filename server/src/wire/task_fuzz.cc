@@ -1,5 +1,5 @@
-// Requests of workers, from whoever sends them: read or refused, never more; what is read is written
-// so that it is read the same again.
+// Requests of workers, from whoever sends them: read or refused, never more. What is read is
+// written so that it is read the same again.
 #include <cstddef>
 #include <cstdint>
 #include <string_view>

@@ -1,5 +1,5 @@
 // What a commit promises.
-#include "worlds.h"
+#include "tests/contract/worlds.h"
 
 namespace mc::db::contract {
 namespace {

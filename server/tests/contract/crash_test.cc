@@ -1,5 +1,5 @@
-// What a crash, a damaged file or a full disk leaves of a SQLite store: whole commits, from the first
-// on, or a plain refusal.
+// What a crash, a damaged file or a full disk leaves of a SQLite store: whole commits, from the
+// first on, or a plain refusal.
 #include <sys/resource.h>
 
 #include <csignal>
@@ -7,7 +7,7 @@
 
 #include "base/file.h"
 #include "db/sqlite/sqlite_store.h"
-#include "worlds.h"
+#include "tests/contract/worlds.h"
 
 namespace mc::db::contract {
 namespace {

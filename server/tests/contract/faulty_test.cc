@@ -1,6 +1,6 @@
 // The store that fails on purpose does just that.
 #include "db/memory/memory_store.h"
-#include "worlds.h"
+#include "tests/contract/worlds.h"
 
 namespace mc::db::contract {
 namespace {

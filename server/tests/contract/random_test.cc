@@ -1,7 +1,7 @@
 // The same random batches and questions for the memory store, whose answers are plain to see, and
 // for every other one.
 #include "db/memory/memory_store.h"
-#include "worlds.h"
+#include "tests/contract/worlds.h"
 
 namespace mc::db::contract {
 namespace {

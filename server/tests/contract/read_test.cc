@@ -1,7 +1,7 @@
 // What the questions of the port answer.
 #include <set>
 
-#include "worlds.h"
+#include "tests/contract/worlds.h"
 
 namespace mc::db::contract {
 namespace {

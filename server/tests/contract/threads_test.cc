@@ -2,7 +2,7 @@
 #include <atomic>
 #include <thread>
 
-#include "worlds.h"
+#include "tests/contract/worlds.h"
 
 namespace mc::db::contract {
 namespace {

@@ -1,4 +1,4 @@
-#include "worlds.h"
+#include "tests/contract/worlds.h"
 
 #include <fmt/format.h>
 #include <unistd.h>

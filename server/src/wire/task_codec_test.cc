@@ -1,0 +1,92 @@
+// What workers and the server say to each other reads back as it was said; what is wrong is named.
+#include "wire/task_codec.h"
+
+#include <gtest/gtest.h>
+
+namespace mc::wire {
+namespace {
+Value json(std::string_view text) {
+  Result<Value> value = parse_json(text);
+  EXPECT_TRUE(value) << text;
+  return value ? std::move(*value) : Value();
+}
+
+Result<CompleteRequest> completed(std::string_view result) {
+  return decode_complete_request(
+      json(R"({"worker_id":"w","results":[)" + std::string(result) + "]}"));
+}
+
+TEST(TaskCodec, CarriesATaskWithItsSpecUntouched) {
+  Task task{"t1",
+            7,
+            Uuid{1, 2},
+            "build (a)",
+            3,
+            R"({"x":[1,2.5,"é"],"y":{}})",
+            Instant{1'700'000'000'000}};
+  const auto read = decode_tasks(json(encode_tasks({task})));
+  ASSERT_TRUE(read);
+  ASSERT_EQ(read->size(), 1U);
+  const Task& again = read->front();
+  EXPECT_EQ(again.spec_json, task.spec_json);
+  EXPECT_EQ(again.deadline, task.deadline);
+  EXPECT_EQ(again.run_id, task.run_id);
+  EXPECT_EQ(encode_tasks({again}), encode_tasks({task}));
+}
+
+TEST(TaskCodec, CarriesAResultWhole) {
+  TaskResult result{.task_id = "t1", .fence = 4, .outcome = Outcome::failed};
+  result.failure_kind = FailureKind::oom;
+  result.exit_code = 137;
+  result.signal = 9;
+  result.message = "killed";
+  result.outputs = Object{{"a", "b"}, {"n", Value(List{Value(1)})}};
+  result.steps = {{"s", "Step", StepStatus::failed, 1, 0, 250}};
+  result.summary = "# Summary";
+  result.annotations = List{Value(Object{{"level", "error"}})};
+  result.artifacts = {{"app", "sha256:ab", 12, "text/plain", 99}};
+  result.cache = CacheResult{"key", true, Uuid{5, 6}, "build", 1234};
+  const std::string said = encode(CompleteRequest{"w", {result}, 2});
+  const auto heard = decode_complete_request(json(said));
+  ASSERT_TRUE(heard) << heard.error().message;
+  EXPECT_EQ(encode(*heard), said);
+}
+
+TEST(TaskCodec, ReadsOtherWordsForOutcomesAndSignals) {
+  const auto outcome = [](const std::string& word) {
+    return completed(R"({"task_id":"t","fence":1,"outcome":")" + word + "\"}")->results[0].outcome;
+  };
+  EXPECT_EQ(outcome("success"), Outcome::succeeded);
+  EXPECT_EQ(outcome("failure"), Outcome::failed);
+  EXPECT_EQ(outcome("error"), Outcome::failed);
+  EXPECT_EQ(outcome("canceled"), Outcome::cancelled);
+  for (const char* signal : {"15", "\"SIGTERM\"", "\"TERM\""}) {
+    const auto read = completed(R"({"task_id":"t","fence":1,"outcome":"failed","signal":)" +
+                                std::string(signal) + "}");
+    ASSERT_TRUE(read) << signal;
+    EXPECT_EQ(read->results[0].signal, 15);
+  }
+}
+
+TEST(TaskCodec, NamesEverythingThatIsWrong) {
+  const auto read =
+      completed(R"({"task_id":1,"outcome":"splendid","exit_code":"no","outputz":{}})");
+  ASSERT_FALSE(read);
+  std::string all;
+  for (const Problem& problem : read.error().problems)
+    all += problem.message + " " + problem.hint + "\n";
+  for (const char* word : {"outputz", "outputs?", "task_id", "fence", "outcome", "exit_code"})
+    EXPECT_NE(all.find(word), std::string::npos) << word << " in:\n" << all;
+}
+
+TEST(TaskCodec, CarriesAnyBytesOfALog) {
+  LogsRequest request{"w", "t", 1, 10, {}};
+  request.chunks = {{5, "s", "stdout", "plain é\n"}, {6, "s", "stderr", "\xff\xfe\x00z"}};
+  const auto read = decode_logs_request(json(encode(request)));
+  ASSERT_TRUE(read);
+  ASSERT_EQ(read->chunks.size(), 2U);
+  EXPECT_EQ(read->chunks[0].text, request.chunks[0].text);
+  EXPECT_EQ(read->chunks[1].text, request.chunks[1].text);
+}
+}  // namespace
+}  // namespace mc::wire
