@@ -1,6 +1,7 @@
 #include "bin/stack.h"
 
 #include "auth/secret_box.h"
+#include "base/log.h"
 #include "bin/data_folder.h"
 #include "cli/version.h"
 #include "conductor/records.h"
@@ -77,6 +78,12 @@ Result<std::unique_ptr<Stack>> Stack::open(const StackOptions& options) {
   conductor::Options settings;
   settings.public_url = options.public_url;
   settings.embedded_worker = options.embedded_worker;
+  if (options.heartbeat.count() > 0) settings.heartbeat = options.heartbeat;
+  if (options.lease.count() > 0) settings.lease = options.lease;
+  if (options.keep_receipts.count() > 0) settings.keep_receipts = options.keep_receipts;
+  if (options.keep_deleted_runs.count() > 0) settings.keep_deleted_runs = options.keep_deleted_runs;
+  if (options.open_runs_max > 0) settings.open_runs_max = options.open_runs_max;
+  settings.report = [](const std::string& finding) { log_error(finding); };
   Result<std::unique_ptr<conductor::Service>> service = conductor::Service::start(
       *stack->store_, *stack->blobs_, system_clock(), std::move(settings));
   if (!service.ok()) return service.error();

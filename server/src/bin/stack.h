@@ -22,6 +22,9 @@ struct StackOptions {
   // File in the folder that holds the admin's token, minted when it is missing; empty: none.
   std::string admin_token_file;
   api::RateLimit rate_limit;
+  // As conductor::Options has them; 0: its defaults.
+  Millis heartbeat{0}, lease{0}, keep_receipts{0}, keep_deleted_runs{0};
+  int open_runs_max = 0;
 };
 
 class Stack {

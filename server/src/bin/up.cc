@@ -4,6 +4,7 @@
 #include "bin/data_folder.h"
 #include "bin/doors.h"
 #include "bin/gate.h"
+#include "bin/server_settings.h"
 #include "bin/stack.h"
 #include "bin/work.h"
 #include "cli/target.h"
@@ -17,9 +18,6 @@ constexpr const char* kWorkerName = "local";
 constexpr Millis kTellEvery{5'000};
 // For answers under way; long polls are not worth waiting for.
 constexpr Millis kHttpDrain{500};
-// The API's own limit is for clients that loop; the CLI of this machine may be quick.
-constexpr api::RateLimit kRateLimit{.per_second = 2000, .burst = 5000};
-
 bool is_loopback(const std::string& listen) {
   return listen.starts_with("127.") || listen.starts_with("localhost:") ||
          listen.starts_with("[::1]");
@@ -41,12 +39,15 @@ class UpServer {
   std::string ready_line() const;
 
  private:
+  // Whether somebody said so, rather than the table.
+  bool is_given(std::string_view setting) const;
   Status start_stack();
   Status start_embedded();
   void wait_for_jobs(cli::Interrupts& interrupts);
 
   const cli::UpOptions& options_;
   const cli::Io& io_;
+  config::Settings settings_;
   std::string url_;
   // In the order in which they are made; they end in the reverse.
   Gate gate_;
@@ -56,6 +57,9 @@ class UpServer {
 };
 
 Status UpServer::start() {
+  Result<config::Settings> settings = load_settings();
+  if (!settings.ok()) return settings.error();
+  settings_ = std::move(*settings);
   if (Status made = make_data_folder(options_.data); !made.ok()) return made;
   http::ServerOptions listen;
   listen.listen = options_.listen;
@@ -79,13 +83,25 @@ Status UpServer::start() {
   return write_server_file(options_.data, url_);
 }
 
+bool UpServer::is_given(std::string_view setting) const {
+  return std::any_of(settings_.origins.begin(), settings_.origins.end(), [&](const auto& origin) {
+    return origin.first == setting && origin.second != "default";
+  });
+}
+
 Status UpServer::start_stack() {
   StackOptions options;
   options.folder = options_.data;
-  options.public_url = cli::variable_or(io_, "PUBLIC_URL", url_);
+  options.public_url = is_given("public_url") ? settings_.public_url : url_;
+  options.heartbeat = settings_.heartbeat;
+  options.lease = settings_.lease;
+  options.open_runs_max = static_cast<int>(settings_.open_runs_max);
+  options.keep_receipts = settings_.keep_receipts;
+  options.keep_deleted_runs = settings_.keep_deleted_runs;
   options.embedded_worker = kWorkerName;
   options.admin_token_file = cli::kAdminTokenFile;
-  options.rate_limit = kRateLimit;
+  options.rate_limit.per_second = static_cast<double>(settings_.rate_limit);
+  options.rate_limit.burst = static_cast<double>(settings_.rate_burst);
   Result<std::unique_ptr<Stack>> stack = Stack::open(options);
   if (!stack.ok()) return stack.error();
   stack_ = std::move(*stack);

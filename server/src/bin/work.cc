@@ -15,13 +15,14 @@
 extern "C" char** environ;
 
 namespace mc::bin {
-namespace {
 
 std::vector<std::string> process_environment() {
   std::vector<std::string> all;
   for (char** at = environ; at != nullptr && *at != nullptr; ++at) all.emplace_back(*at);
   return all;
 }
+
+namespace {
 
 int slots_or_processors(int slots) {
   if (slots > 0) return slots;

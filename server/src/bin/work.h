@@ -30,4 +30,7 @@ Result<std::unique_ptr<worker::Worker>> start_worker(WorkSetup setup);
 
 std::string host_name();
 
+// "NAME=value" of this process.
+std::vector<std::string> process_environment();
+
 }  // namespace mc::bin

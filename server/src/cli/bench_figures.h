@@ -24,7 +24,8 @@ std::vector<Figure> bench_step_latency(const BenchServer& server);
 std::vector<Figure> bench_accept(const BenchServer& server);
 std::vector<Figure> bench_footprint(const BenchServer& server);
 
-// Appends `rows` of 256 bytes, each batch made durable by one fdatasync, in `folder`; rows a second.
+// Appends `rows` of 256 bytes in `folder`, each batch made durable by one fdatasync; rows a
+// second.
 double append_rate(const std::string& folder, int rows, int batch);
 // Starts `count` runs of the stored workflow `name`. False: one was refused.
 bool start_runs(client::Transport& transport, const std::string& name, int count);

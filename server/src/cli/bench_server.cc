@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <charconv>
 #include <chrono>
 #include <filesystem>
 
@@ -19,6 +20,12 @@ namespace {
 constexpr std::size_t kLineMax = 4096;
 
 Error failed(const std::string& what) { return Error{Code::unavailable, "bench: " + what, {}}; }
+
+std::int64_t number(const std::string& text) {
+  std::int64_t value = 0;
+  std::from_chars(text.data(), text.data() + text.size(), value);
+  return value;
+}
 
 // The first line of the server's output.
 std::string first_line(int pipe) {
@@ -86,7 +93,7 @@ std::int64_t BenchServer::resident_bytes() const {
   const auto text = read_file("/proc/" + std::to_string(pid_) + "/statm", kLineMax);
   if (!text.ok()) return 0;
   const std::vector<std::string> parts = split(*text, ' ');
-  return parts.size() > 1 ? std::stoll(parts[1]) * ::sysconf(_SC_PAGESIZE) : 0;
+  return parts.size() > 1 ? number(parts[1]) * ::sysconf(_SC_PAGESIZE) : 0;
 }
 
 double BenchServer::cpu_seconds() const {
@@ -94,7 +101,7 @@ double BenchServer::cpu_seconds() const {
   if (!text.ok()) return 0;
   const std::vector<std::string> parts = split(text->substr(text->rfind(')') + 2), ' ');
   if (parts.size() < 13) return 0;
-  return static_cast<double>(std::stoll(parts[11]) + std::stoll(parts[12])) /
+  return static_cast<double>(number(parts[11]) + number(parts[12])) /
          static_cast<double>(::sysconf(_SC_CLK_TCK));
 }
 }  // namespace mc::cli

@@ -195,10 +195,9 @@ class JobRig : public testing::Test {
   // `job` and `more` are JSON: the job's source and further members of the spec.
   Task task(const std::string& job, const std::string& more = "", const std::string& id = "t1") {
     Task made{.task_id = id, .fence = 1, .run_id = Uuid{0x11, 0x22}, .job = "build", .attempt = 2};
-    made.spec_json =
-        R"({"workflow":"ci","key":"build","phase":"graph","cache_scope":"p",)"
-        R"("run":{"actor":"ada"},"job":)" +
-        job + (more.empty() ? "" : "," + more) + "}";
+    made.spec_json = R"({"workflow":"ci","key":"build","phase":"graph","cache_scope":"p",)"
+                     R"("run":{"actor":"ada"},"job":)" +
+                     job + (more.empty() ? "" : "," + more) + "}";
     return made;
   }
   TaskResult run(const std::string& job, const std::string& more = "",
