@@ -161,7 +161,8 @@ void Core::why(const auth::Principal& by, Uuid id, const std::string& key, Done<
   }
   std::size_t shown = 0;
   for (const engine::JobState& job : run.jobs) {
-    const bool asked = key.empty() ? !is_final(job.status) : job.key == key;
+    const bool tells = !is_final(job.status) || engine::is_bad(job);
+    const bool asked = key.empty() ? tells : job.key == key;
     if (!asked || !engine::is_listed(run, job) || ++shown > kWhyShownMax) continue;
     const bool fits = dispatcher_.anyone_fits(job.spec->runs_on);
     out.open('{').field("job", job.key).field("status", to_name(job.status));

@@ -8,31 +8,23 @@
 namespace mc {
 
 // X(name): each enumerator is spelled as the API, the CLI and stored events spell it.
+// clang-format off
 #define MC_RUN_STATUSES(X) \
-  X(queued)                \
-  X(waiting) X(running) X(cancelling) X(succeeded) X(failed) X(cancelled) X(timed_out) X(denied)
+  X(queued) X(waiting) X(running) X(cancelling) \
+  X(succeeded) X(failed) X(cancelled) X(timed_out) X(denied)
 #define MC_JOB_STATUSES(X) \
-  X(pending)               \
-  X(ready)                 \
-  X(running)               \
-  X(waiting)               \
-  X(retrying)              \
-  X(cancelling) X(succeeded) X(failed) X(cancelled) X(timed_out) X(denied) X(skipped) X(reused)
-// Why something that is not final is not going on. Closed: DESIGN's "nothing waits without a
-// reason".
-#define MC_REASONS(X)                                                                             \
-  X(none)                                                                                         \
-  X(lock)                                                                                         \
-  X(approval)                                                                                     \
-  X(capacity)                                                                                     \
-  X(schedule)                                                                                     \
-  X(quota) X(policy) X(backoff) X(upstream) X(timer) X(signal) X(child) X(worker) X(matrix_limit) \
-      X(cancel) X(settling)
+  X(pending) X(ready) X(running) X(waiting) X(retrying) X(cancelling) \
+  X(succeeded) X(failed) X(cancelled) X(timed_out) X(denied) X(skipped) X(reused)
+// Why something that is not final is not going on. Closed: DESIGN's "nothing waits without a reason".
+#define MC_REASONS(X) \
+  X(none) X(lock) X(approval) X(capacity) X(schedule) X(quota) X(policy) X(backoff) X(upstream) \
+  X(timer) X(signal) X(child) X(worker) X(matrix_limit) X(cancel) X(settling)
 #define MC_FAILURE_KINDS(X) X(none) X(user) X(infra) X(policy) X(timeout) X(lost_worker) X(oom)
 #define MC_STEP_STATUSES(X) \
   X(pending) X(running) X(succeeded) X(failed) X(skipped) X(cancelled) X(timed_out)
 #define MC_TRIGGER_KINDS(X) \
   X(manual) X(api) X(schedule) X(webhook) X(push) X(pull_request) X(rerun) X(parent) X(backfill)
+// clang-format on
 
 #define MC_ENUMERATOR(name) name,
 enum class RunStatus : std::uint8_t { MC_RUN_STATUSES(MC_ENUMERATOR) };
