@@ -15,7 +15,7 @@ namespace mc {
 #define MC_JOB_STATUSES(X) \
   X(pending) X(ready) X(running) X(waiting) X(retrying) X(cancelling) \
   X(succeeded) X(failed) X(cancelled) X(timed_out) X(denied) X(skipped) X(reused)
-// Why something that is not final is not going on. Closed: DESIGN's "nothing waits without a reason".
+// Why something that is not final is not going on. Closed: nothing waits without a reason.
 #define MC_REASONS(X) \
   X(none) X(lock) X(approval) X(capacity) X(schedule) X(quota) X(policy) X(backoff) X(upstream) \
   X(timer) X(signal) X(child) X(worker) X(matrix_limit) X(cancel) X(settling)
