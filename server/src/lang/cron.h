@@ -4,7 +4,6 @@
 // fires once, at its first occurrence.
 #pragma once
 
-#include <chrono>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -22,8 +21,6 @@ class Cron {
   std::optional<Instant> next(Instant after) const;
 
  private:
-  bool fires_on(std::chrono::days since_epoch) const;  // of the local calendar
-
   std::uint64_t minutes_ = 0;
   std::uint32_t hours_ = 0;
   std::uint32_t days_ = 0;
