@@ -1,0 +1,98 @@
+#!/usr/bin/env python3
+"""Steps that misbehave: they print too much, do not end, leave children, and fill what they can."""
+import os
+import time
+
+import harness
+from harness import maestro, processes_with, sanitized
+
+PRINT_MIB = 64 if sanitized() else 1024
+
+
+def write(folder, text):
+    path = os.path.join(folder, "w.yaml")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+    return path
+
+
+def size_of(folder):
+    return sum(os.path.getsize(os.path.join(base, name)) for base, _, names in os.walk(folder) for name in names)
+
+
+def test_a_flood_of_output_is_kept_up_to_a_limit_that_is_told(server):
+    client = server.client()
+    run = client.start(f"jobs:\n  a: {{steps: [{{run: 'yes 0123456789abcdef | head -c {PRINT_MIB}M || true; echo; echo the end'}}]}}\n")
+    done = client.finished(run["id"], deadline_s=240)
+    assert done["status"] == "succeeded", done
+    size = int(client.log(run["id"], "a", headers={"Range": "bytes=0-0"}).headers["Content-Range"].split("/")[1])
+    assert size <= (PRINT_MIB << 20) + 4096
+    if size < PRINT_MIB << 20:
+        tail = client.log(run["id"], "a", headers={"Range": "bytes=-4096"}).text
+        assert "maestro" in tail and ("limit" in tail or "truncated" in tail or "left out" in tail or "cut" in tail), tail[-600:]
+    assert size_of(server.folder) < (PRINT_MIB + 300) << 20
+    assert harness.peak_kib(server.pid) < (2000 if sanitized() else 400) << 10, "the log went through memory"
+
+
+def test_a_step_that_ignores_signals_is_killed_in_bounded_time(server):
+    client, marker = server.client(), f"deaf-{time.time_ns()}"
+    run = client.start(f"jobs:\n  a: {{steps: [{{run: \"trap '' INT TERM; echo deaf; while :; do sleep 0.2; done\", env: {{MARK: {marker}}}}}]}}\n")
+    client.wait_job(run["id"], "a", "running")
+    harness.wait_until(lambda: "deaf" in client.log(run["id"], "a").text, "the trap is set")
+    began = time.monotonic()
+    client.post(f"/api/v1/runs/{run['id']}/cancel").expect(202)
+    assert client.finished(run["id"], deadline_s=60)["status"] == "cancelled"
+    assert time.monotonic() - began < 45
+    harness.wait_until(lambda: not processes_with(marker), "its processes are gone")
+
+
+def test_a_daemon_that_was_left_behind_is_gone(server):
+    client, marker = server.client(), f"daemon-{time.time_ns()}"
+    client.succeed(f"jobs:\n  a: {{steps: [{{run: 'setsid sleep 900 > /dev/null 2>&1 < /dev/null & sleep 0.2; echo left', env: {{MARK: {marker}}}}}]}}\n")
+    harness.wait_until(lambda: not processes_with(marker), "the daemon is gone", 20)
+
+
+def test_a_child_that_keeps_the_pipe_open_does_not_hold_the_step(server):
+    client = server.client()
+    began = time.monotonic()
+    client.succeed("jobs:\n  a: {steps: [{run: 'sleep 900 & echo done'}]}\n")
+    assert time.monotonic() - began < 30
+
+
+def test_binary_output_is_kept_as_it_is(server):
+    client = server.client()
+    run = client.succeed("jobs:\n  a: {steps: [{run: \"printf '\\\\000\\\\377\\\\376\\\\033[31mred\\\\n'\"}]}\n")
+    assert b"\x00\xff\xfe\x1b[31mred\n" in client.log(run["id"], "a").body
+    records = client.log(run["id"], "a", headers={"Accept": "application/x-ndjson"}).expect(200)
+    records.body.decode("utf-8")
+
+
+def test_outputs_have_a_limit_that_is_told(server):
+    client = server.client()
+    run = client.finished(client.start(
+        "jobs:\n  a: {steps: [{id: s, run: 'echo \"big=$(head -c 100000 /dev/zero | tr \"\\\\0\" x)\" >> \"$MAESTRO_OUTPUT\"'}],"
+        " outputs: {big: '${{ steps.s.outputs.big }}'}}\n")["id"])
+    assert run["status"] == "failed" and "64" in run["message"] and "artifact" in run["message"], run["message"]
+
+
+def test_a_full_disk_fails_the_step_not_the_worker(server):
+    client = server.client()
+    run = client.finished(client.start("jobs:\n  a: {steps: [{run: 'ulimit -f 8; head -c 1000000 /dev/zero > big'}]}\n")["id"])
+    assert run["status"] == "failed" and run["failure_kind"] == "user", run
+    client.succeed("jobs:\n  a: {steps: [{run: 'true'}]}\n")
+
+
+def test_a_time_out_ends_the_step(server):
+    client = server.client()
+    run = client.finished(client.start("jobs:\n  a: {timeout: 300ms, steps: [{run: 'sleep 600'}]}\n")["id"])
+    assert run["status"] in ("failed", "timed_out") and run["failure_kind"] == "timeout", run
+
+
+def test_workspaces_are_removed(scratch):
+    result = maestro("exec", write(scratch, "jobs:\n  a: {steps: [{id: s, run: 'mkdir -m 0 locked; echo \"w=$PWD\" >> \"$MAESTRO_OUTPUT\"'}],"
+                                            " outputs: {w: '${{ steps.s.outputs.w }}'}}\n"), "-o", "json", cwd=scratch).expect(0).json()
+    assert not os.path.exists(result["jobs"]["a"]["outputs"]["w"]), result
+
+
+if __name__ == "__main__":
+    harness.main(globals())

@@ -1,0 +1,131 @@
+#!/usr/bin/env python3
+"""Data folders that cannot be used, or are used already: said clearly, without harm."""
+import contextlib
+import os
+import sqlite3
+import subprocess
+
+import harness
+from harness import BINARY, SCRATCH, Skip, clean_env, maestro
+
+HELLO = "jobs:\n  a: {steps: [{uses: noop}]}\n"
+
+
+def up(folder):
+    return maestro("up", "--data", folder, "--listen", "127.0.0.1:0", timeout=60)
+
+
+@contextlib.contextmanager
+def tmpfs(options):
+    """A small file system of its own; needs root and the right to mount."""
+    folder = SCRATCH.folder("tmpfs")
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", options, "none", folder], check=False,
+                      stderr=subprocess.DEVNULL).returncode != 0:
+        raise Skip("may not mount a tmpfs here")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", folder], check=True)
+
+
+def test_a_second_server_is_refused(server):
+    done = up(server.folder)
+    assert done.code != 0 and server.folder in done.err, done.err
+    assert "use" in done.err or "running" in done.err, done.err
+    server.client().succeed(HELLO)
+
+
+def test_the_folder_is_private(fresh, scratch):
+    server = fresh(folder=os.path.join(scratch, "made"))
+    assert os.stat(server.folder).st_mode & 0o077 == 0
+    assert os.stat(os.path.join(server.folder, "admin.token")).st_mode & 0o077 == 0
+
+
+def test_a_read_only_folder_is_named():
+    with tmpfs("size=16m,ro") as folder:
+        done = up(os.path.join(folder, "data"))
+        assert done.code != 0 and folder in done.err, done.err
+        assert "ead-only" in done.err, done.err
+
+
+def test_a_file_in_its_place_is_named(scratch):
+    path = os.path.join(scratch, "file")
+    open(path, "w", encoding="utf-8").close()
+    done = up(path)
+    assert done.code != 0 and path in done.err, done.err
+
+
+def test_a_full_disk_loses_nothing_acknowledged(fresh):
+    with tmpfs("size=24m") as folder:
+        server = fresh(folder=os.path.join(folder, "data"), slots=0)
+        client = server.client()
+        acknowledged, refused = [], None
+        padding = "#" * 200_000
+        for number in range(400):
+            answer = client.post("/api/v1/runs", {"definition": f"{HELLO}{padding}{number}\n"})
+            if answer.status != 201:
+                refused = answer
+                break
+            acknowledged.append(answer.json()["id"])
+        assert refused is not None, "24 MiB took 80 MiB"
+        assert refused.status in (503, 507), (refused.status, refused.text[:300])
+        for run_id in acknowledged:
+            client.get(f"/api/v1/runs/{run_id}").expect(200)
+        client.get("/healthz").expect(200)
+        client.get("/readyz").expect(200, 503)
+        server.kill()
+        subprocess.run(["mount", "-o", "remount,size=200m", folder], check=True)
+        server.start()
+        client = server.client()
+        for run_id in acknowledged:
+            client.get(f"/api/v1/runs/{run_id}").expect(200)
+        client.start(HELLO)
+
+
+def test_a_newer_schema_is_refused(fresh):
+    server = fresh(slots=0)
+    server.stop()
+    files = [os.path.join(base, name) for base, _, names in os.walk(server.folder) for name in names
+             if name.endswith((".db", ".sqlite", ".sqlite3"))]
+    assert files, os.listdir(server.folder)
+    with contextlib.closing(sqlite3.connect(files[0])) as store:
+        store.execute("pragma user_version = 9999")
+        tables = {row[0] for row in store.execute("select name from sqlite_master where type = 'table'")}
+        if "schema_version" in tables:
+            store.execute("update schema_version set version = 9999")
+        elif "migrations" in tables or "schema_migrations" in tables:
+            table = "migrations" if "migrations" in tables else "schema_migrations"
+            columns = [row[1] for row in store.execute(f"pragma table_info({table})")]
+            newest = list(store.execute(f"select * from {table} order by 1 desc limit 1").fetchone())
+            newest[0] = 9999
+            store.execute(f"insert into {table} values ({', '.join('?' * len(columns))})", newest)
+        store.commit()
+    done = up(server.folder)
+    assert done.code != 0 and "9999" in done.err, (done.code, done.out, done.err)
+
+
+def test_kept_over_a_restart(fresh):
+    server = fresh()
+    run = server.client().succeed(HELLO)
+    token = server.token
+    server.stop()
+    server.start()
+    assert server.token == token, "the admin token changed"
+    assert server.client().run(run["id"])["status"] == "succeeded"
+
+
+def test_migrate_and_backup(fresh, scratch):
+    server = fresh()
+    run = server.client().succeed(HELLO)
+    copy = os.path.join(scratch, "copy")
+    maestro("backup", copy, "--data", server.folder).expect(0)
+    server.stop()
+    maestro("migrate", "status", "--data", server.folder).expect(0)
+    other = fresh(folder=copy)
+    assert other.client().run(run["id"])["status"] == "succeeded"
+    assert subprocess.run([BINARY, "backup", copy, "--data", server.folder], env=clean_env(), check=False,
+                          stderr=subprocess.DEVNULL).returncode != 0, "a backup over another"
+
+
+if __name__ == "__main__":
+    harness.main(globals())
