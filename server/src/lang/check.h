@@ -7,13 +7,16 @@
 
 namespace mc::lang {
 
-// Reports one cycle by its path (a → b → a). Without recursion: chains are long.
-void find_cycle(Reader& reader, const std::vector<RawJob>& jobs);
+// Reports cycles by their paths (a → b → a). Without recursion: chains are long.
+void find_cycles(Reader& reader, const std::vector<RawJob>& jobs);
 
 // Parses every template and condition, reports what is wrong with it, and fills in
 // JobSpec::references. `spec` holds everything but the jobs.
 void check_expressions(Reader& reader, const YamlNode& root, const WorkflowSpec& spec,
                        std::vector<RawJob>& jobs, std::vector<RawJob>& on_failure,
                        std::vector<RawJob>& finally);
+
+// The same for one job alone (a worker's side): what other jobs and inputs there are is not known.
+void check_job(Reader& reader, RawJob& job);
 
 }  // namespace mc::lang

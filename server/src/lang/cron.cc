@@ -28,6 +28,16 @@ constexpr Field kFields[] = {{"minute", 0, 59},
                              {"day of week", 0, 7}};
 
 Error wrong(const Field& field, const std::string& part) {
+  if (part == "L" || part == "LW" ||
+      (part.find_first_of("?LW#") != std::string::npos &&
+       part.find_first_of("0123456789?") != std::string::npos)) {
+    return Error{
+        Code::invalid_field,
+        fmt::format("cron: `{}`: ?, L, W and # are not known here; use *, lists, ranges and "
+                    "steps",
+                    part),
+        {}};
+  }
   return Error{Code::invalid_field,
                fmt::format("cron: `{}` is not a {} ({} to {}, lists, ranges and steps)", part,
                            field.name, field.min, field.max),
@@ -101,6 +111,15 @@ const date::time_zone* find_zone(const std::string& name) {
 }
 
 bool has(std::uint64_t bits, unsigned bit) { return (bits >> bit & 1) != 0; }
+
+// Skipped by a gap: right after it. Repeated: the first.
+Instant instant_of(const date::time_zone& zone, date::local_seconds at) {
+  const auto info = zone.get_info(at);
+  const auto sys = info.result == date::local_info::nonexistent
+                       ? info.first.end
+                       : date::sys_seconds(at.time_since_epoch()) - info.first.offset;
+  return {std::chrono::duration_cast<Millis>(sys.time_since_epoch()).count()};
+}
 }  // namespace
 
 Result<Cron> Cron::parse(std::string_view text, std::string_view timezone) {
@@ -137,41 +156,40 @@ Result<Cron> Cron::parse(std::string_view text, std::string_view timezone) {
   return cron;
 }
 
+bool Cron::fires_on(std::chrono::days since_epoch) const {
+  const date::local_days day{date::days(since_epoch.count())};
+  const date::year_month_day ymd{day};
+  if (!has(months_, static_cast<unsigned>(ymd.month()))) return false;
+  const bool by_day = has(days_, static_cast<unsigned>(ymd.day()));
+  const bool by_weekday = has(weekdays_, date::weekday(day).c_encoding());
+  return day_restricted_ && weekday_restricted_ ? by_day || by_weekday : by_day && by_weekday;
+}
+
 std::optional<Instant> Cron::next(Instant after) const {
   using namespace std::chrono;
+  constexpr std::int64_t kMsMax = 200'000'000'000'000;  // the year 8307
   const date::time_zone* zone = find_zone(timezone_);
-  if (zone == nullptr) return std::nullopt;
+  if (zone == nullptr || after.ms > kMsMax || after.ms < -kMsMax) return std::nullopt;
   const date::sys_time<milliseconds> start{milliseconds(after.ms)};
-  const auto local = zone->to_local(date::floor<seconds>(start));
-  // One day back: a gap or a repeated hour may bring a local time of "before" after `after`.
-  date::local_days day = date::floor<date::days>(local) - date::days(1);
+  const auto local = date::floor<minutes>(zone->to_local(date::floor<seconds>(start)));
+  const date::local_days first = date::floor<date::days>(local);
   constexpr int kDaysMax = 366 * 8 + 2;
-  for (int i = 0; i < kDaysMax; ++i, day += date::days(1)) {
-    const date::year_month_day ymd{day};
-    if (!has(months_, static_cast<unsigned>(ymd.month()))) continue;
-    const bool by_day = has(days_, static_cast<unsigned>(ymd.day()));
-    const bool by_weekday = has(weekdays_, date::weekday(day).c_encoding());
-    const bool wanted =
-        day_restricted_ && weekday_restricted_ ? by_day || by_weekday : by_day && by_weekday;
-    if (!wanted) continue;
-    std::optional<Instant> best;
-    for (unsigned hour = 0; hour < 24; ++hour) {
-      if (!has(hours_, hour)) continue;
-      for (unsigned minute = 0; minute < 60; ++minute) {
-        if (!has(minutes_, minute)) continue;
-        const date::local_time<seconds> at =
-            date::local_time<seconds>(day) + hours(hour) + minutes(minute);
-        // Skipped by a gap: once, right after it. Repeated: the first.
-        const auto info = zone->get_info(at);
-        const auto sys = info.result == date::local_info::nonexistent
-                             ? info.first.end
-                             : date::sys_seconds(at.time_since_epoch()) - info.first.offset;
-        const Instant fire{duration_cast<milliseconds>(sys.time_since_epoch()).count()};
-        if (fire > after && (!best || fire < *best)) best = fire;
-        if (best && info.result == date::local_info::unique && fire > after) return best;
+  // A local time stands for its first occurrence, or for the end of the gap it is in. That never
+  // goes back as local times go on, and a fire after `after` has a local time not before that of
+  // `after`: so the first that fits is the answer.
+  for (int i = 0; i < kDaysMax; ++i) {
+    const date::local_days day = first + date::days(i);
+    if (!fires_on(std::chrono::days(day.time_since_epoch().count()))) continue;
+    const auto from = i == 0 ? (local - first) : minutes(0);
+    for (int minute = static_cast<int>(from.count()); minute < 24 * 60; ++minute) {
+      if (!has(hours_, static_cast<unsigned>(minute / 60))) {
+        minute += 59 - minute % 60;
+        continue;
       }
+      if (!has(minutes_, static_cast<unsigned>(minute % 60))) continue;
+      const Instant fire = instant_of(*zone, date::local_seconds(day) + minutes(minute));
+      if (fire > after) return fire;
     }
-    if (best) return best;
   }
   return std::nullopt;
 }

@@ -4,6 +4,7 @@
 // fires once, at its first occurrence.
 #pragma once
 
+#include <chrono>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -21,6 +22,8 @@ class Cron {
   std::optional<Instant> next(Instant after) const;
 
  private:
+  bool fires_on(std::chrono::days since_epoch) const;  // of the local calendar
+
   std::uint64_t minutes_ = 0;
   std::uint32_t hours_ = 0;
   std::uint32_t days_ = 0;

@@ -1,14 +1,33 @@
 #include "lang/check.h"
 
 namespace mc::lang {
+namespace {
+constexpr int kCyclesMax = 20;
+constexpr std::size_t kNamesShownMax = 12;
 
-void find_cycle(Reader& reader, const std::vector<RawJob>& jobs) {
+struct Step {
+  JobIndex job;
+  std::size_t next;
+};
+
+// The path goes from dependents to needs; people read it the other way round.
+std::string describe(const std::vector<RawJob>& jobs, const std::vector<Step>& path,
+                     JobIndex first) {
+  std::string text = jobs[first].spec.key;
+  std::size_t shown = 1;
+  for (auto it = path.rbegin(); it != path.rend(); ++it) {
+    if (it->job == first) return text + " → " + jobs[first].spec.key;
+    if (++shown <= kNamesShownMax) text += " → " + jobs[it->job].spec.key;
+    if (shown == kNamesShownMax + 1) text += " → …";
+  }
+  return text;
+}
+}  // namespace
+
+void find_cycles(Reader& reader, const std::vector<RawJob>& jobs) {
   enum class Mark : std::uint8_t { fresh, open, done };
   std::vector<Mark> marks(jobs.size(), Mark::fresh);
-  struct Step {
-    JobIndex job;
-    std::size_t next;
-  };
+  int found = 0;
   for (JobIndex start = 0; start < jobs.size(); ++start) {
     if (marks[start] != Mark::fresh) continue;
     std::vector<Step> path = {{start, 0}};
@@ -25,17 +44,10 @@ void find_cycle(Reader& reader, const std::vector<RawJob>& jobs) {
       if (marks[need] == Mark::fresh) {
         marks[need] = Mark::open;
         path.push_back({need, 0});
-      } else if (marks[need] == Mark::open) {
-        // The path goes from dependents to needs; people read it the other way round.
-        std::string text = jobs[need].spec.key;
-        for (auto it = path.rbegin(); it != path.rend(); ++it) {
-          text += " → " + jobs[it->job].spec.key;
-          if (it->job == need) break;
-        }
+      } else if (marks[need] == Mark::open && found++ < kCyclesMax) {
         const YamlNode* at = jobs[path.back().job].node->find("needs");
         reader.error(at != nullptr ? *at : *jobs[need].node, "cycle",
-                     "the jobs need each other in a circle: " + text);
-        return;
+                     "the jobs need each other in a circle: " + describe(jobs, path, need));
       }
     }
   }

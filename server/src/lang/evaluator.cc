@@ -13,7 +13,7 @@ constexpr std::size_t kBytesAnOperation = 256;  // work on large values counts f
 Error wrong(std::string message) { return Error{Code::invalid_expression, std::move(message), {}}; }
 
 std::size_t size_of(const Value& value) {
-  if (value.is_string()) return value.as_string().size();
+  if (value.is_string()) return 8 + value.as_string().size();
   std::size_t total = 8;
   if (value.is_list()) {
     for (const Value& item : value.as_list()) total += size_of(item);
@@ -128,12 +128,12 @@ class Evaluator {
 
   Result<Value> logic(const Node& node) {
     const bool both = node.op == Op::both;
-    const Result<bool> left = truth(*node.children[0], both ? "&&" : "||");
-    if (!left) return left.error();
-    if (*left != both) return Value(*left);
-    const Result<bool> right = truth(*node.children[1], both ? "&&" : "||");
-    if (!right) return right.error();
-    return Value(*right);
+    for (const Tree& child : node.children) {
+      const Result<bool> value = truth(*child, both ? "&&" : "||");
+      if (!value) return value.error();
+      if (*value != both) return Value(*value);
+    }
+    return Value(both);
   }
 
   Result<Value> choose(const Node& node) {
@@ -193,6 +193,8 @@ class Evaluator {
       arguments.push_back(std::move(*argument));
     }
     if (node.name == "hash_files") return hash_files(arguments);
+    operations_ += static_cast<int>(cost_of_call(node.name, arguments));
+    if (operations_ > kOperationsMax) return wrong("more than 10,000 operations");
     Result<Value> result = call_function(node.name, arguments);
     if (result && size_of(*result) > kResultMax) return wrong("the result is larger than 1 MiB");
     return result;
@@ -230,7 +232,9 @@ bool names_status(const Node& node) {
 Result<Value> evaluate(std::string_view expression, const Scope& scope) {
   const Result<Tree> tree = parse_expression(expression);
   if (!tree) return tree.error();
-  return Evaluator(scope).walk(**tree);
+  Result<Value> value = Evaluator(scope).walk(**tree);
+  if (value && size_of(*value) > kResultMax) return wrong("the result is larger than 1 MiB");
+  return value;
 }
 
 Result<Value> evaluate_template(std::string_view text, const Scope& scope) {

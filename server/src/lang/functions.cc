@@ -53,14 +53,18 @@ Result<Value> affix(const Arguments& a, std::string_view name, bool start) {
   return Value(start ? text->starts_with(*part) : text->ends_with(*part));
 }
 
+re2::RE2::Options regex_options() {
+  re2::RE2::Options options;
+  options.set_log_errors(false);
+  options.set_max_mem(kRegexMemoryMax);
+  return options;
+}
+
 Result<Value> matches(const Arguments& a) {
   const auto text = text_at(a, 0, "matches"), pattern = text_at(a, 1, "matches");
   if (!text) return text.error();
   if (!pattern) return pattern.error();
-  re2::RE2::Options options;
-  options.set_log_errors(false);
-  options.set_max_mem(kRegexMemoryMax);
-  const re2::RE2 regex(re2::StringPiece(pattern->data(), pattern->size()), options);
+  const re2::RE2 regex(re2::StringPiece(pattern->data(), pattern->size()), regex_options());
   if (!regex.ok()) return wrong("matches: bad pattern: " + regex.error());
   return Value(re2::RE2::PartialMatch(re2::StringPiece(text->data(), text->size()), regex));
 }
@@ -211,6 +215,18 @@ std::string to_text(const Value& value) {
   if (value.is_string()) return value.as_string();
   if (value.is_null()) return "";
   return to_json(value);
+}
+
+std::size_t cost_of_call(std::string_view name, const Arguments& a) {
+  if (name != "matches" || !a[0].is_string() || !a[1].is_string()) return 0;
+  // Compiling costs by the pattern, matching at worst by pattern times text.
+  constexpr std::size_t kCompileShare = 16, kStepsAnOperation = 10'000;
+  const std::string& pattern = a[1].as_string();
+  if (pattern.size() > 10'000) return 10'001;
+  const re2::RE2 regex(pattern, regex_options());
+  const auto program = static_cast<std::size_t>(regex.ok() ? regex.ProgramSize() : 0);
+  return (pattern.size() + program) / kCompileShare +
+         program * a[0].as_string().size() / kStepsAnOperation;
 }
 
 Result<Value> call_function(std::string_view name, const Arguments& a) {

@@ -24,6 +24,10 @@ std::vector<std::string> function_names();
 // Errors: invalid_expression: a wrong type, a bad pattern, a result beyond 1 MiB.
 Result<Value> call_function(std::string_view name, const std::vector<Value>& arguments);
 
+// Operations of the evaluator's budget that a call costs beyond one: long work counts for more.
+// Requires: the right number of arguments.
+std::size_t cost_of_call(std::string_view name, const std::vector<Value>& arguments);
+
 // As text inside text: strings as they are, null as nothing, numbers and booleans as JSON, lists
 // and objects as JSON.
 std::string to_text(const Value& value);

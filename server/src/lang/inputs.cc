@@ -4,10 +4,12 @@
 
 #include "base/json.h"
 #include "base/text.h"
+#include "lang/inputs.h"
 #include "lang/parse.h"
 
 namespace mc::lang {
 namespace {
+constexpr std::size_t kProblemsMax = 200;
 constexpr std::string_view kTypeNames[] = {"string",  "integer", "number",
                                            "boolean", "list",    "object"};
 
@@ -47,6 +49,14 @@ std::optional<Value> coerce(InputType type, const Value& given) {
   return fits ? std::optional(std::move(value)) : std::nullopt;
 }
 
+re2::RE2::Options bounded() {
+  constexpr std::int64_t kPatternMemoryMax = 1 << 20;
+  re2::RE2::Options options;
+  options.set_log_errors(false);
+  options.set_max_mem(kPatternMemoryMax);
+  return options;
+}
+
 std::string check(const InputSpec& spec, const Value& value) {
   if (!spec.choices.empty() &&
       std::find(spec.choices.begin(), spec.choices.end(), value) == spec.choices.end()) {
@@ -65,12 +75,23 @@ std::string check(const InputSpec& spec, const Value& value) {
     return "is longer than " + std::to_string(*spec.max_length) + " bytes";
   }
   if (!spec.pattern.empty() &&
-      !re2::RE2::PartialMatch(value.as_string(), re2::RE2(spec.pattern, re2::RE2::Quiet))) {
+      !re2::RE2::PartialMatch(value.as_string(), re2::RE2(spec.pattern, bounded()))) {
     return "does not match " + spec.pattern;
   }
   return {};
 }
 }  // namespace
+
+std::string_view input_type_name(InputType type) {
+  return kTypeNames[static_cast<std::size_t>(type)];
+}
+
+bool fits_type(InputType type, const Value& value) { return coerce(type, value).has_value(); }
+
+std::string pattern_error(const std::string& pattern) {
+  const re2::RE2 regex(pattern, bounded());
+  return regex.ok() ? std::string() : regex.error();
+}
 
 Result<Value> resolve_inputs(const std::vector<InputSpec>& specs, const Value& given) {
   Error error{Code::invalid_input, "", {}};
@@ -94,8 +115,7 @@ Result<Value> resolve_inputs(const std::vector<InputSpec>& specs, const Value& g
     }
     const auto fits = coerce(spec.type, *value);
     if (!fits) {
-      report(spec.name,
-             "must be of type " + std::string(kTypeNames[static_cast<std::size_t>(spec.type)]));
+      report(spec.name, "must be of type " + std::string(input_type_name(spec.type)));
       continue;
     }
     const std::string wrong = check(spec, *fits);
@@ -104,6 +124,7 @@ Result<Value> resolve_inputs(const std::vector<InputSpec>& specs, const Value& g
   }
   for (const Member& member : given.as_object()) {
     if (std::find(names.begin(), names.end(), member.first) != names.end()) continue;
+    if (error.problems.size() >= kProblemsMax) break;
     const auto near = nearest(member.first, names);
     report(member.first, "the workflow has no such input",
            near ? "did you mean `" + *near + "`?" : "");

@@ -20,6 +20,10 @@ struct Cell {
 // each cell that its own axis keys agree with (never overwriting an axis), or else is a cell of its
 // own. Counts before it multiplies: a billion cells are refused at once. Errors: limit_exceeded,
 // invalid_expression, invalid_definition (wrong type, a cell twice).
+// Values may hold templates too. Bounded: 32 axes, max_cells, 16 MiB of values.
 Result<std::vector<Cell>> expand_matrix(const MatrixSpec& matrix, const Scope& scope);
+
+// Whether its cells are known before a run: there is no template in it.
+bool is_static(const MatrixSpec& matrix);
 
 }  // namespace mc::lang

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <tuple>
+#include <unordered_set>
 
 #include "base/json.h"
 #include "base/sha256.h"
@@ -14,94 +15,110 @@ namespace mc::lang {
 namespace {
 constexpr std::size_t kJobsMax = 10'000;
 
-// Members of `defaults` that a job does not give itself.
-YamlNode with_defaults(const YamlNode& job, const YamlNode* defaults) {
-  YamlNode merged = job;
-  if (defaults == nullptr || !is_object(job) || !is_object(*defaults)) return merged;
-  // Only a job of steps runs on a worker: the others take no defaults.
-  if (job.find("steps") == nullptr) return merged;
-  for (const auto& member : defaults->members) {
-    const bool dashed = member.first.raw == "runs_on" && job.find("runs-on") != nullptr;
-    if (job.find(member.first.raw) == nullptr && !dashed) merged.members.push_back(member);
+// Adds the members of `defaults` that a job does not give itself. Only a job of steps runs on a
+// worker: the others take none.
+void add_defaults(YamlNode& job, const YamlNode& defaults) {
+  if (!is_object(job) || job.find("steps") == nullptr) return;
+  for (const auto& member : defaults.members) {
+    const std::string& key = member.first.raw;
+    const bool dashed = (key == "runs_on" && job.find("runs-on") != nullptr) ||
+                        (key == "timeout" && job.find("timeout-minutes") != nullptr);
+    if (job.find(key) == nullptr && !dashed) job.members.push_back(member);
   }
-  return merged;
 }
 
-struct JobList {
-  std::vector<YamlNode> nodes;  // what RawJob points into
-  std::vector<RawJob> jobs;
+using JobList = std::vector<RawJob>;
+struct Graphs {
+  JobList graph, on_failure, finally;
 };
 
-void check_key(Reader& r, const YamlNode& key) {
-  const auto fine = [](char c) {
-    return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c == '-';
-  };
-  const std::string& text = key.raw;
-  if (text.empty() || text.size() > 100 || !std::all_of(text.begin(), text.end(), fine) ||
-      (std::isalpha(static_cast<unsigned char>(text[0])) == 0 && text[0] != '_')) {
-    r.error(
-        key, "bad_name",
-        "a job's name has letters, digits, _ and - only, and begins with a letter: `" + text + "`");
-  }
-}
-
-void read_jobs(Reader& r, const YamlNode& node, std::string_view what, const YamlNode* defaults,
-               JobList& into) {
+void read_jobs(Reader& r, const YamlNode& node, std::string_view what, JobList& into) {
   if (!is_object(node) || node.members.empty()) {
     r.error(node, "wrong_type",
             std::string(what) + " must be a mapping with at least one job, not " + kind_name(node));
     return;
   }
-  if (node.members.size() > kJobsMax) {
-    r.error(node, "limit_exceeded",
-            std::string(what) + " has " + std::to_string(node.members.size()) +
-                " jobs, more than 10,000");
-    return;
-  }
-  into.nodes.reserve(node.members.size());
-  into.jobs.resize(node.members.size());
+  into.resize(node.members.size());
   for (std::size_t i = 0; i < node.members.size(); ++i) {
     const auto& [key, value] = node.members[i];
-    check_key(r, key);
-    into.nodes.push_back(with_defaults(value, defaults));
-    into.jobs[i].spec.key = key.raw;
-    read_job(r, into.nodes.back(), into.jobs[i]);
+    if (!is_identifier(key.raw))
+      r.error(key, "bad_name", std::string("a job's key ") + kIdentifierRule);
+    into[i].spec.key = key.raw;
+    into[i].key = &key;
+    read_job(r, value, into[i]);
   }
 }
 
 // Names to indices; unknown ones and a job that needs itself are reported.
-void resolve_needs(Reader& r, JobList& list) {
+void resolve_needs(Reader& r, JobList& jobs) {
   std::map<std::string, JobIndex, std::less<>> index;
-  for (JobIndex i = 0; i < list.jobs.size(); ++i) index.emplace(list.jobs[i].spec.key, i);
+  for (JobIndex i = 0; i < jobs.size(); ++i) index.emplace(jobs[i].spec.key, i);
   std::vector<std::string> names;
-  for (RawJob& job : list.jobs) {
+  for (RawJob& job : jobs) {
+    std::unordered_set<JobIndex> there;
     for (const auto& [name, at] : job.needs) {
       const auto found = index.find(name);
       if (found != index.end()) {
-        auto& needs = job.spec.needs;
-        if (std::find(needs.begin(), needs.end(), found->second) == needs.end())
-          needs.push_back(found->second);
+        if (there.insert(found->second).second) job.spec.needs.push_back(found->second);
         continue;
       }
+      if (r.full()) return;
       if (names.empty()) {
         for (const auto& [key, i] : index) names.push_back(key);
       }
-      const auto near = nearest(name, names);
       r.error(*at, "missing_need", "there is no job `" + name + "` to need",
-              near ? "did you mean `" + *near + "`?" : "");
+              r.suggest(name, names));
     }
   }
 }
 
+// Reports what is wrong with `defaults` itself, once, also when no job takes them.
 void read_defaults(Reader& r, const YamlNode& defaults) {
-  if (!r.keys(defaults, "`defaults`", {"runs_on", "shell", "retry", "timeout"})) return;
+  if (!r.keys(defaults, sections::kDefaults)) return;
+  RawJob unused;
+  YamlNode job;
+  job.kind = YamlNode::Kind::object;
+  for (const auto& member : defaults.members) {
+    if (sections::kDefaults.find(member.first.raw) != nullptr) job.members.push_back(member);
+  }
+  read_policy(r, job, unused.spec);
 }
 
-void read_root(Reader& r, const YamlNode& root, const ParseOptions& options, WorkflowSpec& spec,
-               JobList& graph, JobList& on_failure, JobList& finally) {
-  if (!r.keys(root, "a workflow",
-              {"name", "description", "on", "inputs", "env", "concurrency", "timeout", "defaults",
-               "jobs", "on_failure", "finally", "outputs"})) {
+// The definition's jobs, before any is read: a file of too many is refused at once.
+bool few_enough(Reader& r, const YamlNode& root) {
+  std::size_t count = 0;
+  const YamlNode* at = &root;
+  for (const char* list : {"jobs", "on_failure", "finally"}) {
+    const YamlNode* jobs = root.find(list);
+    if (jobs == nullptr) continue;
+    count += jobs->members.size();
+    if (count <= kJobsMax) continue;
+    at = jobs;
+    break;
+  }
+  if (count <= kJobsMax) return true;
+  r.error(*at, "limit_exceeded",
+          "the definition has " + std::to_string(count) + " jobs, more than 10,000");
+  return false;
+}
+
+// `defaults` are copied into every job: what that makes in all is bounded.
+bool light_enough(Reader& r, const YamlNode& defaults, const YamlNode& root) {
+  constexpr std::size_t kNodesMax = 250'000, kBytesMax = 4 << 20;
+  std::size_t jobs = 1;
+  for (const char* list : {"jobs", "on_failure", "finally"}) {
+    if (const YamlNode* found = root.find(list)) jobs += found->members.size();
+  }
+  Weight weight;
+  weigh(defaults, weight);
+  if (weight.nodes * jobs <= kNodesMax && weight.bytes * jobs <= kBytesMax) return true;
+  r.error(defaults, "limit_exceeded", "`defaults` are too large for so many jobs");
+  return false;
+}
+
+void read_root(Reader& r, YamlNode& root, const ParseOptions& options, WorkflowSpec& spec,
+               Graphs& jobs) {
+  if (!r.keys(root, sections::kWorkflow)) {
     return;
   }
   spec.name = options.default_name;
@@ -118,34 +135,39 @@ void read_root(Reader& r, const YamlNode& root, const ParseOptions& options, Wor
   if (const YamlNode* concurrency = root.find("concurrency"))
     read_concurrency(r, *concurrency, spec.concurrency);
   r.duration(root, "timeout", spec.timeout);
+  if (!few_enough(r, root)) return;
   const YamlNode* defaults = root.find("defaults");
   if (defaults != nullptr) read_defaults(r, *defaults);
-  if (const YamlNode* jobs = root.find("jobs")) {
-    read_jobs(r, *jobs, "`jobs`", defaults, graph);
-  } else {
-    r.error(root, "missing_key", "a workflow needs `jobs`");
+  if (defaults != nullptr && !light_enough(r, *defaults, root)) return;
+  const std::pair<const char*, JobList*> lists[] = {
+      {"jobs", &jobs.graph}, {"on_failure", &jobs.on_failure}, {"finally", &jobs.finally}};
+  for (auto& [key, value] : root.members) {
+    for (const auto& [name, list] : lists) {
+      if (key.raw != name) continue;
+      if (defaults != nullptr) {
+        for (auto& job : value.members) add_defaults(job.second, *defaults);
+      }
+      read_jobs(r, value, "`" + std::string(name) + "`", *list);
+    }
   }
-  if (const YamlNode* jobs = root.find("on_failure"))
-    read_jobs(r, *jobs, "`on_failure`", defaults, on_failure);
-  if (const YamlNode* jobs = root.find("finally"))
-    read_jobs(r, *jobs, "`finally`", defaults, finally);
+  if (root.find("jobs") == nullptr) r.error(root, "missing_key", "a workflow needs `jobs`");
   r.bindings(root, "outputs", spec.outputs);
 }
 
 std::vector<JobSpec> take_specs(JobList& list) {
   std::vector<JobSpec> specs;
-  specs.reserve(list.jobs.size());
-  for (RawJob& job : list.jobs) specs.push_back(std::move(job.spec));
+  specs.reserve(list.size());
+  for (RawJob& job : list) specs.push_back(std::move(job.spec));
   return specs;
 }
 
-void unique_keys(Reader& r, const JobList& graph, const JobList& other) {
-  for (const RawJob& job : other.jobs) {
-    for (const RawJob& first : graph.jobs) {
-      if (first.spec.key == job.spec.key && job.node != nullptr) {
-        r.error(*job.node, "duplicate_key",
-                "a job of the graph is called `" + job.spec.key + "` already");
-      }
+void unique_keys(Reader& r, const Graphs& jobs) {
+  std::unordered_set<std::string> keys;
+  for (const JobList* list : {&jobs.graph, &jobs.on_failure, &jobs.finally}) {
+    for (const RawJob& job : *list) {
+      if (!keys.insert(job.spec.key).second && job.key != nullptr && list != &jobs.graph)
+        r.error(*job.key, "duplicate_key",
+                "another job of this workflow is called `" + job.spec.key + "`");
     }
   }
 }
@@ -168,18 +190,17 @@ Parsed parse_workflow(std::string_view text, const ParseOptions& options) {
         return p.code == "duplicate_key" || p.code == "unknown_tag" || p.code == "wrong_type";
       });
   if (readable) {
-    JobList graph, on_failure, finally;
-    read_root(reader, yaml.root, options, parsed.spec, graph, on_failure, finally);
-    for (JobList* list : {&graph, &on_failure, &finally}) {
+    Graphs jobs;
+    read_root(reader, yaml.root, options, parsed.spec, jobs);
+    for (JobList* list : {&jobs.graph, &jobs.on_failure, &jobs.finally}) {
       resolve_needs(reader, *list);
-      find_cycle(reader, list->jobs);
+      find_cycles(reader, *list);
     }
-    unique_keys(reader, graph, on_failure);
-    unique_keys(reader, graph, finally);
-    check_expressions(reader, yaml.root, parsed.spec, graph.jobs, on_failure.jobs, finally.jobs);
-    parsed.spec.jobs = take_specs(graph);
-    parsed.spec.on_failure = take_specs(on_failure);
-    parsed.spec.finally = take_specs(finally);
+    unique_keys(reader, jobs);
+    check_expressions(reader, yaml.root, parsed.spec, jobs.graph, jobs.on_failure, jobs.finally);
+    parsed.spec.jobs = take_specs(jobs.graph);
+    parsed.spec.on_failure = take_specs(jobs.on_failure);
+    parsed.spec.finally = take_specs(jobs.finally);
   }
   parsed.spec.text = std::string(text);
   parsed.spec.digest = "sha256:" + sha256_hex(text);
@@ -196,6 +217,7 @@ Result<JobSpec> parse_job(const std::string& key, const Value& source) {
   RawJob job;
   job.spec.key = key;
   read_job(reader, node, job);
+  check_job(reader, job);
   if (!reader.errors.empty()) {
     return Error{Code::invalid_definition,
                  "the job " + key + " has errors: " + reader.errors.front().message,

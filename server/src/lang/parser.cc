@@ -64,7 +64,7 @@ class Parser {
 
   Tree choice(int depth) {
     if (depth > kDepthMax) return fail(at_, "nested deeper than 64 levels");
-    Tree condition = infix(0, depth + 1);
+    Tree condition = infix(0, depth);
     const std::size_t offset = at_;
     if (!condition || !take("?")) return condition;
     Tree yes = choice(depth + 1);
@@ -80,8 +80,7 @@ class Parser {
   }
 
   Tree infix(int level, int depth) {
-    if (depth > kDepthMax) return fail(at_, "nested deeper than 64 levels");
-    Tree left = prefix(depth + 1);
+    Tree left = prefix(depth);
     int chain = 0;
     while (left) {
       skip_space();
@@ -93,12 +92,17 @@ class Parser {
         }
       }
       if (found == nullptr || found->level <= level) return left;
-      // A long chain makes a deep tree, though it is read without recursion.
-      if (++chain + depth > kDepthMax) return fail(at_, "more than 64 operators in a row");
+      const bool same = left->op == found->op && (found->op == Op::both || found->op == Op::either);
+      // A chain of others makes a deep tree, though it is read without recursion.
+      if (!same && ++chain + depth > kDepthMax) return fail(at_, "more than 64 operators in a row");
       const std::size_t offset = at_;
       at_ += found->sign.size();
-      Tree right = infix(found->level, depth + 1);
+      Tree right = infix(found->level, depth);
       if (!right) return nullptr;
+      if (same) {  // a && b && c is one node of three
+        left->children.push_back(std::move(right));
+        continue;
+      }
       Tree node = make(found->op, offset);
       node->children.push_back(std::move(left));
       node->children.push_back(std::move(right));

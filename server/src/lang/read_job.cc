@@ -10,15 +10,6 @@ namespace mc::lang {
 namespace {
 constexpr std::size_t kStepsMax = 1000;
 
-bool is_identifier(std::string_view text) {
-  if (text.empty() || text.size() > 63) return false;
-  const auto inner = [](char c) {
-    return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c == '-';
-  };
-  return (std::isalpha(static_cast<unsigned char>(text[0])) != 0 || text[0] == '_') &&
-         std::all_of(text.begin(), text.end(), inner);
-}
-
 std::string first_line(std::string_view text) {
   text = trim(text);
   return std::string(trim(text.substr(0, std::min(text.find('\n'), std::size_t{80}))));
@@ -29,9 +20,8 @@ void check_action(Reader& r, const YamlNode& node, const YamlNode& uses, StepSpe
   if (action == nullptr) {
     std::vector<std::string> names;
     for (const Action& known : actions()) names.emplace_back(known.name);
-    const auto near = nearest(step.uses, names);
     r.error(uses, "unknown_action", "there is no action `" + step.uses + "`",
-            near ? "did you mean `" + *near + "`?" : "known are: " + join(names, ", "));
+            r.suggest(step.uses, names));
     return;
   }
   const YamlNode* with = node.find("with");
@@ -46,11 +36,8 @@ void check_action(Reader& r, const YamlNode& node, const YamlNode& uses, StepSpe
   if (with == nullptr) return;
   for (const auto& [key, value] : with->members) {
     if (std::find(names.begin(), names.end(), key.raw) != names.end()) continue;
-    const auto near = nearest(key.raw, names);
     r.error(key, "unknown_input", "`" + step.uses + "` has no input `" + key.raw + "`",
-            near            ? "did you mean `" + *near + "`?"
-            : names.empty() ? "it takes none"
-                            : "known are: " + join(names, ", "));
+            names.empty() ? "it takes none" : r.suggest(key.raw, names));
   }
 }
 
@@ -64,21 +51,20 @@ void read_step(Reader& r, const YamlNode& node, Shell shell, std::set<std::strin
                std::vector<StepSpec>& into) {
   StepSpec step;
   step.shell = shell;
-  if (!r.keys(node, "a step",
-              {"id", "name", "if", "run", "uses", "with", "env", "timeout", "timeout-minutes",
-               "working_directory", "shell", "continue_on_error"}))
-    return;
+  const std::size_t before = r.errors.size();
+  if (!r.keys(node, sections::kStep)) return;
   if (const YamlNode* id = r.text(node, "id", step.id)) {
     if (!is_identifier(step.id))
-      r.error(*id, "bad_name",
-              "a step's id has letters, digits, _ and - only, and begins with a letter");
+      r.error(*id, "bad_name", std::string("a step's id ") + kIdentifierRule);
     if (!ids.insert(step.id).second)
       r.error(*id, "duplicate_id", "another step of this job has the id `" + step.id + "`");
   }
   r.condition(node, "if", step.condition);
   const YamlNode* run = r.text(node, "run", step.run);
   const YamlNode* uses = r.text(node, "uses", step.uses);
-  if ((node.find("run") != nullptr) == (node.find("uses") != nullptr)) {
+  // A misspelt `run` is one mistake, not two.
+  const bool misspelt = r.errors.size() > before && run == nullptr && uses == nullptr;
+  if ((node.find("run") != nullptr) == (node.find("uses") != nullptr) && !misspelt) {
     r.error(node, "one_of", "a step needs exactly one of `run` and `uses`");
   }
   if (run != nullptr && step.run.find("${{") != std::string::npos) {
@@ -92,6 +78,9 @@ void read_step(Reader& r, const YamlNode& node, Shell shell, std::set<std::strin
   if (run != nullptr && node.find("with") != nullptr)
     r.error(*node.find("with"), "unknown_key", "`with` goes with `uses`, not with `run`");
   r.bindings(node, "env", step.env);
+  int minutes = 0;
+  if (r.integer(node, "timeout-minutes", minutes, 1, 5'000'000) != nullptr)
+    step.timeout = std::chrono::minutes(minutes);
   r.duration(node, "timeout", step.timeout);
   r.text(node, "working_directory", step.working_directory);
   read_shell(r, node, step.shell);
@@ -103,16 +92,13 @@ void read_step(Reader& r, const YamlNode& node, Shell shell, std::set<std::strin
 }
 
 void read_timeouts(Reader& r, const YamlNode& node, JobSpec& job) {
-  if (const YamlNode* minutes = node.find("timeout-minutes")) {
-    int count = 0;
-    r.warn(*minutes, "spelling", "`timeout-minutes: 30` is written `timeout: 30m` here");
-    if (r.integer(node, "timeout-minutes", count, 1, 5'000'000) != nullptr)
-      job.timeout_run = std::chrono::minutes(count);
-  }
+  int minutes = 0;
+  if (r.integer(node, "timeout-minutes", minutes, 1, 5'000'000) != nullptr)
+    job.timeout_run = std::chrono::minutes(minutes);
   const YamlNode* timeout = node.find("timeout");
   if (timeout == nullptr) return;
   if (is_object(*timeout)) {
-    if (!r.keys(*timeout, "`timeout`", {"queue", "run"})) return;
+    if (!r.keys(*timeout, sections::kTimeout)) return;
     r.duration(*timeout, "queue", job.timeout_queue);
     r.duration(*timeout, "run", job.timeout_run);
   } else if (const auto duration = r.as_duration(*timeout, "`timeout`")) {
@@ -121,13 +107,7 @@ void read_timeouts(Reader& r, const YamlNode& node, JobSpec& job) {
 }
 
 void read_kind(Reader& r, const YamlNode& node, JobSpec& job) {
-  for (const char* later : {"deploy", "analyse"}) {
-    if (const YamlNode* found = node.find(later)) {
-      r.error(*found, "not_available",
-              "`" + std::string(later) + "` jobs come with a later version of Maestro");
-      return;
-    }
-  }
+  if (node.find("deploy") != nullptr || node.find("analyse") != nullptr) return;  // refused above
   int given = 0;
   if (const YamlNode* steps = node.find("steps")) {
     ++given;
@@ -160,7 +140,7 @@ void read_container(Reader& r, const YamlNode& node, JobSpec& job) {
   const YamlNode* container = node.find("container");
   if (container == nullptr) return;
   if (is_object(*container)) {
-    if (!r.keys(*container, "`container`", {"image"})) return;
+    if (!r.keys(*container, sections::kContainer)) return;
     if (r.text(*container, "image", job.container_image) == nullptr &&
         container->find("image") == nullptr)
       r.error(*container, "missing_key", "`container` needs `image`");
@@ -190,40 +170,16 @@ void read_steps(Reader& r, const YamlNode& node, std::string_view what, Shell sh
 }
 
 namespace {
-bool has_known_keys(Reader& r, const YamlNode& node) {
-  return r.keys(node, "a job",
-                {"name",
-                 "needs",
-                 "if",
-                 "runs_on",
-                 "matrix",
-                 "max_parallel",
-                 "fail_fast",
-                 "retry",
-                 "timeout",
-                 "timeout-minutes",
-                 "continue_on_error",
-                 "effects",
-                 "env",
-                 "shell",
-                 "steps",
-                 "approve",
-                 "wait",
-                 "workflow",
-                 "deploy",
-                 "analyse",
-                 "on_failure",
-                 "finally",
-                 "compensate",
-                 "outputs",
-                 "cache",
-                 "artifacts",
-                 "services",
-                 "container",
-                 "sandbox",
-                 "concurrency",
-                 "environment",
-                 "strategy"});
+// Keys that only a job of steps can make use of.
+void check_useless(Reader& r, const YamlNode& node, const JobSpec& job) {
+  if (job.kind == JobKind::steps) return;
+  for (const char* key : {"runs_on", "shell", "env", "on_failure", "finally", "cache", "artifacts",
+                          "services", "container", "sandbox"}) {
+    const YamlNode* found = node.find(key);
+    if (found != nullptr)
+      r.warn(*found, "no_effect",
+             "`" + std::string(key) + "` has no effect on a job without `steps`");
+  }
 }
 
 void read_needs(Reader& r, const YamlNode& node, RawJob& into) {
@@ -240,24 +196,8 @@ void read_needs(Reader& r, const YamlNode& node, RawJob& into) {
   }
 }
 
-void read_policy(Reader& r, const YamlNode& node, JobSpec& job) {
-  r.condition(node, "if", job.condition);
-  r.texts(node, "runs_on", job.runs_on);
-  if (const YamlNode* matrix = node.find("matrix")) read_matrix(r, *matrix, job.matrix.emplace());
-  r.integer(node, "max_parallel", job.max_parallel, 1, 10'000);
-  r.boolean(node, "fail_fast", job.fail_fast);
-  if (const YamlNode* retry = node.find("retry")) read_retry(r, *retry, job.retry);
-  read_timeouts(r, node, job);
-  r.boolean(node, "continue_on_error", job.continue_on_error);
-  if (const YamlNode* effects = node.find("effects")) {
-    if (const auto i = r.choice(*effects, "`effects`", {"none", "idempotent", "external"}))
-      job.effects = static_cast<Effects>(*i);
-  }
-}
-
 void read_work(Reader& r, const YamlNode& node, JobSpec& job) {
   r.bindings(node, "env", job.env);
-  read_shell(r, node, job.shell);
   read_kind(r, node, job);
   if (const YamlNode* steps = node.find("on_failure"))
     read_steps(r, *steps, "`on_failure`", job.shell, job.on_failure);
@@ -276,16 +216,31 @@ void read_work(Reader& r, const YamlNode& node, JobSpec& job) {
 }
 }  // namespace
 
+void read_policy(Reader& r, const YamlNode& node, JobSpec& job) {
+  r.condition(node, "if", job.condition);
+  r.texts(node, "runs_on", job.runs_on);
+  if (const YamlNode* matrix = node.find("matrix")) read_matrix(r, *matrix, job.matrix.emplace());
+  r.integer(node, "max_parallel", job.max_parallel, 1, 10'000);
+  r.boolean(node, "fail_fast", job.fail_fast);
+  if (const YamlNode* retry = node.find("retry")) read_retry(r, *retry, job.retry);
+  read_timeouts(r, node, job);
+  r.boolean(node, "continue_on_error", job.continue_on_error);
+  read_shell(r, node, job.shell);
+  if (const YamlNode* effects = node.find("effects")) {
+    if (const auto i = r.choice(*effects, "`effects`", {"none", "idempotent", "external"}))
+      job.effects = static_cast<Effects>(*i);
+  }
+}
+
 void read_job(Reader& r, const YamlNode& node, RawJob& into) {
   JobSpec& job = into.spec;
   into.node = &node;
-  if (!has_known_keys(r, node)) return;
-  if (const YamlNode* strategy = node.find("strategy"))
-    r.error(*strategy, "unknown_key", "`strategy: {matrix: …}` is written `matrix: …` here");
+  if (!r.keys(node, sections::kJob)) return;
   r.text(node, "name", job.name);
   read_needs(r, node, into);
   read_policy(r, node, job);
   read_work(r, node, job);
+  check_useless(r, node, job);
   job.source = to_value(node);
   job.source_json = to_json(job.source);
 }

@@ -12,13 +12,42 @@ namespace {
 // Spellings that people bring from GitHub Actions.
 constexpr std::pair<std::string_view, std::string_view> kSpellings[] = {
     {"runs-on", "runs_on"},
-    {"timeout-minutes", "timeout"},
     {"continue-on-error", "continue_on_error"},
     {"fail-fast", "fail_fast"},
     {"max-parallel", "max_parallel"},
     {"working-directory", "working_directory"},
     {"paths-ignore", "paths_ignore"},
     {"branches-ignore", "branches_ignore"}};
+
+// What people bring from elsewhere or from a later version, with what is to be said about it.
+struct Foreign {
+  std::string_view section;
+  std::string_view key;
+  bool refused;
+  std::string_view code;
+  std::string_view message;
+};
+constexpr Foreign kForeign[] = {
+    {"job", "deploy", true, "not_available", "`deploy` jobs come with a later version of Maestro"},
+    {"job", "analyse", true, "not_available",
+     "`analyse` jobs come with a later version of Maestro"},
+    {"job", "strategy", true, "unknown_key",
+     "`strategy: {matrix: …}` is written `matrix: …` here, beside `fail_fast` and `max_parallel`"},
+    {"job", "timeout-minutes", false, "spelling",
+     "`timeout-minutes: 30` is written `timeout: 30m` here"},
+    {"step", "timeout-minutes", false, "spelling",
+     "`timeout-minutes: 30` is written `timeout: 30m` here"},
+    {"triggers", "workflow_dispatch", false, "spelling",
+     "every workflow can be started by hand: `workflow_dispatch` can go"},
+    {"triggers", "manual", false, "spelling",
+     "every workflow can be started by hand: `manual` can go"}};
+
+const Foreign* find_foreign(const Section& section, std::string_view key) {
+  for (const Foreign& foreign : kForeign) {
+    if (foreign.section == section.name && foreign.key == key) return &foreign;
+  }
+  return nullptr;
+}
 
 std::string ours(const std::string& key) {
   for (const auto& [theirs, name] : kSpellings) {
@@ -30,7 +59,7 @@ std::string ours(const std::string& key) {
 const YamlNode* member(const YamlNode& node, std::string_view key) {
   if (const YamlNode* found = node.find(key)) return found;
   for (const auto& [theirs, name] : kSpellings) {
-    if (key == name && theirs != "timeout-minutes") {
+    if (key == name) {
       if (const YamlNode* found = node.find(theirs)) return found;
     }
   }
@@ -42,6 +71,16 @@ bool is_scalar(const YamlNode& node) { return node.kind == YamlNode::Kind::scala
 bool is_list(const YamlNode& node) { return node.kind == YamlNode::Kind::list; }
 bool is_object(const YamlNode& node) { return node.kind == YamlNode::Kind::object; }
 
+bool is_identifier(std::string_view text) {
+  constexpr std::size_t kNameMax = 100;
+  const auto letter = [](char c) { return std::isalpha(static_cast<unsigned char>(c)) != 0; };
+  const auto inner = [&](char c) {
+    return letter(c) || (c >= '0' && c <= '9') || c == '_' || c == '-';
+  };
+  return !text.empty() && text.size() <= kNameMax && (letter(text[0]) || text[0] == '_') &&
+         std::all_of(text.begin(), text.end(), inner);
+}
+
 std::string kind_name(const YamlNode& node) {
   if (is_list(node)) return "a list";
   if (is_object(node)) return "a mapping";
@@ -49,35 +88,76 @@ std::string kind_name(const YamlNode& node) {
   return "a " + std::string(type_name(node.scalar.type()));
 }
 
+void Reader::keep(std::vector<Problem>& list, const YamlNode& at, std::size_t offset,
+                  Problem problem) {
+  if (list.size() >= kProblemsMax) return;
+  problem.line = at.line;
+  problem.column = at.column;
+  if (at.exact && offset <= at.raw.size()) {
+    const auto begins = [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; };
+    problem.column += static_cast<int>(std::count_if(
+        at.raw.begin(), at.raw.begin() + static_cast<std::ptrdiff_t>(offset), begins));
+    problem.column += offset > 0 && at.quoted ? 1 : 0;
+  }
+  const bool fresh =
+      at.line == 0 || seen_
+                          .insert(fmt::format("{}:{}:{}:{}", problem.line, problem.column,
+                                              problem.code, problem.message))
+                          .second;
+  if (fresh) list.push_back(std::move(problem));
+}
+
 void Reader::error(const YamlNode& at, std::string code, std::string message, std::string hint) {
-  if (errors.size() < kProblemsMax) {
-    errors.push_back({at.line, at.column, std::move(code), std::move(message), std::move(hint)});
-  }
+  error_at(at, 0, std::move(code), std::move(message), std::move(hint));
 }
-
 void Reader::warn(const YamlNode& at, std::string code, std::string message, std::string hint) {
-  if (warnings.size() < kProblemsMax) {
-    warnings.push_back({at.line, at.column, std::move(code), std::move(message), std::move(hint)});
-  }
+  warn_at(at, 0, std::move(code), std::move(message), std::move(hint));
+}
+void Reader::error_at(const YamlNode& at, std::size_t offset, std::string code, std::string message,
+                      std::string hint) {
+  keep(errors, at, offset, {0, 0, std::move(code), std::move(message), std::move(hint)});
+}
+void Reader::warn_at(const YamlNode& at, std::size_t offset, std::string code, std::string message,
+                     std::string hint) {
+  keep(warnings, at, offset, {0, 0, std::move(code), std::move(message), std::move(hint)});
 }
 
-bool Reader::keys(const YamlNode& node, std::string_view what,
-                  std::initializer_list<std::string_view> known) {
+std::string Reader::suggest(std::string_view word, const std::vector<std::string>& names) {
+  compared_ += names.size();
+  if (compared_ > kSuggestionsMax) return {};
+  if (const auto near = nearest(word, names)) return "did you mean `" + *near + "`?";
+  constexpr std::size_t kListedMax = 40;
+  if (names.empty() || names.size() > kListedMax) return {};
+  return "known are: " + join(names, ", ");
+}
+
+bool Reader::keys(const YamlNode& node, const Section& section) {
   if (!is_object(node)) {
-    error(node, "wrong_type", std::string(what) + " must be a mapping, not " + kind_name(node));
+    error(node, "wrong_type",
+          std::string(section.what) + " must be a mapping, not " + kind_name(node));
     return false;
   }
   for (const auto& [key, value] : node.members) {
-    if (std::find(known.begin(), known.end(), key.raw) != known.end()) continue;
+    if (section.find(key.raw) != nullptr) continue;
+    if (const Foreign* foreign = find_foreign(section, key.raw)) {
+      const std::string code(foreign->code), message(foreign->message);
+      foreign->refused ? error(key, code, message) : warn(key, code, message);
+      continue;
+    }
     const std::string spelled = ours(key.raw);
-    if (spelled != key.raw && std::find(known.begin(), known.end(), spelled) != known.end()) {
+    if (spelled != key.raw && section.find(spelled) != nullptr) {
+      if (node.find(spelled) != nullptr) {
+        error(key, "duplicate_key", "`" + key.raw + "` is `" + spelled + "`, which is there too");
+        continue;
+      }
       warn(key, "spelling", "`" + key.raw + "` is written `" + spelled + "` here");
       continue;
     }
-    const std::vector<std::string> names(known.begin(), known.end());
-    const auto near = nearest(key.raw, names);
-    error(key, "unknown_key", "unknown key `" + key.raw + "` in " + std::string(what),
-          near ? "did you mean `" + *near + "`?" : "known are: " + join(names, ", "));
+    if (full()) break;
+    std::vector<std::string> names;
+    for (const Key& known : section.keys) names.emplace_back(known.name);
+    error(key, "unknown_key", "unknown key `" + key.raw + "` in " + std::string(section.what),
+          suggest(key.raw, names));
   }
   return true;
 }
@@ -215,10 +295,9 @@ std::optional<std::size_t> Reader::choice(const YamlNode& node, std::string_view
   const auto found = std::find(names.begin(), names.end(), *text);
   if (found != names.end()) return static_cast<std::size_t>(found - names.begin());
   const std::vector<std::string> list(names.begin(), names.end());
-  const auto near = nearest(*text, list);
   error(node, "unknown_value",
         std::string(what) + " must be one of " + join(list, ", ") + ", not `" + *text + "`",
-        near ? "did you mean `" + *near + "`?" : "");
+        suggest(*text, list));
   return std::nullopt;
 }
 }  // namespace mc::lang

@@ -6,8 +6,10 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_set>
 #include <vector>
 
+#include "lang/keys.h"
 #include "lang/yaml.h"
 #include "model/workflow.h"
 
@@ -20,10 +22,20 @@ class Reader {
 
   void error(const YamlNode& at, std::string code, std::string message, std::string hint = {});
   void warn(const YamlNode& at, std::string code, std::string message, std::string hint = {});
+  // As error and warn, for the part of a scalar that begins `offset` bytes into it.
+  void error_at(const YamlNode& at, std::size_t offset, std::string code, std::string message,
+                std::string hint = {});
+  void warn_at(const YamlNode& at, std::size_t offset, std::string code, std::string message,
+               std::string hint = {});
+  // More errors than are kept: what is left need not be looked at.
+  bool full() const { return errors.size() >= kProblemsMax; }
 
-  // A mapping with these keys only; others are reported with "did you mean". False: not a mapping.
-  bool keys(const YamlNode& node, std::string_view what,
-            std::initializer_list<std::string_view> known);
+  // "did you mean `x`?" or, when nothing is near and they are few, "known are: …". Bounded over the
+  // whole definition: after many questions there are no more answers.
+  std::string suggest(std::string_view word, const std::vector<std::string>& names);
+
+  // A mapping with the section's keys only; others are reported. False: not a mapping.
+  bool keys(const YamlNode& node, const Section& section);
 
   // Each reads the member `key` of `node` into `into` when it is there and of the type; else
   // reports. Returns the member, or nullptr when it is absent or wrong.
@@ -48,6 +60,12 @@ class Reader {
 
  private:
   static constexpr std::size_t kProblemsMax = 200;
+  static constexpr std::size_t kSuggestionsMax = 100'000;  // names compared, in all
+
+  void keep(std::vector<Problem>& list, const YamlNode& at, std::size_t offset, Problem problem);
+
+  std::unordered_set<std::string> seen_;  // a problem of an alias or a default is told once
+  std::size_t compared_ = 0;
 };
 
 bool is_scalar(const YamlNode& node);
@@ -55,6 +73,12 @@ bool is_list(const YamlNode& node);
 bool is_object(const YamlNode& node);
 // "a mapping", "a list", "a string", …: as messages name what was found.
 std::string kind_name(const YamlNode& node);
+
+// Names of jobs, steps, inputs, axes and services: letters, digits, _ and -, beginning with a letter
+// or _, at most 100 bytes.
+bool is_identifier(std::string_view text);
+inline constexpr const char* kIdentifierRule =
+    "has letters, digits, _ and - only, begins with a letter or _, and is at most 100 bytes long";
 
 // The sections (read_*.cc).
 void read_triggers(Reader& reader, const YamlNode& node, Triggers& into);
@@ -76,8 +100,11 @@ struct RawJob {
   JobSpec spec;
   std::vector<std::pair<std::string, const YamlNode*>> needs;  // nodes of the tree that was read
   const YamlNode* node = nullptr;
+  const YamlNode* key = nullptr;
 };
 // `node` has the workflow's defaults merged in. Requires: `node` outlives `into`.
 void read_job(Reader& reader, const YamlNode& node, RawJob& into);
+// The part of a job that says when, where and how often it runs; also `defaults`.
+void read_policy(Reader& reader, const YamlNode& node, JobSpec& into);
 
 }  // namespace mc::lang

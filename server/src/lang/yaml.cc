@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 #include <map>
+#include <optional>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -15,39 +16,69 @@ namespace mc::lang {
 namespace {
 constexpr std::size_t kTextMax = 1 << 20;
 constexpr std::size_t kDepthMax = 64;
-constexpr std::size_t kNodesMax = 400'000;  // all nodes, those behind aliases counted each time
+constexpr std::size_t kNodesMax = 250'000;  // all nodes, those behind aliases counted each time
+constexpr std::size_t kProblemsMax = 200;
 
-// The core schema's plain scalars (YAML 1.2.2, 10.3.2). Words such as yes and on stay strings.
+// A whole number in decimal, 0x or 0o form.
+std::optional<std::int64_t> plain_integer(std::string_view text) {
+  int base = 10;
+  if (text.starts_with("0x") || text.starts_with("0o")) {
+    base = text[1] == 'x' ? 16 : 8;
+    text.remove_prefix(2);
+    if (text.starts_with('-')) return std::nullopt;
+  } else if (text.starts_with('+')) {
+    text.remove_prefix(1);
+    if (text.starts_with('-')) return std::nullopt;
+  }
+  std::int64_t whole = 0;
+  const auto read = std::from_chars(text.data(), text.data() + text.size(), whole, base);
+  const bool all = read.ec == std::errc{} && read.ptr == text.data() + text.size();
+  return all ? std::optional(whole) : std::nullopt;
+}
+
+// The core schema's plain scalars (YAML 1.2.2, 10.3.2). Words such as yes and on stay strings, and
+// so do .inf and .nan, which JSON cannot carry.
 Value plain_scalar(const std::string& text) {
   if (text.empty() || text == "~" || text == "null" || text == "Null" || text == "NULL")
     return Value();
   if (text == "true" || text == "True" || text == "TRUE") return Value(true);
   if (text == "false" || text == "False" || text == "FALSE") return Value(false);
-  const char* begin = text.data();
-  const char* end = begin + text.size();
-  const char* digits = *begin == '+' ? begin + 1 : begin;
-  std::int64_t whole = 0;
-  const auto read = std::from_chars(digits, end, whole);
-  if (read.ec == std::errc{} && read.ptr == end) return Value(whole);
+  if (const auto whole = plain_integer(text)) return Value(*whole);
   const bool numeric = text.find_first_not_of("0123456789+-.eE") == std::string::npos &&
-                       text.find_first_of("0123456789") != std::string::npos;
+                       text.find_first_of("0123456789") != std::string::npos &&
+                       !text.starts_with("+-");
+  if (!numeric) return Value(text);
+  const char* digits = text.data() + (text.front() == '+' ? 1 : 0);
+  const char* end = text.data() + text.size();
   double real = 0;
-  const auto read_real = std::from_chars(digits, end, real);
-  if (numeric && read_real.ec == std::errc{} && read_real.ptr == end) return Value(real);
-  return Value(text);
+  const auto read = std::from_chars(digits, end, real);
+  return read.ec == std::errc{} && read.ptr == end ? Value(real) : Value(text);
 }
 
-std::size_t count_nodes(const YamlNode& node) {
-  std::size_t total = 1;
-  for (const YamlNode& item : node.items) total += count_nodes(item);
-  for (const auto& [key, value] : node.members) total += 1 + count_nodes(value);
-  return total;
+constexpr std::string_view kCoreTags = "tag:yaml.org,2002:";
+
+Problem at_offset(std::string_view text, std::size_t offset, std::string code,
+                  std::string message) {
+  const std::string_view before = text.substr(0, offset);
+  const auto line = 1 + std::count(before.begin(), before.end(), '\n');
+  const std::size_t start =
+      before.rfind('\n') == std::string_view::npos ? 0 : before.rfind('\n') + 1;
+  return {static_cast<int>(line),
+          static_cast<int>(offset - start) + 1,
+          std::move(code),
+          std::move(message),
+          {}};
+}
+std::size_t count_characters(std::string_view text) {
+  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) {
+    return (static_cast<unsigned char>(c) & 0xc0) != 0x80;
+  }));
 }
 
 // Owns a libyaml parser and turns its events into a tree. Depth is bounded before recursion.
 class Loader {
  public:
-  explicit Loader(std::string_view text) {
+  explicit Loader(std::string_view text) : text_(text) {
     MC_CHECK(yaml_parser_initialize(&parser_) == 1);
     yaml_parser_set_input_string(&parser_, reinterpret_cast<const unsigned char*>(text.data()),
                                  text.size());
@@ -93,22 +124,27 @@ class Loader {
       have_event_ = true;
       return true;
     }
-    const auto& mark = parser_.problem_mark;
-    const bool reader = parser_.error == YAML_READER_ERROR;
     std::string message = parser_.problem != nullptr ? parser_.problem : "not YAML";
     if (parser_.context != nullptr) message = std::string(parser_.context) + ": " + message;
-    problems_.push_back({reader ? 1 : static_cast<int>(mark.line) + 1,
-                         reader ? 1 : static_cast<int>(mark.column) + 1,
-                         "syntax",
-                         std::move(message),
-                         {}});
+    if (parser_.error == YAML_READER_ERROR) {
+      add(at_offset(text_, std::min(parser_.problem_offset, text_.size()), "syntax", message));
+    } else {
+      add({static_cast<int>(parser_.problem_mark.line) + 1,
+           static_cast<int>(parser_.problem_mark.column) + 1,
+           "syntax",
+           std::move(message),
+           {}});
+    }
     stopped_ = true;
     return false;
   }
+  void add(Problem problem) {
+    if (problems_.size() < kProblemsMax) problems_.push_back(std::move(problem));
+  }
   void report(std::string code, std::string message, std::string hint = {}) {
-    problems_.push_back({static_cast<int>(event_.start_mark.line) + 1,
-                         static_cast<int>(event_.start_mark.column) + 1, std::move(code),
-                         std::move(message), std::move(hint)});
+    add({static_cast<int>(event_.start_mark.line) + 1,
+         static_cast<int>(event_.start_mark.column) + 1, std::move(code), std::move(message),
+         std::move(hint)});
   }
   void stop(std::string code, std::string message) {
     report(std::move(code), std::move(message));
@@ -121,8 +157,26 @@ class Loader {
   static std::string text_of(const yaml_char_t* chars) {
     return chars == nullptr ? std::string() : std::string(reinterpret_cast<const char*>(chars));
   }
+  // Copies of subtrees, for anchors and for aliases, are counted against the size of a text.
+  bool pay(const YamlNode& node) {
+    Weight weight;
+    weigh(node, weight);
+    copied_.nodes += weight.nodes;
+    copied_.bytes += weight.bytes;
+    if (copied_.nodes <= kNodesMax / 2 && copied_.bytes <= kTextMax) return true;
+    stop("alias_bomb", "the anchors and aliases stand for more than a definition may hold, 1 MiB");
+    return false;
+  }
   void keep_anchor(const std::string& anchor, const YamlNode& node) {
-    if (!anchor.empty()) anchors_[anchor] = node;
+    if (!anchor.empty() && pay(node)) anchors_[anchor] = node;
+  }
+  // Tags of the core schema only; !!str of a plain scalar makes it a string.
+  void check_tag(const std::string& tag, std::initializer_list<std::string_view> known) {
+    if (tag.empty() || tag == "!") return;
+    for (const std::string_view name : known) {
+      if (tag.starts_with(kCoreTags) && tag.substr(kCoreTags.size()) == name) return;
+    }
+    report("unknown_tag", "the YAML tag " + tag + " is not taken here");
   }
 
   // Reads the node that the current event begins.
@@ -132,7 +186,7 @@ class Loader {
     if (++nodes_ > kNodesMax) return stop("too_large", "the definition has too many nodes");
     switch (event_.type) {
       case YAML_SCALAR_EVENT: return scalar(into);
-      case YAML_ALIAS_EVENT: return alias(into, depth);
+      case YAML_ALIAS_EVENT: return alias(into);
       case YAML_SEQUENCE_START_EVENT: return list(into, depth);
       case YAML_MAPPING_START_EVENT: return object(into, depth);
       default: return stop("syntax", "unexpected YAML");
@@ -146,38 +200,35 @@ class Loader {
     const std::string tag = text_of(data.tag);
     const bool quoted = data.style != YAML_PLAIN_SCALAR_STYLE;
     into.block = data.style == YAML_LITERAL_SCALAR_STYLE || data.style == YAML_FOLDED_SCALAR_STYLE;
-    if (!tag.empty() && tag != "!" && tag != "tag:yaml.org,2002:str" &&
-        !tag.starts_with("tag:yaml.org,2002:")) {
-      report("unknown_tag", "YAML tags are not taken here: " + tag);
-    }
-    into.scalar =
-        quoted || tag == "tag:yaml.org,2002:str" ? Value(into.raw) : plain_scalar(into.raw);
+    into.quoted = quoted && !into.block;
+    into.exact = event_.start_mark.line == event_.end_mark.line &&
+                 event_.end_mark.index - event_.start_mark.index ==
+                     count_characters(into.raw) + (into.quoted ? 2 : 0);
+    check_tag(tag, {"str", "null", "bool", "int", "float"});
+    const bool text = tag.empty() ? quoted : tag == "!" || tag.ends_with(":str");
+    into.scalar = text ? Value(into.raw) : plain_scalar(into.raw);
     keep_anchor(text_of(data.anchor), into);
   }
 
-  void alias(YamlNode& into, std::size_t depth) {
+  void alias(YamlNode& into) {
     const std::string name = text_of(event_.data.alias.anchor);
     const auto found = anchors_.find(name);
     if (found == anchors_.end())
       return stop("unknown_anchor", "there is no anchor &" + name + " before this");
-    const std::size_t size = count_nodes(found->second);
-    nodes_ += size;
-    alias_nodes_ += size;
-    if (nodes_ > kNodesMax || alias_nodes_ > kNodesMax / 4) {
-      return stop("alias_bomb", "the aliases stand for more than the definition may hold");
-    }
-    (void)depth;
+    if (!pay(found->second)) return;
     const int line = static_cast<int>(event_.start_mark.line) + 1,
               column = static_cast<int>(event_.start_mark.column) + 1;
     into = found->second;
     into.line = line;
     into.column = column;
+    into.exact = false;
   }
 
   void list(YamlNode& into, std::size_t depth) {
     place(into);
     into.kind = YamlNode::Kind::list;
     const std::string anchor = text_of(event_.data.sequence_start.anchor);
+    check_tag(text_of(event_.data.sequence_start.tag), {"seq"});
     while (next() && event_.type != YAML_SEQUENCE_END_EVENT) {
       node(into.items.emplace_back(), depth + 1);
       if (stopped_) return;
@@ -189,19 +240,19 @@ class Loader {
     place(into);
     into.kind = YamlNode::Kind::object;
     const std::string anchor = text_of(event_.data.mapping_start.anchor);
+    check_tag(text_of(event_.data.mapping_start.tag), {"map"});
     std::unordered_map<std::string, int> lines;
-    std::vector<YamlNode> merges;
+    std::optional<YamlNode> merged;
     while (next() && event_.type != YAML_MAPPING_END_EVENT) {
       YamlNode key;
       node(key, depth + 1);
       if (stopped_) return;
       if (key.kind != YamlNode::Kind::scalar)
         return stop("not_a_mapping_key", "a key must be a plain word");
-      const bool merge = key.raw == "<<";
+      const bool merge = key.raw == "<<" && !key.quoted;
       const auto [first, fresh] = lines.emplace(key.raw, key.line);
-      if (!fresh && !merge) {
-        problems_.push_back(
-            {key.line,
+      if (!fresh) {
+        add({key.line,
              key.column,
              "duplicate_key",
              "the key `" + key.raw + "` is there already, in line " + std::to_string(first->second),
@@ -212,29 +263,32 @@ class Loader {
       node(value, depth + 1);
       if (stopped_) return;
       if (merge) {
-        merges.push_back(std::move(value));
+        merged = std::move(value);
       } else if (fresh) {
         into.members.push_back({std::move(key), std::move(value)});
       }
     }
-    for (const YamlNode& merge : merges) merge_into(into, merge);
+    if (merged) {
+      std::unordered_set<std::string> there;
+      for (const auto& member : into.members) there.insert(member.first.raw);
+      merge_into(into, *merged, there, true);
+    }
     keep_anchor(anchor, into);
   }
 
   // `<<`: members of the mapping (or list of mappings) that are not there already.
-  void merge_into(YamlNode& into, const YamlNode& from) {
-    if (from.kind == YamlNode::Kind::list) {
-      for (const YamlNode& item : from.items) merge_into(into, item);
+  void merge_into(YamlNode& into, YamlNode& from, std::unordered_set<std::string>& there,
+                  bool lists) {
+    if (lists && from.kind == YamlNode::Kind::list) {
+      for (YamlNode& item : from.items) merge_into(into, item, there, false);
       return;
     }
     if (from.kind != YamlNode::Kind::object) {
-      problems_.push_back({from.line, from.column, "wrong_type", "`<<` wants a mapping", {}});
+      add({from.line, from.column, "wrong_type", "`<<` wants a mapping or a list of mappings", {}});
       return;
     }
-    std::unordered_set<std::string> there;
-    for (const auto& [key, value] : into.members) there.insert(key.raw);
-    for (const auto& member : from.members) {
-      if (!there.contains(member.first.raw)) into.members.push_back(member);
+    for (auto& member : from.members) {
+      if (there.insert(member.first.raw).second) into.members.push_back(std::move(member));
     }
   }
 
@@ -243,23 +297,12 @@ class Loader {
   bool have_event_ = false;
   bool stopped_ = false;
   std::size_t nodes_ = 0;
-  std::size_t alias_nodes_ = 0;
+  Weight copied_;
+  std::string_view text_;
   std::map<std::string, YamlNode> anchors_;
   std::vector<Problem> problems_;
 };
 
-Problem at_offset(std::string_view text, std::size_t offset, std::string code,
-                  std::string message) {
-  const std::string_view before = text.substr(0, offset);
-  const auto line = 1 + std::count(before.begin(), before.end(), '\n');
-  const std::size_t start =
-      before.rfind('\n') == std::string_view::npos ? 0 : before.rfind('\n') + 1;
-  return {static_cast<int>(line),
-          static_cast<int>(offset - start) + 1,
-          std::move(code),
-          std::move(message),
-          {}};
-}
 }  // namespace
 
 YamlNode::YamlNode() = default;
@@ -274,6 +317,16 @@ const YamlNode* YamlNode::find(std::string_view key) const {
     if (name.raw == key) return &value;
   }
   return nullptr;
+}
+
+void weigh(const YamlNode& node, Weight& into) {
+  ++into.nodes;
+  into.bytes += node.raw.size() + 1;
+  for (const YamlNode& item : node.items) weigh(item, into);
+  for (const auto& [key, value] : node.members) {
+    weigh(key, into);
+    weigh(value, into);
+  }
 }
 
 YamlResult read_yaml(std::string_view text) {

@@ -24,6 +24,8 @@ struct YamlNode {
   Value scalar;                     // by the core schema; a quoted scalar is a string
   std::string raw;                  // a scalar as written
   bool block = false;               // a literal or folded block: its lines begin below
+  bool quoted = false;              // in single or double quotes
+  bool exact = false;               // one line, written just as `raw`: columns can be counted in it
   std::vector<YamlNode> items;      // list
   std::vector<YamlMember> members;  // object, in order; keys are scalars
 
@@ -47,6 +49,12 @@ struct YamlResult {
 // Problems: too_large, invalid_utf8, syntax, too_deep, duplicate_key, unknown_tag, unknown_anchor,
 // alias_bomb, not_a_mapping_key.
 YamlResult read_yaml(std::string_view text);
+// What a subtree costs when it is copied: nodes, and bytes of text. Adds to `into`.
+struct Weight {
+  std::size_t nodes = 0;
+  std::size_t bytes = 0;
+};
+void weigh(const YamlNode& node, Weight& into);
 // The value that a node stands for.
 Value to_value(const YamlNode& node);
 // The reverse, without positions: for definitions that come as JSON.
