@@ -23,8 +23,8 @@ import traceback
 import urllib.parse
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
-BINARY = os.path.abspath(os.environ.get("MAESTRO_BIN") or os.environ.get("MAESTRO_BINARY")
-                         or os.path.join(ROOT, "build", "bin", "maestro"))
+BINARY = os.path.abspath(os.environ.get("MAESTRO_BIN") or os.path.join(ROOT, "build", "bin", "maestro"))
+RELEASE = os.path.abspath(os.environ.get("MAESTRO_RELEASE_BIN") or BINARY)
 DEADLINE_S = float(os.environ.get("BLACKBOX_DEADLINE_S", "60"))  # of one wait; sanitizers are slow
 FINAL = {"succeeded", "failed", "cancelled", "timed_out", "denied"}
 SKIPPED = 77
@@ -220,7 +220,8 @@ def quote(key):
 class Server:
     """A `maestro up` on a free port of 127.0.0.1, in a folder of its own."""
 
-    def __init__(self, folder, slots=2, options=(), env=None, wait=True):
+    def __init__(self, folder, slots=2, options=(), env=None, wait=True, binary=BINARY):
+        self.binary = binary
         self.folder, self.slots, self.options, self.env = folder, slots, tuple(options), dict(env or {})
         self.process = None
         self.clients = []
@@ -230,7 +231,7 @@ class Server:
     def start(self, deadline_s=None):
         began = time.monotonic()
         self.process = subprocess.Popen(
-            [BINARY, "up", "--data", self.folder, "--listen", "127.0.0.1:0",
+            [self.binary, "up", "--data", self.folder, "--listen", "127.0.0.1:0",
              "--worker-slots", str(self.slots), *self.options],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=open(self.folder.rstrip("/") + ".err", "ab"), env=clean_env(self.env), start_new_session=True)
