@@ -74,8 +74,8 @@ bool is_object(const YamlNode& node);
 // "a mapping", "a list", "a string", …: as messages name what was found.
 std::string kind_name(const YamlNode& node);
 
-// Names of jobs, steps, inputs, axes and services: letters, digits, _ and -, beginning with a letter
-// or _, at most 100 bytes.
+// Names of jobs, steps, inputs, axes and services: letters, digits, _ and -, beginning with a
+// letter or _, at most 100 bytes.
 bool is_identifier(std::string_view text);
 inline constexpr const char* kIdentifierRule =
     "has letters, digits, _ and - only, begins with a letter or _, and is at most 100 bytes long";

@@ -77,7 +77,8 @@ TEST_F(Job, TheEnvironmentIsTheContractAndNoMore) {
 
 TEST_F(Job, LaterStepsSeeMaestroEnvAndContexts) {
   const auto result = run(
-      R"j({"steps":[{"id":"a","run":"echo NEW=from-a >> $MAESTRO_ENV; echo x=1 >> $MAESTRO_OUTPUT"},
+      R"j({"matrix":{"m":["M"]},"steps":[{"id":"a",
+    "run":"echo NEW=from-a >> $MAESTRO_ENV; echo x=1 >> $MAESTRO_OUTPUT"},
     {"run":"echo got-$NEW-$V","env":{"V":"${{ steps.a.outputs.x }}${{ env.NEW }}${{ )j"
       R"j(needs.up.outputs.o }}${{ matrix.m }}"}}]})j",
       R"j("needs":{"up":{"status":"succeeded","outputs":{"o":"O"}}},"matrix":{"m":"M"})j");

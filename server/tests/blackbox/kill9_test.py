@@ -9,7 +9,11 @@ import time
 from harness import Server, main, processes_with, quote, wait_until
 
 KILLS = int(os.environ.get("CRASH_KILLS", "50"))
-RUN = "jobs: {a: {steps: [{run: 'true'}]}, b: {needs: a, steps: [{uses: noop}]}}"
+# A job can be unlucky more often than the two lost workers that are forgiven unasked.
+RUN = """
+defaults: {retry: {attempts: 60, backoff: 50ms, max: 50ms, on: [lost_worker]}}
+jobs: {a: {steps: [{run: 'true'}]}, b: {needs: a, steps: [{uses: noop}]}}
+"""
 
 
 class Load(threading.Thread):
