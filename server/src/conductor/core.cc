@@ -140,15 +140,7 @@ void Core::record(HotRun& run, std::vector<Event> events, Instant now) {
     touched_.push_back(run.state.id);
   }
   for (std::size_t i = first; i < run.fresh.size(); ++i) react(run, run.fresh[i], now);
-  arm(run);
-}
-
-void Core::arm(HotRun& run) {
-  const Instant due = engine::next_due(run.state);
-  if (due == run.armed) return;
-  if (run.armed) run_timers_.erase({run.armed, run.state.id});
-  run.armed = due;
-  if (due) run_timers_.insert({due, run.state.id});
+  timers_.arm(run.timer, engine::next_due(run.state));
 }
 
 void Core::follow_up(Instant now) {
@@ -220,13 +212,9 @@ void Core::settle_run(Uuid id, Instant) {
   HotRun* run = find_hot(id);
   if (run == nullptr || run->touched || !is_final(run->state.status)) return;
   for (const std::uint64_t ticket : run->waiters) {
-    const auto waiter = run_waiters_.find(ticket);
-    if (waiter == run_waiters_.end()) continue;
-    waiter_timers_.erase({waiter->second.until, ticket});
-    waiter->second.done(view(run->state));
-    run_waiters_.erase(waiter);
+    const auto waiter = run_waiters_.extract(ticket);
+    if (waiter) waiter.mapped().done(view(run->state));
   }
-  if (run->armed) run_timers_.erase({run->armed, id});
   const std::string& key = run->state.facts.run_key;
   const auto owner = run_keys_.find(run->state.facts.project + "\n" + key);
   if (!key.empty() && owner != run_keys_.end() && owner->second == id) run_keys_.erase(owner);
@@ -247,7 +235,6 @@ void Core::publish(Uuid run, const std::string& project, const std::vector<Event
 void Core::reset(Instant now) {
   hot_.clear();
   touched_.clear();
-  run_timers_.clear();
   follow_ups_.clear();
   cold_.clear();
   run_keys_.clear();
@@ -255,9 +242,9 @@ void Core::reset(Instant now) {
   definitions_.clear();  // what is in here counts as stored
   locks_ = LockTable();
   leases_.clear();
-  lease_timers_.clear();
   schedule_runs_.clear();
   schedules_.clear();
+  timers_.arm(schedules_timer_, {});
   // Workers and polls stay; what is ready is found again.
   Dispatcher fresh;
   for (const auto& [id, worker] : dispatcher_.workers()) fresh.add_worker(worker).running = 0;
@@ -265,22 +252,19 @@ void Core::reset(Instant now) {
   const std::string trouble = trouble_;
   const Status again = recover(now);
   trouble_ = again ? trouble : again.error().message;
-  for (const auto& [ticket, waiter] : std::map<std::uint64_t, RunWaiter>(run_waiters_)) {
-    if (HotRun* run = find_hot(waiter.run)) {
-      run->waiters.push_back(ticket);
-    } else {
-      answer_waiter(ticket);
-    }
+  std::vector<std::uint64_t> over;
+  for (const auto& [ticket, waiter] : run_waiters_) {
+    HotRun* run = find_hot(waiter.run);
+    run != nullptr ? run->waiters.push_back(ticket) : over.push_back(ticket);
   }
+  for (const std::uint64_t ticket : over) answer_waiter(ticket);
 }
 
 // The time of a wait_run is over, or its run is: answers with what the run is now.
 void Core::answer_waiter(std::uint64_t ticket) {
-  const auto found = run_waiters_.find(ticket);
-  if (found == run_waiters_.end()) return;
-  const RunWaiter waiter = std::move(found->second);
-  run_waiters_.erase(found);
-  waiter_timers_.erase({waiter.until, ticket});
+  const auto found = run_waiters_.extract(ticket);
+  if (!found) return;
+  const RunWaiter& waiter = found.mapped();
   if (HotRun* run = find_hot(waiter.run)) {
     std::erase(run->waiters, ticket);
     return reply_after_commit([done = waiter.done, shown = view(run->state)](const Status& status) {
@@ -301,8 +285,7 @@ Status Core::recover(Instant now) {
   for (db::StoredRun& run : stored) {
     Result<engine::RunState> state = rebuild(run);
     if (!state) return state.error();
-    auto hot = std::make_unique<HotRun>();
-    hot->state = std::move(*state);
+    auto hot = std::make_unique<HotRun>(std::move(*state));
     hot->stored_seq = hot->state.seq;
     hot->snapshot_seq = run.snapshot_seq;
     hot_.emplace(run.row.id, std::move(hot));
@@ -322,43 +305,33 @@ Status Core::recover(Instant now) {
 
 // --- time ---
 
-Instant Core::next_wake() const {
-  Instant wake;
-  const auto consider = [&](Instant at) {
-    if (at && (!wake || at < wake)) wake = at;
-  };
-  if (!run_timers_.empty()) consider(std::max(run_timers_.begin()->first, hold_until_));
-  if (!lease_timers_.empty()) consider(std::max(lease_timers_.begin()->first, hold_until_));
-  if (!waiter_timers_.empty()) consider(waiter_timers_.begin()->first);
-  for (const Poller& poller : pollers_) consider(poller.until);
-  for (const auto& [key, schedule] : schedules_) {
-    if (!schedule.paused)
-      consider(schedule.next_fire ? std::max(schedule.next_fire, hold_until_) : Instant{});
-  }
-  return wake;
-}
+Instant Core::next_wake() const { return timers_.next(); }
 
 void Core::tick(Instant now) {
-  while (now >= hold_until_ && !run_timers_.empty() && run_timers_.begin()->first <= now) {
-    HotRun* run = find_hot(run_timers_.begin()->second);
-    if (run == nullptr) {
-      run_timers_.erase(run_timers_.begin());
-      continue;
-    }
-    const std::int64_t before = run->state.seq;
-    record(*run, engine::fire_timers(run->state, ambient(now)), now);
-    MC_CHECK(run->state.seq > before || run->armed > now);
-  }
-  if (now >= hold_until_) {
-    expire_leases(now);
-    fire_schedules(now);
-  }
-  while (!waiter_timers_.empty() && waiter_timers_.begin()->first <= now) {
-    answer_waiter(waiter_timers_.begin()->second);
-  }
+  TimerKey key;
+  while (timers_.take_due(now, key)) fire(key, now);
   if (options_.watchdog && now - last_watch_ >= kWatchEvery) watch(now);
   follow_up(now);
   match_pollers(now);
+}
+
+void Core::fire(const TimerKey& key, Instant now) {
+  const bool rests = now < hold_until_;
+  switch (key.kind) {
+    case TimerKind::run: {
+      HotRun* run = find_hot(key.run);
+      if (run == nullptr) return;
+      if (rests) return timers_.arm(run->timer, hold_until_);
+      const std::int64_t before = run->state.seq;
+      record(*run, engine::fire_timers(run->state, ambient(now)), now);
+      MC_CHECK(run->state.seq > before);
+      return;
+    }
+    case TimerKind::lease: return expire_lease(key.run, key.node, now);
+    case TimerKind::schedules: return rests ? arm_schedules(hold_until_) : fire_schedules(now);
+    case TimerKind::waiter: return answer_waiter(key.ticket);
+    case TimerKind::poller: return;  // match_pollers, which comes next, answers it
+  }
 }
 
 // "Nothing waits without a reason", checked on what really is in memory.

@@ -23,6 +23,7 @@
 #include "conductor/locks.h"
 #include "conductor/schedules.h"
 #include "conductor/service.h"
+#include "conductor/timer_wheel.h"
 #include "engine/decide.h"
 #include "engine/rerun.h"
 
@@ -109,14 +110,26 @@ class Core {
   Service::Health health() const;
 
  private:
+  // What a timer is for. All of them stand on one wheel.
+  enum class TimerKind { run, lease, waiter, poller, schedules };
+  struct TimerKey {
+    TimerKind kind = TimerKind::run;
+    Uuid run;                  // run, lease
+    NodeIndex node = 0;        // lease
+    std::uint64_t ticket = 0;  // waiter
+  };
+  using Timer = TimerWheel<TimerKey>::Timer;
+
   // An open run, or one whose end is not durable yet.
   struct HotRun {
+    explicit HotRun(engine::RunState from)
+        : state(std::move(from)), timer({.kind = TimerKind::run, .run = state.id}) {}
     engine::RunState state;
+    Timer timer;                  // engine::next_due
     std::vector<Event> fresh;     // decided, not in a commit yet
     std::int64_t stored_seq = 0;  // last seq handed to a commit
     std::int64_t snapshot_seq = 0;
     bool touched = false;
-    Instant armed;                       // its entry in run_timers_
     std::vector<std::uint64_t> waiters;  // tickets of wait_run
   };
   struct Poller {
@@ -124,15 +137,20 @@ class Core {
     int max = 1;
     Instant until;
     Done<std::vector<Task>> done;
+    Timer timer{{.kind = TimerKind::poller}};
   };
   struct Lease {
+    explicit Lease(const TimerKey& key) : timer(key) {}
     Instant expires;
     std::int64_t fence = 0;
+    Timer timer;
   };
   struct RunWaiter {
+    RunWaiter(Uuid id, Done<RunView> answer, std::uint64_t ticket)
+        : run(id), done(std::move(answer)), timer({.kind = TimerKind::waiter, .ticket = ticket}) {}
     Uuid run;
-    Instant until;
     Done<RunView> done;
+    Timer timer;
   };
   struct Subscriber {
     std::string project;
@@ -168,7 +186,7 @@ class Core {
   void record(HotRun& run, std::vector<Event> events, Instant now);
   void react(HotRun& run, const Event& event, Instant now);
   void follow_up(Instant now);
-  void arm(HotRun& run);
+  void fire(const TimerKey& key, Instant now);
   void reply_after_commit(std::function<void(const Status&)> reply) {
     pending_.after.push_back(std::move(reply));
   }
@@ -200,23 +218,24 @@ class Core {
   void match_pollers(Instant now);
   void set_lease(Uuid run, NodeIndex node, std::int64_t fence, Instant expires);
   void drop_lease(Uuid run, NodeIndex node);
-  void expire_leases(Instant now);
+  void expire_lease(Uuid run, NodeIndex node, Instant now);
   std::string task_spec(const engine::RunState& run, const engine::JobState& job) const;
 
   // core_schedules.cc
   Status load_schedules(Instant now);
   void sync_schedules(const std::string& project, const WorkflowSpec& spec, Instant now);
   void fire_schedules(Instant now);
+  void arm_schedules(Instant at);
   void fire_schedule(Schedule& schedule, Instant at, std::string_view kind, Instant now);
   void save_schedule(const Schedule& schedule);
 
   db::Store& store_;
   Options options_;
   Rng rng_;
+  TimerWheel<TimerKey> timers_;  // before all that holds a Timer
   std::unordered_map<Uuid, std::unique_ptr<HotRun>> hot_;
   std::vector<Uuid> touched_;
   Commit pending_;
-  std::set<std::pair<Instant, Uuid>> run_timers_;
   std::deque<std::function<void(Instant)>> follow_ups_;
   std::unordered_map<std::string, engine::DefinitionRef> definitions_;
   std::list<std::pair<Uuid, std::shared_ptr<const engine::RunState>>> cold_;  // newest first
@@ -226,11 +245,10 @@ class Core {
   Dispatcher dispatcher_;
   std::list<Poller> pollers_;
   std::map<TaskKey, Lease> leases_;
-  std::set<std::pair<Instant, TaskKey>> lease_timers_;
   std::map<std::uint64_t, RunWaiter> run_waiters_;
-  std::set<std::pair<Instant, std::uint64_t>> waiter_timers_;
   std::map<std::uint64_t, Subscriber> subscribers_;
-  std::map<std::string, Schedule> schedules_;                      // by PROJECT/ID
+  std::map<std::string, Schedule> schedules_;              // by PROJECT/ID
+  Timer schedules_timer_{{.kind = TimerKind::schedules}};  // the first of all their next fires
   std::unordered_map<std::string, std::set<Uuid>> schedule_runs_;  // open runs by schedule key
   std::function<std::optional<std::string>(std::string_view, std::string_view)> secret_source_;
   std::int64_t next_number_ = 1;

@@ -73,7 +73,12 @@ void Core::finish_run_effects(HotRun& run, Instant now) {
         locks_.release(group_key(state, state.facts.lock_group), owner_of(state, kWholeRun)), now);
   }
   const std::string schedule = state.facts.trigger.string_or("schedule", "");
-  if (!schedule.empty()) schedule_runs_[state.facts.project + "/" + schedule].erase(state.id);
+  if (!schedule.empty()) {
+    const std::string key = state.facts.project + "/" + schedule;
+    schedule_runs_[key].erase(state.id);
+    const auto found = schedules_.find(key);
+    if (found != schedules_.end() && found->second.queued > 0) arm_schedules(now);
+  }
   if (state.facts.parent) {
     follow_ups_.push_back([this, id = state.id](Instant later) {
       if (HotRun* child = find_hot(id)) report_child(child->state, later);
@@ -201,6 +206,6 @@ void Core::restore_effects(HotRun& run, Instant now) {
       });
     }
   }
-  arm(run);
+  timers_.arm(run.timer, engine::next_due(run.state));
 }
 }  // namespace mc::conductor

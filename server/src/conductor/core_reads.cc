@@ -90,8 +90,8 @@ void Core::wait_run(const auth::Principal& by, Uuid id, Instant until, Done<RunV
   if (hot == nullptr) return done(view(**found));
   const std::uint64_t ticket = next_ticket_++;
   hot->waiters.push_back(ticket);
-  run_waiters_.emplace(ticket, RunWaiter{id, until, std::move(done)});
-  waiter_timers_.insert({until, ticket});
+  const auto waiter = run_waiters_.try_emplace(ticket, id, std::move(done), ticket).first;
+  timers_.arm(waiter->second.timer, until);
 }
 
 void Core::log_target(const auth::Principal& by, Uuid id, const std::string& key, int attempt,

@@ -193,8 +193,7 @@ Result<RunView> Core::admit(NewRun fresh, Instant now) {
   std::optional<RunView> existing;
   if (const Status room = resolve_run_key(fresh, now, existing); !room) return room.error();
   if (existing) return *existing;
-  auto run = std::make_unique<HotRun>();
-  run->state = engine::empty_run(fresh.id, fresh.definition);
+  auto run = std::make_unique<HotRun>(engine::empty_run(fresh.id, fresh.definition));
   fresh.facts.number = next_number_;
   Result<engine::Events> queued = engine::queue_run(run->state, fresh.facts, ambient(now));
   if (!queued) return queued.error();

@@ -35,6 +35,13 @@ void Core::save_schedule(const Schedule& schedule) {
                 [&](const auto& put) { return put.kind == kScheduleKind && put.key == key; });
   pending_.batch.records.push_back(
       {std::string(kScheduleKind), key, schedule_json(schedule, {}), {}});
+  if (!schedule.paused) arm_schedules(schedule.next_fire);
+}
+
+// One timer serves all schedules: it stands at the earliest moment that any of them asked for.
+void Core::arm_schedules(Instant at) {
+  const Instant due = schedules_timer_.due();
+  if (at && (!due || at < due)) timers_.arm(schedules_timer_, at);
 }
 
 Status Core::load_schedules(Instant now) {
@@ -71,6 +78,9 @@ Status Core::load_schedules(Instant now) {
     }
     schedule.next_fire = planned(schedule, now);
     save_schedule(schedule);
+  }
+  for (const auto& [key, schedule] : schedules_) {
+    if (!schedule.paused) arm_schedules(schedule.queued > 0 ? now : schedule.next_fire);
   }
   return {};
 }
@@ -113,14 +123,18 @@ void Core::sync_schedules(const std::string& project, const WorkflowSpec& spec, 
 }
 
 void Core::fire_schedules(Instant now) {
+  if (draining_) return;  // the next start finds what was missed
   for (auto& [key, schedule] : schedules_) {
-    if (schedule.paused || draining_) continue;
+    if (schedule.paused) continue;
     if (schedule.queued > 0 && schedule_runs_[key].empty()) {
       --schedule.queued;
       fire_schedule(schedule, now, "schedule", now);
       save_schedule(schedule);
     }
-    if (!schedule.next_fire || schedule.next_fire > now) continue;
+    if (!schedule.next_fire || schedule.next_fire > now) {
+      arm_schedules(schedule.next_fire);
+      continue;
+    }
     const Instant at = schedule.next_fire;
     schedule.next_fire = planned(schedule, now);
     fire_schedule(schedule, at, "schedule", now);
@@ -213,6 +227,7 @@ void Core::schedule_action(const auth::Principal& by, const std::string& id,
     schedule.paused = false;
     schedule.paused_by.clear();
     schedule.next_fire = planned(schedule, now);
+    if (schedule.queued > 0) arm_schedules(now);
   } else if (action == "run_now") {
     const std::int64_t before = schedule.skipped;
     fire_schedule(schedule, now, "manual", now);

@@ -43,30 +43,25 @@ bool names(const std::vector<std::string>& list) { return !list.empty(); }
 // --- leases ---
 
 void Core::set_lease(Uuid run, NodeIndex node, std::int64_t fence, Instant expires) {
-  const TaskKey key{run, node};
-  const auto known = leases_.find(key);
-  if (known == leases_.end()) lease_timers_.insert({expires, key});
-  leases_[key] = {expires, fence};
+  const TimerKey key{.kind = TimerKind::lease, .run = run, .node = node};
+  Lease& lease = leases_.try_emplace({run, node}, key).first->second;
+  lease.expires = expires;
+  lease.fence = fence;
+  timers_.arm(lease.timer, expires);
 }
 
 void Core::drop_lease(Uuid run, NodeIndex node) { leases_.erase({run, node}); }
 
-void Core::expire_leases(Instant now) {
-  while (!lease_timers_.empty() && lease_timers_.begin()->first <= now) {
-    const TaskKey key = lease_timers_.begin()->second;
-    lease_timers_.erase(lease_timers_.begin());
-    const auto lease = leases_.find(key);
-    if (lease == leases_.end()) continue;
-    if (lease->second.expires > now) {
-      // Heartbeats moved it on without touching the timers.
-      lease_timers_.insert({lease->second.expires, key});
-      continue;
-    }
-    const std::int64_t fence = lease->second.fence;
-    leases_.erase(lease);
-    if (HotRun* run = find_hot(key.run)) {
-      record(*run, engine::lose_worker(run->state, key.node, fence, ambient(now)), now);
-    }
+void Core::expire_lease(Uuid id, NodeIndex node, Instant now) {
+  const auto lease = leases_.find({id, node});
+  if (lease == leases_.end()) return;
+  // Heartbeats move the end on without touching the timer.
+  const Instant until = std::max(lease->second.expires, hold_until_);
+  if (until > now) return timers_.arm(lease->second.timer, until);
+  const std::int64_t fence = lease->second.fence;
+  leases_.erase(lease);
+  if (HotRun* run = find_hot(id)) {
+    record(*run, engine::lose_worker(run->state, node, fence, ambient(now)), now);
   }
 }
 
@@ -182,7 +177,12 @@ void Core::poll(const wire::PollRequest& request, Instant now, Done<std::vector<
   if (worker == nullptr) return done(unknown_worker(request.worker_id));
   worker->last_seen = now;
   const Millis wait = std::clamp(Millis(request.wait_ms), Millis(0), kPollWaitMax);
-  pollers_.push_back({request.worker_id, std::max(1, request.max), now + wait, std::move(done)});
+  Poller& poller = pollers_.emplace_back();
+  poller.worker_id = request.worker_id;
+  poller.max = std::max(1, request.max);
+  poller.until = now + wait;
+  poller.done = std::move(done);
+  timers_.arm(poller.timer, poller.until);
   match_pollers(now);
 }
 
