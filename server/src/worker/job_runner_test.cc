@@ -246,6 +246,13 @@ TEST_F(Job, ServicesAreReadyBeforeStepsAndStoppedAfter) {
 
 TEST_F(Job, ASandboxWritesOnlyItsOwnFolders) {
   if (::access("/usr/bin/bwrap", X_OK) != 0) GTEST_SKIP() << "no bubblewrap here";
+  if (std::system("bwrap --ro-bind / / --proc /proc true 2>/dev/null") != 0) {
+    const auto refused = run(R"j({"sandbox":true,"steps":[{"run":"true"}]})j");
+    EXPECT_EQ(refused.failure_kind, FailureKind::infra);
+    EXPECT_THAT(refused.message, HasSubstr("bubblewrap cannot make one on this worker"));
+    EXPECT_THAT(log(), HasSubstr("bwrap: "));
+    return;
+  }
   const auto result =
       run(R"j({"sandbox":true,"steps":[{"run":"echo x > mine; touch /usr/not-mine 2>/dev/null && )j"
           R"j(echo wrote-outside; cat mine; echo o=1 >> $MAESTRO_OUTPUT"}]})j");

@@ -6,6 +6,7 @@
 namespace mc::worker {
 namespace {
 constexpr auto kStartContainer = std::chrono::minutes(10);  // pulling an image takes its time
+constexpr auto kTrySandbox = std::chrono::seconds(30);
 constexpr auto kRemoveContainer = std::chrono::seconds(30);
 constexpr std::size_t kNameDigits = 16;
 
@@ -107,6 +108,23 @@ Result<std::unique_ptr<Launcher>> start_container(TaskRun& run, const std::strin
   }
   return std::unique_ptr<Launcher>(std::move(made));
 }
+// bubblewrap that is there may still be forbidden to work: in a chroot, in some containers.
+Result<std::unique_ptr<Launcher>> start_sandbox(TaskRun& run, const std::string& bwrap) {
+  const std::string folder = (*run.workspace())->folder();
+  auto made = std::make_unique<Sandbox>(bwrap, folder);
+  const auto tried =
+      run.run_command(made->wrap({"true"}, folder, run.process_env({}, "")), "",
+                      {.deadline = std::min(run.deadline, Steady::now() + kTrySandbox)});
+  if (!tried.ok()) return tried.error();
+  if (step_status(*tried) != StepStatus::succeeded) {
+    return Error{Code::unavailable,
+                 "this job wants a sandbox, and bubblewrap cannot make one on this worker (" +
+                     describe(*tried) +
+                     "; its own words are in the log); send the job to another worker with runs_on",
+                 {}};
+  }
+  return std::unique_ptr<Launcher>(std::move(made));
+}
 }  // namespace
 
 Result<std::string> find_container_runtime(const std::string& path) {
@@ -136,7 +154,7 @@ Result<std::unique_ptr<Launcher>> make_launcher(TaskRun& run) {
                  "the job to another worker with runs_on",
                  {}};
   }
-  return std::unique_ptr<Launcher>(std::make_unique<Sandbox>(*bwrap, (*run.workspace())->folder()));
+  return start_sandbox(run, *bwrap);
 }
 
 }  // namespace mc::worker

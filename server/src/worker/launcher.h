@@ -22,7 +22,8 @@ class Launcher {
 };
 
 // The launcher that the job asks for. Requires: the workspace exists.
-// Errors: unavailable (no bubblewrap, no container runtime), others from starting the container.
+// Errors: unavailable (no bubblewrap or one that does not work here, no container runtime), others
+// from starting the container.
 Result<std::unique_ptr<Launcher>> make_launcher(TaskRun& run);
 
 // podman, else docker, looked up in `path`. Errors: unavailable.
