@@ -246,7 +246,8 @@ TEST_F(Job, ServicesAreReadyBeforeStepsAndStoppedAfter) {
 
 TEST_F(Job, ASandboxWritesOnlyItsOwnFolders) {
   if (::access("/usr/bin/bwrap", X_OK) != 0) GTEST_SKIP() << "no bubblewrap here";
-  if (std::system("bwrap --ro-bind / / --proc /proc true 2>/dev/null") != 0) {
+  if (run(script("bwrap --ro-bind / / --proc /proc true"), "", "t0").outcome !=
+      Outcome::succeeded) {
     const auto refused = run(R"j({"sandbox":true,"steps":[{"run":"true"}]})j");
     EXPECT_EQ(refused.failure_kind, FailureKind::infra);
     EXPECT_THAT(refused.message, HasSubstr("bubblewrap cannot make one on this worker"));
