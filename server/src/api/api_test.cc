@@ -1,6 +1,8 @@
 // What a client sees, over the whole server without a socket.
 #include <gmock/gmock.h>
 
+#include <set>
+
 #include "api/rig_test.h"
 #include "auth/signature.h"
 
@@ -261,6 +263,60 @@ TEST_F(ApiRig, HooksStartRunsOfTheSignedOnce) {
   EXPECT_EQ(call("POST", "/api/v1/hooks/one", body + " ", "none", good).status, 401);
   EXPECT_EQ(call("POST", "/api/v1/hooks/one", body, "none").status, 401);
   EXPECT_EQ(call("POST", "/api/v1/hooks/two", body, "none", good).status, 401);
+}
+
+TEST_F(ApiRig, GitHubStartsTheWorkflowsThatTakeItsEvent) {
+  const auto store = [&](const char* name, const std::string& on) {
+    EXPECT_EQ(call("PUT", std::string("/api/v1/workflows/") + name, on + "\n" + kOneJob).status,
+              201);
+  };
+  store("every", "on: push");
+  store("main-only", "on: {push: {branches: [main], paths: ['server/**']}}");
+  store("review", "on: {pull_request: {branches: [main]}}");
+  store("by-hand", "on: {webhook: {}}");
+  ASSERT_EQ(call("PUT", "/api/v1/secrets/github_webhook", R"({"value":"s3cret"})").status, 201);
+  int deliveries = 0;
+  const auto send = [&](const char* type, const std::string& body, const char* secret = "s3cret") {
+    return call("POST", "/api/v1/webhooks/github", body, "none",
+                {{"X-Hub-Signature-256", "sha256=" + auth::hmac_sha256_hex(secret, body)},
+                 {"X-GitHub-Event", type},
+                 {"X-GitHub-Delivery", "d" + std::to_string(++deliveries)}});
+  };
+  const auto started = [&](const char* type, const std::string& body) {
+    const auto answer = send(type, body);
+    EXPECT_EQ(answer.status, 202) << answer.body;
+    std::set<std::string> names;
+    const Value shown = json(answer);
+    for (const Value& run : shown.find("started")->as_list())
+      names.insert(run.string_or("workflow", ""));
+    return names;
+  };
+  using Names = std::set<std::string>;
+  const std::string tail = R"("after":"abc","sender":{"login":"ada"},)"
+                           R"("repository":{"clone_url":"https://example.test/r.git"}})";
+  EXPECT_EQ(
+      started("push", R"({"ref":"refs/heads/main","commits":[{"added":["server/a"]}],)" + tail),
+      (Names{"every", "main-only"}));
+  const Value run =
+      json(call("GET", "/api/v1/runs?q=workflow:main-only")).find("items")->as_list()[0];
+  EXPECT_EQ(run.string_or("commit", ""), "abc");
+  EXPECT_EQ(run.string_or("ref", ""), "refs/heads/main");
+  EXPECT_EQ(run.string_or("repository", ""), "https://example.test/r.git");
+  EXPECT_EQ(run.string_or("actor", ""), "github:ada");
+  EXPECT_EQ(started("push", R"({"ref":"refs/heads/main","commits":[{"added":["docs/a"]}],)" + tail),
+            Names{"every"});
+  EXPECT_EQ(started("push", R"({"ref":"refs/tags/v1",)" + tail), Names{"every"});
+  EXPECT_EQ(started("push", R"({"ref":"refs/heads/main","deleted":true,)" + tail), Names{});
+  const auto pull = [&](const std::string& head) {
+    return R"({"action":"opened","number":7,"pull_request":{"head":{"sha":"def","repo":)"
+           R"({"full_name":")" +
+           head + R"("}},"base":{"ref":"main","repo":{"full_name":"o/r"}}},)" + tail;
+  };
+  EXPECT_EQ(started("pull_request", pull("o/r")), Names{"review"});
+  EXPECT_EQ(started("pull_request", pull("stranger/r")), Names{}) << "a fork sees no secrets";
+  EXPECT_EQ(started("ping", "{}"), Names{});
+  EXPECT_EQ(send("push", "{}", "wrong").status, 401);
+  EXPECT_EQ(send("push", "[1]").status, 400);
 }
 
 TEST_F(ApiRig, TooManyRequestsOfATokenAreRefused) {

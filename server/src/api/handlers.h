@@ -86,5 +86,7 @@ void put_variable(const CallPtr& call);
 void delete_variable(const CallPtr& call);
 // hooks.cc
 void take_hook(const CallPtr& call);
+// github_webhook.cc
+void take_github_webhook(const CallPtr& call);
 
 }  // namespace mc::api

@@ -108,6 +108,14 @@ constexpr std::array kRoutes = {
            .response = "Run",
            .query = "project"}),
 
+    Route("POST", "/api/v1/webhooks/github", open, take_github_webhook, "takeGithubWebhook",
+          "Start the workflows that take a push or a pull request",
+          {.takes = Takes::bytes,
+           .body_max = kJsonBody,
+           .status = 202,
+           .response = "WebhookStarts",
+           .query = "project"}),
+
     // Approvals.
     Route("GET", "/api/v1/approvals", read, list_approvals, "listApprovals",
           "What people are asked", {.response = "ApprovalList", .query = "status"}),

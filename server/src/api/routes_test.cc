@@ -43,9 +43,9 @@ TEST(Routes, OnlyProbesAndSignedHooksAreOpen) {
     if (writes && route.pattern != "/api/v1/workflows/validate")
       EXPECT_NE(route.permission, auth::Permission::read) << route.pattern;
   }
-  EXPECT_THAT(
-      open, testing::UnorderedElementsAre("/healthz", "/health", "/api/health", "/readyz", "/ready",
-                                          "/api/ready", "/metrics", "/api/v1/hooks/{workflow}"));
+  EXPECT_THAT(open, testing::UnorderedElementsAre(
+                        "/healthz", "/health", "/api/health", "/readyz", "/ready", "/api/ready",
+                        "/metrics", "/api/v1/hooks/{workflow}", "/api/v1/webhooks/github"));
 }
 
 TEST(Routes, SegmentsAreDecodedAfterTheyAreSplit) {
