@@ -175,13 +175,7 @@ Commit Core::take_commit() {
     if (run == nullptr) continue;
     pending_.batch.runs.push_back(write_of(*run));
     counters_.events += static_cast<std::int64_t>(run->fresh.size());
-    if (!subscribers_.empty()) {
-      // Followers hear of events once they are durable, before the replies that come later.
-      reply_after_commit([this, id, project = run->state.facts.project,
-                          events = std::move(run->fresh)](const Status& status) {
-        if (status) publish(id, project, events);
-      });
-    }
+    pending_.fresh.push_back({id, run->state.facts.project, std::move(run->fresh)});
     run->fresh.clear();
     run->touched = false;
   }
@@ -202,6 +196,7 @@ void Core::finish_commit(Commit commit, const Status& result, Instant now) {
     return;
   }
   trouble_.clear();
+  for (const Commit::Fresh& fresh : commit.fresh) publish(fresh);
   for (auto& reply : commit.after) reply(result);
   for (const db::RunWrite& write : commit.batch.runs) settle_run(write.run, now);
   follow_up(now);
@@ -222,11 +217,12 @@ void Core::settle_run(Uuid id, Instant) {
   hot_.erase(id);
 }
 
-void Core::publish(Uuid run, const std::string& project, const std::vector<Event>& events) {
+void Core::publish(const Commit::Fresh& fresh) {
   for (const auto& [ticket, subscriber] : subscribers_) {
-    if (subscriber.project != project || (subscriber.run && subscriber.run != run)) continue;
-    for (const Event& event : events) {
-      subscriber.listener(FeedEvent{0, run, event, event_json(run, event)});
+    if (subscriber.project != fresh.project) continue;
+    if (subscriber.run && subscriber.run != fresh.run) continue;
+    for (const Event& event : fresh.events) {
+      subscriber.listener(FeedEvent{0, fresh.run, event, event_json(fresh.run, event)});
     }
   }
 }

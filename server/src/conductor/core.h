@@ -31,7 +31,15 @@ namespace mc::conductor {
 
 // What one transaction carries, and what waits for it.
 struct Commit {
+  // Events of one run that followers hear of once they are durable; also those followers who come
+  // while the commit is on its way.
+  struct Fresh {
+    Uuid run;
+    std::string project;
+    std::vector<Event> events;
+  };
   db::Batch batch;
+  std::vector<Fresh> fresh;
   std::vector<std::function<void(const Status&)>> after;  // called in order by finish_commit
   bool empty() const { return batch.empty() && after.empty(); }
 };
@@ -190,7 +198,7 @@ class Core {
   void reply_after_commit(std::function<void(const Status&)> reply) {
     pending_.after.push_back(std::move(reply));
   }
-  void publish(Uuid run, const std::string& project, const std::vector<Event>& events);
+  void publish(const Commit::Fresh& fresh);
   void settle_run(Uuid id, Instant now);
   void reset(Instant now);
   RunView view(const engine::RunState& run) const;

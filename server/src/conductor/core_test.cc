@@ -124,6 +124,23 @@ TEST_F(CoreTest, NoReplyAndNoGrantBeforeTheCommit) {
   EXPECT_EQ((*polled).size(), 1U);
 }
 
+TEST_F(CoreTest, WhoFollowsWhileACommitIsOnItsWayHearsOfIt) {
+  const Uuid run = start(kOne);
+  Reply<RunView> cancelled;
+  core->cancel_run(kAda, run, "", now, cancelled.done());
+  Commit commit = core->take_commit();
+  std::vector<std::string> heard;
+  core->subscribe(1, kAda, run, [&](const FeedEvent& event) {
+    EXPECT_FALSE(cancelled.here()) << "followers hear before the reply";
+    heard.emplace_back(event.json);
+  });
+  const Status durable = store->commit(commit.batch);
+  core->finish_commit(std::move(commit), durable, now);
+  ASSERT_FALSE(heard.empty());
+  EXPECT_NE(heard.back().find("run.finished"), std::string::npos) << heard.back();
+  EXPECT_TRUE(cancelled.here());
+}
+
 TEST_F(CoreTest, CompletionCarriesTheNextJob) {
   const Uuid run = start(kChain);
   const std::string id = worker();
