@@ -1,0 +1,23 @@
+#include <algorithm>
+
+#include "base/check.h"
+#include "lang/parse.h"
+
+// Definitions are text from anywhere: each is refused with positions inside of it, or understood; a
+// job that was understood is understood again by the worker it is sent to.
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const std::string text(reinterpret_cast<const char*>(data), size);
+  const mc::lang::Parsed parsed = mc::lang::parse_workflow(text);
+  const auto lines = std::count(text.begin(), text.end(), '\n') + 1;
+  for (const auto* problems : {&parsed.errors, &parsed.warnings}) {
+    for (const mc::Problem& problem : *problems) {
+      MC_CHECK(problem.line >= 1 && problem.line <= lines + 1);
+      MC_CHECK(problem.column >= 1);
+      MC_CHECK(!problem.code.empty() && !problem.message.empty());
+    }
+  }
+  (void)mc::lang::render_problems("f.yaml", text, parsed.errors, "error", false);
+  if (!parsed.ok()) return 0;
+  MC_CHECK(!parsed.spec.jobs.empty());
+  return 0;
+}
