@@ -260,10 +260,7 @@ TEST(Processes, StartCleanAndTellHowTheyEnd) {
   EXPECT_THAT(out, HasSubstr("/tmp\n4\n"));  // 0, 1, 2 and the one that lists
   EXPECT_THAT(out, HasSubstr("SigBlk:\t0000000000000000\n"));
   // Signals 32 and 33 are the C library's own: what a parent made of them nobody may change.
-  constexpr std::uint64_t kOfTheLibrary = 0x180000000;
-  const std::size_t mask = out.find("SigIgn:\t");
-  ASSERT_NE(mask, std::string::npos) << out;
-  EXPECT_EQ(std::stoull(out.substr(mask + 8, 16), nullptr, 16) & ~kOfTheLibrary, 0U) << out;
+  EXPECT_THAT(out, testing::ContainsRegex("SigIgn:\t0000000[01][08]0000000\n"));
 }
 
 TEST(Processes, TellWhyTheyCannotStart) {
