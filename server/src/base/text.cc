@@ -132,7 +132,8 @@ std::optional<std::string> nearest(std::string_view word, std::span<const std::s
   for (const std::string& candidate : candidates) {
     if (candidate.size() > kWordMax) continue;
     const std::size_t cost = distance(to_lower(word), to_lower(candidate));
-    if (cost >= best) continue;
+    // A word of which nothing is left is no misspelling.
+    if (cost >= best || cost >= word.size()) continue;
     best = cost;
     found = candidate;
   }

@@ -131,7 +131,7 @@ void read_root(Reader& r, YamlNode& root, const ParseOptions& options, WorkflowS
   r.text(root, "description", spec.description);
   if (const YamlNode* on = root.find("on")) read_triggers(r, *on, spec.on);
   if (const YamlNode* inputs = root.find("inputs")) read_inputs(r, *inputs, spec.inputs);
-  r.bindings(root, "env", spec.env);
+  r.environment(root, spec.env);
   if (const YamlNode* concurrency = root.find("concurrency"))
     read_concurrency(r, *concurrency, spec.concurrency);
   r.duration(root, "timeout", spec.timeout);

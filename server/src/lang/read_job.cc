@@ -77,7 +77,7 @@ void read_step(Reader& r, const YamlNode& node, Shell shell, std::set<std::strin
   r.bindings(node, "with", step.with);
   if (run != nullptr && node.find("with") != nullptr)
     r.error(*node.find("with"), "unknown_key", "`with` goes with `uses`, not with `run`");
-  r.bindings(node, "env", step.env);
+  r.environment(node, step.env);
   int minutes = 0;
   if (r.integer(node, "timeout-minutes", minutes, 1, 5'000'000) != nullptr)
     step.timeout = std::chrono::minutes(minutes);
@@ -197,7 +197,7 @@ void read_needs(Reader& r, const YamlNode& node, RawJob& into) {
 }
 
 void read_work(Reader& r, const YamlNode& node, JobSpec& job) {
-  r.bindings(node, "env", job.env);
+  r.environment(node, job.env);
   read_kind(r, node, job);
   if (const YamlNode* steps = node.find("on_failure"))
     read_steps(r, *steps, "`on_failure`", job.shell, job.on_failure);

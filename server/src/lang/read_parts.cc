@@ -22,6 +22,21 @@ void read_cells(Reader& r, const YamlNode& node, std::string_view key, std::vect
     }
   }
 }
+
+// What names an axis that is not there would exclude nothing, unseen.
+void check_exclude(Reader& r, const YamlNode& node, const MatrixSpec& matrix) {
+  const YamlNode* list = node.find("exclude");
+  if (list == nullptr) return;
+  std::vector<std::string> axes;
+  for (const MatrixAxis& axis : matrix.axes) axes.push_back(axis.name);
+  for (const YamlNode& item : list->items) {
+    for (const auto& [key, value] : item.members) {
+      if (std::find(axes.begin(), axes.end(), key.raw) == axes.end())
+        r.error(key, "unknown_name", "the matrix has no axis `" + key.raw + "` to exclude by",
+                r.suggest(key.raw, axes));
+    }
+  }
+}
 }  // namespace
 
 void read_concurrency(Reader& r, const YamlNode& node, std::optional<ConcurrencySpec>& into) {
@@ -126,6 +141,7 @@ void read_matrix(Reader& r, const YamlNode& node, MatrixSpec& into) {
   }
   if (into.axes.empty() && into.include.empty())
     r.error(node, "empty_matrix", "the matrix has no axis and no `include`");
+  check_exclude(r, node, into);
 }
 
 void read_approve(Reader& r, const YamlNode& node, ApproveSpec& into) {
@@ -235,7 +251,7 @@ void read_services(Reader& r, const YamlNode& node, std::vector<ServiceSpec>& in
                 "pass the value through the service's `env`");
       }
     }
-    r.bindings(value, "env", spec.env);
+    r.environment(value, spec.env);
     r.texts(value, "ports", spec.ports);
     r.duration(value, "timeout", spec.timeout);
     into.push_back(std::move(spec));

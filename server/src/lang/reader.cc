@@ -82,8 +82,8 @@ bool is_identifier(std::string_view text) {
 }
 
 std::string kind_name(const YamlNode& node) {
-  if (is_list(node)) return "a list";
-  if (is_object(node)) return "a mapping";
+  if (is_list(node)) return node.items.empty() ? "an empty list" : "a list";
+  if (is_object(node)) return node.members.empty() ? "an empty mapping" : "a mapping";
   if (node.scalar.is_null()) return "nothing";
   return "a " + std::string(type_name(node.scalar.type()));
 }
@@ -273,6 +273,25 @@ const YamlNode* Reader::bindings(const YamlNode& node, std::string_view key, Bin
     }
   }
   return found;
+}
+
+void Reader::environment(const YamlNode& node, Bindings& into) {
+  const YamlNode* found = bindings(node, "env", into);
+  if (found == nullptr) return;
+  const auto first = [](char c) { return std::isalpha(static_cast<unsigned char>(c)) || c == '_'; };
+  const auto inner = [&](char c) { return first(c) || (c >= '0' && c <= '9'); };
+  for (const auto& [name, value] : found->members) {
+    if (name.raw.empty() || !first(name.raw[0]) ||
+        !std::all_of(name.raw.begin(), name.raw.end(), inner)) {
+      error(name, "bad_name",
+            "a variable's name has letters, digits and _ only, and does not begin with a digit");
+    }
+    if (!is_scalar(value)) {
+      error(value, "wrong_type",
+            "a variable must be a string, a number or a boolean, not " + kind_name(value),
+            "to_json makes text of lists and mappings");
+    }
+  }
 }
 
 const YamlNode* Reader::condition(const YamlNode& node, std::string_view key, std::string& into) {

@@ -48,6 +48,8 @@ class Reader {
   const YamlNode* texts(const YamlNode& node, std::string_view key,
                         std::vector<std::string>& into);  // one or a list
   const YamlNode* bindings(const YamlNode& node, std::string_view key, Bindings& into);
+  // `env`: names that a shell knows, values that are no lists or mappings.
+  void environment(const YamlNode& node, Bindings& into);
   // A condition: with or without ${{ }}; kept without.
   const YamlNode* condition(const YamlNode& node, std::string_view key, std::string& into);
 

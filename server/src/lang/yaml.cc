@@ -126,14 +126,20 @@ class Loader {
     }
     std::string message = parser_.problem != nullptr ? parser_.problem : "not YAML";
     if (parser_.context != nullptr) message = std::string(parser_.context) + ": " + message;
+    const bool elsewhere =
+        parser_.context != nullptr && parser_.context_mark.line != parser_.problem_mark.line;
+    if (elsewhere) {
+      message += fmt::format(" (it begins at {}:{})", parser_.context_mark.line + 1,
+                             parser_.context_mark.column + 1);
+    }
+    const bool tab = message.find("cannot start any token") != std::string::npos &&
+                     text_.find('\t') != std::string_view::npos;
     if (parser_.error == YAML_READER_ERROR) {
       add(at_offset(text_, std::min(parser_.problem_offset, text_.size()), "syntax", message));
     } else {
       add({static_cast<int>(parser_.problem_mark.line) + 1,
-           static_cast<int>(parser_.problem_mark.column) + 1,
-           "syntax",
-           std::move(message),
-           {}});
+           static_cast<int>(parser_.problem_mark.column) + 1, "syntax", std::move(message),
+           tab ? "indent with spaces: YAML takes no tabs" : ""});
     }
     stopped_ = true;
     return false;
