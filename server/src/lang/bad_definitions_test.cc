@@ -1,5 +1,5 @@
-// Definitions that are wrong, against what is said of each: testdata/bad_definitions.txt. A change of
-// words shows there, where a reader can judge it.
+// Definitions that are wrong, against what is said of each: testdata/bad_definitions.txt. A change
+// of words shows there, where a reader can judge it.
 #include <gtest/gtest.h>
 
 #include "base/text.h"
