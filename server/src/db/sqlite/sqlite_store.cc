@@ -159,7 +159,13 @@ Status SqliteStore::start_reading() {
 template <class Change>
 Status SqliteStore::write(const Change& change) {
   const std::lock_guard lock(write_mutex_);
-  if (Status ready = ensure_writer(); !ready) return ready;
+  if (!writer_) {
+    if (Status ready = ensure_writer(); !ready) return ready;
+    // A commit whose answer was lost may have been made all the same.
+    const Result<std::int64_t> last = last_position(*writer_);
+    if (!last) return last.error();
+    position_ = *last;
+  }
   if (wal_pages_ >= checkpoint_at_) checkpoint(SQLITE_CHECKPOINT_PASSIVE);
   return write_once(change);
 }
