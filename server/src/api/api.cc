@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "api/call.h"
+#include "base/log.h"
 #include "base/text.h"
 #include "http/problem.h"
 
@@ -30,6 +31,10 @@ Result<auth::Principal> authenticate(const World& world, const http::Request& re
 
 http::Response refusal(const Error& error, const http::Request& request) {
   http::Response response = http::problem(error, request.request_id);
+  log_info("refused", {{"code", code_name(error.code)},
+                       {"method", request.method},
+                       {"path", request.path},
+                       {"request_id", request.request_id}});
   if (response.status == 401) {
     const bool given = request.header("authorization") != nullptr;
     response.headers.push_back(

@@ -1,17 +1,37 @@
 #include "api/call.h"
 
 #include "api/body.h"
+#include "base/log.h"
 #include "base/text.h"
 #include "http/problem.h"
 
 namespace mc::api {
 namespace {
 const std::string kNothing;
+
+// What people change is worth a line, what goes wrong here is worth a warning; the rest only for
+// who looks closer. A path holds ids and names, never a secret; a query is not shown.
+LogLevel level_of(const Call& call, int status) {
+  if (status >= 500) return LogLevel::warn;
+  const bool reads = call.request.method == "GET" || call.request.method == "HEAD";
+  const bool of_worker = call.request.path.starts_with("/api/v1/worker/");
+  return reads || of_worker || status >= 400 ? LogLevel::debug : LogLevel::info;
+}
 }  // namespace
 
 void Call::answer(http::Response response) const {
-  const auto took = std::chrono::steady_clock::now() - began;
-  world->metrics.count(route_index, response.status, std::chrono::duration_cast<Millis>(took));
+  const auto took = std::chrono::duration_cast<Millis>(std::chrono::steady_clock::now() - began);
+  world->metrics.count(route_index, response.status, took);
+  const LogLevel level = level_of(*this, response.status);
+  if (logs(level)) {
+    log(level, "request",
+        {{"method", request.method},
+         {"path", request.path},
+         {"status", std::int64_t{response.status}},
+         {"ms", std::int64_t{took.count()}},
+         {"by", principal.name},
+         {"request_id", request.request_id}});
+  }
   reply(std::move(response));
 }
 

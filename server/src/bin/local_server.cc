@@ -3,6 +3,7 @@
 
 #include <filesystem>
 
+#include "base/log.h"
 #include "base/sha256.h"
 #include "bin/data_folder.h"
 #include "bin/doors.h"
@@ -89,6 +90,7 @@ Result<std::unique_ptr<cli::LocalServer>> open_in(const cli::LocalOptions& optio
 }  // namespace
 
 Result<std::unique_ptr<cli::LocalServer>> open_local(const cli::LocalOptions& options) {
+  set_log(LogLevel::warn, LogForm::automatic);  // people watch the run, not its server
   Result<std::unique_ptr<cli::LocalServer>> server = Error{};
   for (int place = 0; place < kFoldersMax; ++place) {
     server = open_in(options, folder_of(options, place));

@@ -12,8 +12,9 @@ constexpr std::size_t kFileMax = 1 << 20;
 constexpr const char* kSettingsFile = "/etc/maestro/config.yaml";
 }  // namespace
 
-Result<config::Settings> load_settings() {
+Result<config::Settings> load_settings(config::Pairs flags) {
   config::Sources sources;
+  sources.flags = std::move(flags);
   sources.file_name = kSettingsFile;
   for (const std::string& pair : process_environment()) {
     const std::size_t equals = pair.find('=');

@@ -6,7 +6,8 @@
 
 namespace mc::bin {
 
-// Also sets the log's level and form. Errors: invalid_setting with every problem found.
-Result<config::Settings> load_settings();
+// Also sets the log's level and form. `flags` win over all. Errors: invalid_setting with every
+// problem found.
+Result<config::Settings> load_settings(config::Pairs flags = {});
 
 }  // namespace mc::bin

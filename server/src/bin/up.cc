@@ -1,5 +1,6 @@
 #include <thread>
 
+#include "base/log.h"
 #include "base/text.h"
 #include "bin/data_folder.h"
 #include "bin/doors.h"
@@ -33,10 +34,11 @@ std::string local_url(const std::string& address) {
 
 class UpServer {
  public:
-  UpServer(const cli::UpOptions& options, const cli::Io& io) : options_(options), io_(io) {}
+  explicit UpServer(const cli::UpOptions& options) : options_(options) {}
   Status start();
   void stop(cli::Interrupts& interrupts);
   std::string ready_line() const;
+  const std::string& url() const { return url_; }
 
  private:
   // Whether somebody said so, rather than the table.
@@ -46,7 +48,6 @@ class UpServer {
   void wait_for_jobs(cli::Interrupts& interrupts);
 
   const cli::UpOptions& options_;
-  const cli::Io& io_;
   config::Settings settings_;
   std::string url_;
   // In the order in which they are made; they end in the reverse.
@@ -71,9 +72,8 @@ Status UpServer::start() {
   server_ = std::move(*server);
   url_ = local_url(server_->address());
   if (!is_loopback(options_.listen)) {
-    io_.err(
-        "maestro: " + options_.listen +
-        " can be reached from other machines, without TLS: put a proxy that speaks it in front\n");
+    log_warn("can be reached from other machines, without TLS: put a proxy that speaks it in front",
+             {{"listen", options_.listen}});
   }
   if (Status started = start_stack(); !started.ok()) return started;
   gate_.open(stack_->api());
@@ -118,9 +118,6 @@ Status UpServer::start_embedded() {
   setup.connect = [url = url_, token = stack_->lend_token("embedded worker", auth::Role::worker)] {
     return client::connect_http({.urls = {url}, .token = token});
   };
-  setup.report = [this](const std::string& text) {
-    if (!text.starts_with("registered")) io_.err("maestro worker: " + text + "\n");
-  };
   Result<std::unique_ptr<worker::Worker>> worker = start_worker(std::move(setup));
   if (!worker.ok()) return worker.error();
   worker_ = std::move(*worker);
@@ -140,10 +137,9 @@ void UpServer::wait_for_jobs(cli::Interrupts& interrupts) {
     if (interrupts.count.load() > 1 || now >= until) break;
     if (now - told < kTellEvery) continue;
     told = now;
-    const int running = worker_->running();
-    io_.err("maestro: stopping; waiting for " + std::to_string(running) +
-            (running == 1 ? " job" : " jobs") + ", at most " + format_duration(until - now) +
-            " more (again to stop at once)\n");
+    log_info(
+        "stopping: jobs still run; a second signal ends them at once",
+        {{"jobs", std::int64_t{worker_->running()}}, {"at_most", format_duration(until - now)}});
   }
 }
 
@@ -165,11 +161,14 @@ void UpServer::stop(cli::Interrupts& interrupts) {
 Result<int> up(const cli::UpOptions& options, const cli::Io& io, Signals& signals) {
   cli::Interrupts& interrupts = signals.interrupts();
   interrupts.handled = true;
-  UpServer server(options, io);
+  UpServer server(options);
   if (Status started = server.start(); !started.ok()) return started.error();
   io.out(server.ready_line());
+  log_info("ready", {{"version", cli::kVersion}, {"url", server.url()}, {"data", options.data}});
   while (!interrupts.wait(1, Millis(3'600'000))) {}
+  log_info("stopping");
   server.stop(interrupts);
+  log_info("stopped");
   return interrupts.count.load() > 1 ? 130 : 0;
 }
 

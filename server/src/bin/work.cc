@@ -6,9 +6,11 @@
 #include <array>
 #include <thread>
 
+#include "base/log.h"
 #include "base/text.h"
 #include "bin/data_folder.h"
 #include "bin/doors.h"
+#include "bin/server_settings.h"
 #include "cli/version.h"
 #include "client/http_transport.h"
 
@@ -23,6 +25,8 @@ std::vector<std::string> process_environment() {
 }
 
 namespace {
+
+constexpr Millis kTellEvery{5'000};
 
 int slots_or_processors(int slots) {
   if (slots > 0) return slots;
@@ -56,7 +60,9 @@ Result<std::unique_ptr<worker::Worker>> start_worker(WorkSetup setup) {
   options.connect = [connect = std::move(setup.connect)] {
     return client::connect_worker(connect());
   };
-  options.report = std::move(setup.report);
+  options.report = [](const std::string& text) {
+    text.starts_with("registered") ? log_info("worker: " + text) : log_warn("worker: " + text);
+  };
   options.run.data = setup.data;
   options.run.environment = process_environment();
   options.run.pass_env = std::move(setup.pass_env);
@@ -66,9 +72,11 @@ Result<std::unique_ptr<worker::Worker>> start_worker(WorkSetup setup) {
   return worker::Worker::start(std::move(options));
 }
 
-Result<int> work(const cli::WorkerOptions& options, const cli::Io& io, Signals& signals) {
+Result<int> work(const cli::WorkerOptions& options, const cli::Io&, Signals& signals) {
   cli::Interrupts& interrupts = signals.interrupts();
   interrupts.handled = true;
+  // For the level and form of the log; what it says of servers does not matter to a worker.
+  if (const auto settings = load_settings(); !settings.ok()) return settings.error();
   if (Status made = make_data_folder(options.data); !made.ok()) return made.error();
   WorkSetup setup;
   setup.name = options.name.empty() ? host_name() : options.name;
@@ -81,19 +89,24 @@ Result<int> work(const cli::WorkerOptions& options, const cli::Io& io, Signals& 
   setup.connect = [urls = options.urls, token = options.token] {
     return client::connect_http({.urls = urls, .token = token});
   };
-  setup.report = [&io](const std::string& text) { io.err("maestro worker: " + text + "\n"); };
   Result<std::unique_ptr<worker::Worker>> worker = start_worker(std::move(setup));
   if (!worker.ok()) return worker.error();
   while (!interrupts.wait(1, Millis(3'600'000))) {}
   (*worker)->drain();
   const Instant until = system_clock().now() + options.drain_timeout;
+  Instant told;
   while (!(*worker)->wait_idle(Millis(200))) {
-    if (interrupts.count.load() > 1 || system_clock().now() >= until) break;
+    const Instant now = system_clock().now();
+    if (interrupts.count.load() > 1 || now >= until) break;
+    if (now - told < kTellEvery) continue;
+    told = now;
+    log_info(
+        "stopping: jobs still run; a second signal ends them at once",
+        {{"jobs", std::int64_t{(*worker)->running()}}, {"at_most", format_duration(until - now)}});
   }
   const int left = (*worker)->running();
   if (left > 0)
-    io.err("maestro worker: " + std::to_string(left) +
-           " jobs are given up; the server starts them again\n");
+    log_warn("jobs are given up; the server starts them again", {{"jobs", std::int64_t{left}}});
   (*worker)->stop(Millis(0));
   return interrupts.count.load() > 1 ? 130 : 0;
 }

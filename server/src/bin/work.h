@@ -22,7 +22,6 @@ struct WorkSetup {
   Millis poll_wait{20'000};
   // Called once a thread.
   std::function<std::unique_ptr<client::Transport>()> connect;
-  std::function<void(const std::string&)> report;
 };
 
 // Errors: data_folder.

@@ -26,7 +26,7 @@ struct Definition {
 };
 
 Result<Definition> read_definition(Session& session, const std::string& file) {
-  Result<std::string> text = file == "-" ? session.io().read_input() : read_file(file);
+  Result<std::string> text = read_definition_file(session.io(), file);
   if (!text.ok()) return text.error();
   lang::Parsed parsed = lang::parse_workflow(*text, {.default_name = name_of_file(file)});
   const bool colour = session.err_paint().on;

@@ -33,18 +33,18 @@ Result<Value> inputs_from(const std::vector<std::string>& texts) {
   return pairs;
 }
 
+Result<std::string> read_definition_file(const Io& io, const std::string& file) {
+  constexpr std::size_t kRead = 64U << 20;
+  return file == "-" ? io.read_input() : read_file(file, kRead);
+}
+
 Result<std::optional<std::string>> definition_text(const Io& io, const std::string& name) {
-  if (name == "-") {
-    Result<std::string> text = io.read_input();
-    if (!text.ok()) return text.error();
-    return std::optional(*text);
-  }
   const bool looks_like_file =
       name.ends_with(".yaml") || name.ends_with(".yml") || name.find('/') != std::string::npos;
   std::error_code ignored;
-  if (!looks_like_file && !std::filesystem::is_regular_file(name, ignored))
+  if (name != "-" && !looks_like_file && !std::filesystem::is_regular_file(name, ignored))
     return std::optional<std::string>();
-  Result<std::string> text = read_file(name);
+  Result<std::string> text = read_definition_file(io, name);
   if (!text.ok()) return text.error();
   return std::optional(*text);
 }

@@ -15,6 +15,9 @@ namespace mc::cli {
 Result<Value> pairs_from(const std::vector<std::string>& texts, const std::string& option);
 // As pairs_from, where k=@FILE reads a file.
 Result<Value> inputs_from(const std::vector<std::string>& texts);
+// The text of a definition file, or of standard input for "-". Takes more than a definition may
+// hold: that it is too large is for the language to say. Errors: usage.
+Result<std::string> read_definition_file(const Io& io, const std::string& file);
 // The text of a definition file, of standard input for "-", or nullopt when `name` is a workflow's
 // name. Errors: usage (no such file).
 Result<std::optional<std::string>> definition_text(const Io& io, const std::string& name);

@@ -26,7 +26,7 @@ void add_problems(List& to, const std::string& file, const std::vector<Problem>&
 Result<int> validate(Session& session, const Args& args) {
   List errors, warnings;
   for (const std::string& file : args.all("FILE")) {
-    Result<std::string> text = file == "-" ? session.io().read_input() : read_file(file);
+    Result<std::string> text = read_definition_file(session.io(), file);
     if (!text.ok()) return text.error();
     const lang::Parsed parsed = lang::parse_workflow(*text, {.default_name = name_of_file(file)});
     add_problems(errors, file, parsed.errors);

@@ -158,7 +158,7 @@ Value make_plan(const WorkflowSpec& spec, const Value& inputs) {
 
 Result<int> plan_file(Session& session, const Args& args) {
   const std::string file = args.get("FILE");
-  Result<std::string> text = file == "-" ? session.io().read_input() : read_file(file);
+  Result<std::string> text = read_definition_file(session.io(), file);
   if (!text.ok()) return text.error();
   const lang::Parsed parsed = lang::parse_workflow(*text, {.default_name = name_of_file(file)});
   session.err(lang::render_problems(file, *text, parsed.errors, "error", session.err_paint().on));

@@ -27,7 +27,7 @@ void print_stored(Session& session, const Value& stored, int status) {
 
 Result<int> apply_file(Session& session, Server& server, const std::string& file,
                        const std::string& wanted_name) {
-  Result<std::string> text = file == "-" ? session.io().read_input() : read_file(file);
+  Result<std::string> text = read_definition_file(session.io(), file);
   if (!text.ok()) return text.error();
   const lang::Parsed parsed = lang::parse_workflow(*text, {.default_name = name_of_file(file)});
   if (!parsed.ok()) {
