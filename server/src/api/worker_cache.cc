@@ -7,21 +7,19 @@
 #include "api/handlers.h"
 #include "api/hold.h"
 #include "base/json.h"
-#include "base/sha256.h"
 #include "conductor/records.h"
 
 namespace mc::api {
 namespace {
 constexpr std::size_t kKeyMax = 512;
 
-// PROJECT/SCOPE/KEYHASH; the scope is hashed along, so that it may be any text.
 Result<std::string> record_key(const Call& call, const std::string& project) {
   const std::string& scope = call.query("scope");
   const std::string& key = call.query("key");
   if (key.empty()) return Error{Code::missing_field, "key: is missing", {}};
   if (key.size() > kKeyMax || scope.size() > kKeyMax)
     return Error{Code::invalid_field, "key: at most 512 bytes are taken", {}};
-  return project + "/" + sha256_hex(scope) + "/" + sha256_hex(key);
+  return conductor::cache_record_key(project, scope, key);
 }
 
 void give_entry(const Call& call, const Held& held) {

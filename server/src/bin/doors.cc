@@ -18,6 +18,7 @@ cli::Doors open_doors(Signals& signals) {
     return work(options, io, signals);
   };
   doors.local_server = open_local;
+  doors.local_cache = read_local_cache;
   doors.doctor = [connect = doors.connect](const std::string& data, const cli::Io&) {
     cli::Doors reach;
     reach.connect = connect;

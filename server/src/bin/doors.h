@@ -13,6 +13,7 @@ Result<int> up(const cli::UpOptions& options, const cli::Io& io, Signals& signal
 Result<int> serve(const std::string& listen, bool migrate, const cli::Io& io);
 Result<int> work(const cli::WorkerOptions& options, const cli::Io& io, Signals& signals);
 Result<std::unique_ptr<cli::LocalServer>> open_local(const cli::LocalOptions& options);
+Value read_local_cache(const cli::LocalOptions& options, const std::string& key);
 Result<std::string> make_direct_token(const cli::NewToken& wanted);
 Result<Value> migrate(const std::string& action, const std::string& data);
 Result<Value> back_up(const std::string& data, const std::string& target);

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 
+#include "base/json.h"
 #include "base/log.h"
 #include "base/sha256.h"
 #include "bin/data_folder.h"
@@ -10,6 +11,8 @@
 #include "bin/local_transport.h"
 #include "bin/stack.h"
 #include "bin/work.h"
+#include "conductor/records.h"
+#include "db/sqlite/sqlite_store.h"
 
 namespace mc::bin {
 namespace {
@@ -98,6 +101,24 @@ Result<std::unique_ptr<cli::LocalServer>> open_local(const cli::LocalOptions& op
     if (server.ok() || server.error().code != Code::data_folder) return server;
   }
   return server;
+}
+
+Value read_local_cache(const cli::LocalOptions& options, const std::string& key) {
+  const std::string project(api::kDefaultProject);
+  const std::string record = conductor::cache_record_key(project, project, key);
+  for (int place = 0; place < kFoldersMax; ++place) {
+    const std::string folder = folder_of(options, place);
+    std::error_code ignored;
+    if (!std::filesystem::exists(folder, ignored)) break;
+    const auto store = db::open_sqlite({.folder = folder, .create = false, .read_only = true});
+    if (!store.ok()) continue;  // of another version, or just being made: not one to count on
+    const auto found = (*store)->get_record(conductor::kCacheKind, record);
+    const auto blobs = blob::open_disk(folder);
+    if (!found.ok() || !*found || !blobs.ok()) continue;
+    Result<Value> entry = parse_json((*found)->json);
+    if (entry.ok() && (*blobs)->has(entry->string_or("digest", ""))) return std::move(*entry);
+  }
+  return {};
 }
 
 }  // namespace mc::bin

@@ -74,6 +74,9 @@ struct Doors {
   std::function<Result<int>(const std::string& listen, bool migrate, const Io&)> serve;
   std::function<Result<int>(const WorkerOptions&, const Io&)> worker;
   std::function<Result<std::unique_ptr<LocalServer>>(const LocalOptions&)> local_server;
+  // What `exec` keeps under this key, as the worker protocol gives it; null: nothing. Starts
+  // nothing and changes nothing.
+  std::function<Value(const LocalOptions&, const std::string& key)> local_cache;
   std::function<std::vector<DoctorLine>(const std::string& data, const Io&)> doctor;
   // Writes a token into the store of a data folder that no server holds open; returns the secret.
   std::function<Result<std::string>(const NewToken&)> direct_token;

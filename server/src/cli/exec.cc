@@ -43,10 +43,7 @@ Result<Definition> read_definition(Session& session, const std::string& file) {
 }
 
 Result<LocalOptions> local_options(const Session& session, const Args& args) {
-  LocalOptions options;
-  options.cache = cache_folder(session.io()) + "/exec";
-  std::error_code ignored;
-  options.folder = std::filesystem::current_path(ignored).string();
+  LocalOptions options = local_place(session.io());
   options.pass_env = args.all("--pass-env");
   options.no_cache = args.has("--no-cache");
   Result<std::int64_t> slots = args.number("--slots", 0, 1, 1024);
@@ -258,6 +255,14 @@ Value exec_result(const Value& run, const Value& jobs) {
   result.set("outputs", outputs == nullptr ? Value(Object{}) : *outputs);
   result.set("duration_ms", run.int_or("duration_ms", 0));
   return result;
+}
+
+LocalOptions local_place(const Io& io) {
+  LocalOptions options;
+  options.cache = cache_folder(io) + "/exec";
+  std::error_code ignored;
+  options.folder = std::filesystem::current_path(ignored).string();
+  return options;
 }
 
 Result<int> exec_file(Session& session, const Args& args) {

@@ -76,7 +76,11 @@ std::vector<Verb> local_verbs() {
        {},
        validate,
        "Exit code 2 when there are errors."},
-      {"plan", "Show what would run, in which order and why", {file}, {input}, plan_file},
+      {"plan",
+       "Show what would run, in which order and why, and what was built before",
+       {file},
+       {input},
+       plan_file},
   };
 }
 

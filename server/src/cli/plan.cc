@@ -4,6 +4,7 @@
 
 #include "base/json.h"
 #include "base/text.h"
+#include "cli/exec.h"
 #include "cli/inputs.h"
 #include "cli/session.h"
 #include "lang/expression.h"
@@ -61,7 +62,36 @@ Value cells_of(const JobSpec& job, const Value& inputs) {
   return labels;
 }
 
-Value plan_of_job(const std::vector<JobSpec>& jobs, const JobSpec& job, const Value& inputs) {
+// {key, hit, …} of the job, or {cells: […], hits} of a matrix whose cells are known.
+Value cache_of(const JobSpec& job, const Value& inputs, PlanCache& cache) {
+  if (!job.cache) return {};
+  if (!job.matrix) return cache.look_up(job, nullptr);
+  Beforehand known{inputs};
+  const Result<std::vector<lang::Cell>> cells = lang::expand_matrix(*job.matrix, known.scope());
+  if (known.unknown || !cells.ok()) return {};
+  List found;
+  std::int64_t hits = 0;
+  for (const lang::Cell& cell : *cells) {
+    found.push_back(cache.look_up(job, &cell.values));
+    hits += found.back().is_object() && found.back().bool_or("hit", false) ? 1 : 0;
+  }
+  const bool all = !found.empty() && hits == static_cast<std::int64_t>(found.size());
+  Value answer{Object{}};
+  answer.set("cells", std::move(found));
+  answer.set("hits", hits);
+  answer.set("hit", all);
+  return answer;
+}
+
+// What is decided of a job, once it is known whether it was built before.
+std::string decide(const JobSpec& job, const Value& inputs, const Value& cache) {
+  std::string decision = decide_condition(job, inputs);
+  if (decision == "run" && cache.is_object() && cache.bool_or("hit", false)) return "reuse";
+  return decision;
+}
+
+Value plan_of_job(const std::vector<JobSpec>& jobs, const JobSpec& job, const Value& inputs,
+                  PlanCache& cache) {
   Value item{Object{}};
   item.set("key", job.key);
   item.set("kind", kind_name(job.kind));
@@ -69,10 +99,12 @@ Value plan_of_job(const std::vector<JobSpec>& jobs, const JobSpec& job, const Va
   for (const JobIndex need : job.needs) needs.emplace_back(jobs[need].key);
   item.set("needs", std::move(needs));
   item.set("if", job.condition.empty() ? Value() : Value(job.condition));
-  item.set("decision", decide_condition(job, inputs));
+  const Value found = cache_of(job, inputs, cache);
+  item.set("decision", decide(job, inputs, found));
   item.set("matrix", cells_of(job, inputs));
   item.set("steps", static_cast<std::int64_t>(job.steps.size()));
   item.set("cache_key", job.cache ? Value(job.cache->key) : Value());
+  item.set("cache", found);
   return item;
 }
 
@@ -92,20 +124,33 @@ std::vector<int> stages_of(const std::vector<JobSpec>& jobs) {
   return stage;
 }
 
-List plan_of_jobs(const std::vector<JobSpec>& jobs, const Value& inputs) {
+List plan_of_jobs(const std::vector<JobSpec>& jobs, const Value& inputs, PlanCache& cache) {
   const std::vector<int> stage = stages_of(jobs);
   const int last = stage.empty() ? -1 : *std::max_element(stage.begin(), stage.end());
   List stages;
   for (int at = 0; at <= last; ++at) {
     List items;
     for (std::size_t i = 0; i < jobs.size(); ++i)
-      if (stage[i] == at) items.push_back(plan_of_job(jobs, jobs[i], inputs));
+      if (stage[i] == at) items.push_back(plan_of_job(jobs, jobs[i], inputs, cache));
     Value one{Object{}};
     one.set("stage", at + 1);
     one.set("jobs", std::move(items));
     stages.push_back(std::move(one));
   }
   return stages;
+}
+
+std::string cache_text(const Value& job) {
+  const Value* key = job.find("cache_key");
+  if (key == nullptr || !key->is_string()) return "";
+  const Value* found = job.find("cache");
+  if (found == nullptr || !found->is_object()) return ", cached under a key known when it is ready";
+  if (const Value* cells = found->find("cells"))
+    return ", " + std::to_string(found->int_or("hits", 0)) + " of " +
+           std::to_string(cells->as_list().size()) + " built before";
+  if (!found->bool_or("hit", false)) return ", not built before: " + found->string_or("key", "");
+  return ", reused, saves " + format_duration(Millis(found->int_or("saved_ms", 0))) + ": " +
+         found->string_or("key", "");
 }
 
 std::string detail_of(const Value& job) {
@@ -117,8 +162,7 @@ std::string detail_of(const Value& job) {
   if (matrix != nullptr && matrix->is_list())
     text += ", " + std::to_string(matrix->as_list().size()) + " cells";
   if (matrix != nullptr && matrix->is_string()) text += ", matrix known when it is ready";
-  if (const Value* key = job.find("cache_key"); key != nullptr && key->is_string())
-    text += ", cached";
+  text += cache_text(job);
   const std::string decision = job.string_or("decision", "");
   if (decision == "skip") text += ", skipped: `" + job.string_or("if", "") + "` does not hold";
   if (decision == "later") text += ", if `" + job.string_or("if", "") + "`";
@@ -146,13 +190,13 @@ void add_rows(Table& table, const std::string& phase, const Value& stages) {
 
 }  // namespace
 
-Value make_plan(const WorkflowSpec& spec, const Value& inputs) {
+Value make_plan(const WorkflowSpec& spec, const Value& inputs, PlanCache& cache) {
   Value plan{Object{}};
   plan.set("workflow", spec.name);
   plan.set("inputs", inputs);
-  plan.set("stages", plan_of_jobs(spec.jobs, inputs));
-  plan.set("on_failure", plan_of_jobs(spec.on_failure, inputs));
-  plan.set("finally", plan_of_jobs(spec.finally, inputs));
+  plan.set("stages", plan_of_jobs(spec.jobs, inputs, cache));
+  plan.set("on_failure", plan_of_jobs(spec.on_failure, inputs, cache));
+  plan.set("finally", plan_of_jobs(spec.finally, inputs, cache));
   return plan;
 }
 
@@ -167,7 +211,9 @@ Result<int> plan_file(Session& session, const Args& args) {
   if (!given.ok()) return given.error();
   Result<Value> inputs = lang::resolve_inputs(parsed.spec.inputs, *given);
   if (!inputs.ok()) return inputs.error();
-  const Value plan = make_plan(parsed.spec, *inputs);
+  PlanCache cache(session.doors(), local_place(session.io()), parsed.spec, *inputs,
+                  variable_or(session.io(), "PATH", "/usr/bin:/bin"));
+  const Value plan = make_plan(parsed.spec, *inputs, cache);
   if (!session.for_people()) {
     session.print_value(plan);
     return 0;

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/value.h"
+#include "cli/plan_cache.h"
 #include "cli/verb.h"
 #include "model/workflow.h"
 
@@ -11,8 +12,8 @@ namespace mc::cli {
 
 Result<int> plan_file(Session& session, const Args& args);
 
-// {stages: [{stage, jobs: [{key, kind, needs, if, decision, cells, cache_key, …}]}], on_failure,
-// finally}. `decision` is run, skip or later. Requires: `inputs` are resolved.
-Value make_plan(const WorkflowSpec& spec, const Value& inputs);
+// {stages: [{stage, jobs: [{key, kind, needs, if, decision, cells, cache_key, cache, …}]}],
+// on_failure, finally}. `decision` is run, reuse, skip or later. Requires: `inputs` are resolved.
+Value make_plan(const WorkflowSpec& spec, const Value& inputs, PlanCache& cache);
 
 }  // namespace mc::cli

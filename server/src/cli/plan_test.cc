@@ -51,15 +51,17 @@ TEST(Plan, PutsJobsIntoStagesAndSaysWhatIsKnown) {
   const lang::Parsed definition = parsed();
   const Result<Value> inputs = lang::resolve_inputs(definition.spec.inputs, Value(Object{}));
   ASSERT_TRUE(inputs.ok());
-  const Value plan = make_plan(definition.spec, *inputs);
+  const Doors none;
+  PlanCache cache(none, {}, definition.spec, *inputs, "/usr/bin:/bin");
+  const Value plan = make_plan(definition.spec, *inputs, cache);
   EXPECT_EQ(plan.find("stages")->as_list().size(), 3U);
   EXPECT_EQ(job_of(plan, "ship")->string_or("decision", ""), "skip");
   EXPECT_EQ(job_of(plan, "build")->string_or("decision", ""), "run");
   EXPECT_EQ(job_of(plan, "gate")->string_or("decision", ""), "later");
   EXPECT_EQ(to_json(*job_of(plan, "test")->find("matrix")), R"(["a=x,b=1","a=y,b=1"])");
-  const Value prod =
-      make_plan(definition.spec,
-                *lang::resolve_inputs(definition.spec.inputs, *parse_json(R"({"target":"prod"})")));
+  const Value prod = make_plan(
+      definition.spec,
+      *lang::resolve_inputs(definition.spec.inputs, *parse_json(R"({"target":"prod"})")), cache);
   EXPECT_EQ(job_of(prod, "ship")->string_or("decision", ""), "run");
 }
 

@@ -1,7 +1,10 @@
 // Kinds and keys of the small documents that the store keeps (db::Record), and what is in each.
 #pragma once
 
+#include <string>
 #include <string_view>
+
+#include "base/sha256.h"
 
 namespace mc::conductor {
 
@@ -17,7 +20,12 @@ inline constexpr std::string_view kSecretKind =
     "secret";  // key PROJECT/NAME: {sealed, created_at, updated_at}
 inline constexpr std::string_view kVariableKind = "variable";  // key PROJECT/NAME: {value}
 inline constexpr std::string_view kCacheKind =
-    "cache";  // key PROJECT/SCOPE/KEYHASH: see worker-protocol.md
+    "cache";  // key PROJECT/SCOPEHASH/KEYHASH: see worker-protocol.md
+// Hashed, so that a scope and a key may be any text.
+inline std::string cache_record_key(const std::string& project, std::string_view scope,
+                                    std::string_view key) {
+  return project + "/" + sha256_hex(scope) + "/" + sha256_hex(key);
+}
 inline constexpr std::string_view kWorkerKind =
     "worker";  // key ID: {name, labels, slots, version, registered_at}
 

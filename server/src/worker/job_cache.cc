@@ -11,32 +11,34 @@ namespace {
 constexpr std::size_t kShownBytesMax = 300;
 }
 
-// The job's text, environment and matrix cell, and the contents of `inputs`, are part of the key
-// whatever it says: a changed command must never be answered with what an old one made.
-Status JobCache::make_key() {
-  const CacheSpec& spec = *run_.job().cache;
-  const auto shown = lang::evaluate_text(spec.key, run_.scope());
+Result<CacheKey> job_cache_key(const JobSpec& job, const lang::Scope& scope, const Value& env,
+                               const Value* matrix, const std::string& files) {
+  const auto shown = lang::evaluate_text(job.cache->key, scope);
   if (!shown.ok()) return Error{shown.error().code, "cache.key: " + shown.error().message, {}};
+  const auto inputs = hash_files(files, job.cache->inputs);
+  if (!inputs.ok()) return inputs.error();
+  JsonWriter all;
+  all.open('[').item(*shown).item(*inputs).value(job.source).value(env);
+  if (matrix != nullptr) all.value(*matrix);
+  all.close(']');
+  return CacheKey{*shown, "job/" + shown->substr(0, kShownBytesMax) + "/" + sha256_hex(all.text())};
+}
+
+Status JobCache::make_key() {
   const auto workspace = run_.workspace();
   if (!workspace.ok()) return workspace.error();
-  const auto inputs = hash_files((*workspace)->files(), spec.inputs);
-  if (!inputs.ok()) return inputs.error();
-  Sha256 hash;
-  JsonWriter all;
-  all.open('[').item(*shown).item(*inputs).value(run_.job().source).value(run_.env.object());
-  if (const Value* matrix = run_.spec().find("matrix")) all.value(*matrix);
-  all.close(']');
-  hash.update(all.text());
-  shown_ = *shown;
-  key_ = "job/" + shown_.substr(0, kShownBytesMax) + "/" + hash.hex();
+  auto key = job_cache_key(run_.job(), run_.scope(), run_.env.object(), run_.spec().find("matrix"),
+                           (*workspace)->files());
+  if (!key.ok()) return key.error();
+  key_ = std::move(*key);
   return {};
 }
 
 Result<bool> JobCache::look_up(TaskResult& result) {
   if (Status made = make_key(); !made) return made.error();
-  result.cache = CacheResult{.key = shown_};
+  result.cache = CacheResult{.key = key_.shown};
   if (run_.settings().no_cache) return false;
-  const auto found = run_.api().cache_get(run_.hold(), cache_scope(run_), key_);
+  const auto found = run_.api().cache_get(run_.hold(), cache_scope(run_), key_.whole);
   if (!found.ok()) {
     run_.say("", "[maestro: the cache could not be asked: " + found.error().message + "]");
     return false;
@@ -53,7 +55,7 @@ Result<bool> JobCache::look_up(TaskResult& result) {
   result.cache->saved_ms = (*found)->duration_ms;
   result.outputs = (*found)->outputs;
   run_.say("", "[maestro: reused from run " + to_string((*found)->run) + ", which took " +
-                   format_duration(Millis((*found)->duration_ms)) + "; key " + shown_ + "]");
+                   format_duration(Millis((*found)->duration_ms)) + "; key " + key_.shown + "]");
   return true;
 }
 
@@ -63,9 +65,9 @@ void JobCache::save(const TaskResult& result, std::int64_t duration_ms) {
                            .job = run_.task().job,
                            .duration_ms = duration_ms,
                            .outputs = result.outputs};
-  const Status kept = keep_in_cache(run_, key_, run_.job().cache->outputs, std::move(entry));
+  const Status kept = keep_in_cache(run_, key_.whole, run_.job().cache->outputs, std::move(entry));
   // The job has succeeded all the same; the next run just cannot be spared.
-  run_.say("", kept.ok() ? "[maestro: cached under " + shown_ + "]"
+  run_.say("", kept.ok() ? "[maestro: cached under " + key_.shown + "]"
                          : "[maestro: not cached: " + kept.error().message + "]");
 }
 

@@ -5,9 +5,21 @@
 #include <string>
 
 #include "base/error.h"
+#include "lang/expression.h"
 #include "worker/task_run.h"
 
 namespace mc::worker {
+
+// What decides whether a job was built before.
+struct CacheKey {
+  std::string shown;  // the key as written, evaluated
+  std::string whole;  // with everything else that decides what the job makes
+};
+// The job's text, environment and matrix cell, and the contents of `inputs` below `files`, are part
+// of the key whatever it says: a changed command must never be answered with what an old one made.
+// Requires: job.cache. Errors: invalid_expression and the like, as hash_files.
+Result<CacheKey> job_cache_key(const JobSpec& job, const lang::Scope& scope, const Value& env,
+                               const Value* matrix, const std::string& files);
 
 class JobCache {
  public:
@@ -24,8 +36,7 @@ class JobCache {
  private:
   Status make_key();
   TaskRun& run_;
-  std::string shown_;  // the key as written, evaluated
-  std::string key_;    // with everything else that decides what the job makes
+  CacheKey key_;
 };
 
 }  // namespace mc::worker

@@ -19,7 +19,7 @@ def test_a_running_job_ends_and_the_rest_goes_on_later(fresh, scratch):
     server, gate = fresh(options=["--drain-timeout", "60s"]), os.path.join(scratch, "gate")
     run_id = start_and_wait(server, gate)
     server.process.send_signal(signal.SIGTERM)
-    wait_until(lambda: "1 job" in server.stderr(), "it says what it waits for")
+    wait_until(lambda: '"jobs":1' in server.stderr(), "it says what it waits for")
     assert server.process.poll() is None
     open(gate, "w", encoding="utf-8").close()
     assert server.process.wait(60) == 0, server.stderr()
@@ -37,7 +37,7 @@ def test_a_second_signal_does_not_wait(fresh, scratch):
     server = fresh(options=["--drain-timeout", "600s"])
     run_id = start_and_wait(server, os.path.join(scratch, "never"))
     server.process.send_signal(signal.SIGTERM)
-    wait_until(lambda: "1 job" in server.stderr(), "it says what it waits for")
+    wait_until(lambda: '"jobs":1' in server.stderr(), "it says what it waits for")
     server.process.send_signal(signal.SIGTERM)
     assert server.process.wait(60) in (0, 130), server.stderr()
     server.kill()

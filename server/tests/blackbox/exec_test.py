@@ -73,6 +73,45 @@ def test_the_second_exec_reuses_until_an_input_changes(scratch):
     assert third["status"] == "succeeded" and third["outputs"] == {"v": "two"}, third
 
 
+def test_plan_tells_what_exec_would_reuse(scratch):
+    subprocess.run(["git", "init", "-q"], cwd=scratch, check=True)
+    write(scratch, "build/\n", ".gitignore")
+    write(scratch, "one", "source.txt")
+    os.makedirs(os.path.join(scratch, "build"))
+    write(scratch, "left over", "build/old.txt")  # ignored: no part of any key
+    file = write(scratch, """
+inputs: {mode: {type: string, default: fast}}
+env: {MODE: "${{ inputs.mode }}"}
+jobs:
+  build:
+    matrix: {n: [1, 2]}
+    steps: [{uses: checkout}, {run: 'mkdir -p out; cat source.txt > out/x'}]
+    cache: {key: "k-${{ matrix.n }}", inputs: ["**/*.txt"], outputs: [out/x]}
+  later:
+    needs: build
+    steps: [{run: 'true'}]
+    cache: {key: "${{ needs.build.status }}"}
+  never: {if: "${{ inputs.mode == 'slow' }}", steps: [{run: 'false'}]}
+""")
+
+    def planned(*more):
+        plan = maestro("plan", file, "-o", "json", *more, cwd=scratch).expect(0).json()
+        return {job["key"]: job for stage in plan["stages"] for job in stage["jobs"]}
+
+    assert planned()["build"]["decision"] == "run" and planned()["build"]["cache"]["hits"] == 0
+    maestro("exec", file, cwd=scratch).expect(0)
+    jobs = planned()
+    assert jobs["build"]["decision"] == "reuse" and jobs["build"]["cache"]["hits"] == 2, jobs
+    assert jobs["later"]["cache"] is None and jobs["never"]["decision"] == "skip", jobs
+    write(scratch, "changed", "build/old.txt")
+    assert planned()["build"]["decision"] == "reuse", "an ignored file"
+    assert planned("--input", "mode=other")["build"]["decision"] == "run", "another environment"
+    assert "2 of 2 built before" in maestro("plan", file, cwd=scratch).expect(0).out
+    write(scratch, "two", "source.txt")
+    assert planned()["build"]["decision"] == "run"
+    assert not [name for name in os.listdir("/tmp") if name.startswith("maestro-plan-")], "it cleans up"
+
+
 def test_what_a_job_sees_of_the_environment(scratch):
     text = "jobs:\n  a: {steps: [{id: s, run: 'echo \"seen=${HIDDEN:-}|${SHOWN:-}|$CI|${PATH:+path}\" >> \"$MAESTRO_OUTPUT\"'}]," \
            " outputs: {seen: '${{ steps.s.outputs.seen }}'}}\n"

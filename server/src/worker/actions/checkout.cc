@@ -7,18 +7,11 @@
 
 #include "base/text.h"
 #include "worker/actions/action.h"
+#include "worker/working_tree.h"
 
 namespace mc::worker {
 namespace {
 namespace fs = std::filesystem;
-
-// Files of a working tree as git sees them: tracked ones and new ones that are not ignored.
-// Files deleted but not committed are listed too: tar passes over them.
-constexpr const char* kCopyScript =
-    "git -C \"$FROM\" ls-files -z --cached --others --exclude-standard | "
-    "tar -C \"$FROM\" --null --no-recursion --ignore-failed-read --warning=no-failed-read -T - -cf "
-    "- | "
-    "tar -C \"$TO\" -xf -";
 
 Environment git_env(ActionCall& call) {
   Environment env = call.run.process_env(call.env, call.step);
@@ -46,14 +39,10 @@ Result<bool> run_tool(ActionCall& call, std::vector<std::string> argv, const std
 
 ActionResult copy_tree(ActionCall& call, const std::string& from, const std::string& to) {
   std::error_code failed_copy;
-  bool inside_git = fs::exists(fs::path(from) / ".git", failed_copy);
-  for (fs::path up = from; !inside_git && up.has_relative_path(); up = up.parent_path()) {
-    inside_git = fs::exists(up / ".git", failed_copy);
-  }
   call.env.set("FROM", from);
   call.env.set("TO", to);
-  if (inside_git) {
-    const auto copied = run_tool(call, {"bash", "-euo", "pipefail", "-c", kCopyScript}, from);
+  if (is_in_git(from)) {
+    const auto copied = run_tool(call, copy_tree_command(), from);
     if (copied.ok() && *copied) {
       call.say("copied the working tree " + from + ", uncommitted changes included");
       return {};
