@@ -31,6 +31,7 @@ struct TokenRow {
   Instant created_at;
   Instant expires_at;  // 0: never
   std::string created_by;
+  bool lent = false;  // to a part of this process, for as long as it lives: not a thing to list
 };
 
 class TokenTable {

@@ -28,7 +28,7 @@ void list_tokens(const CallPtr& call) {
   JsonWriter out;
   out.open('{').key("items").open('[');
   for (const TokenRow& row : call->world->tokens->list()) {
-    if (may_touch(call->principal, row.project)) out.raw(token_json(row));
+    if (!row.lent && may_touch(call->principal, row.project)) out.raw(token_json(row));
   }
   call->json(out.close(']').key("next_cursor").null().close('}').take());
 }

@@ -108,6 +108,7 @@ Stack::~Stack() {
 std::string Stack::lend_token(const std::string& name, auth::Role role) {
   api::MintedToken token =
       api::mint(name, role, std::string(api::kDefaultProject), system_clock().now());
+  token.row.lent = true;
   tokens_->put(std::move(token.row));
   return token.secret;
 }

@@ -213,6 +213,9 @@ void Core::settle_run(Uuid id, Instant) {
   const std::string& key = run->state.facts.run_key;
   const auto owner = run_keys_.find(run->state.facts.project + "\n" + key);
   if (!key.empty() && owner != run_keys_.end() && owner->second == id) run_keys_.erase(owner);
+  for (const engine::JobState& job : run->state.jobs) {
+    if (job.detail && job.detail->approval) approvals_.erase(job.detail->approval->id);
+  }
   keep_cold(std::move(run->state));
   hot_.erase(id);
 }
@@ -236,6 +239,7 @@ void Core::reset(Instant now) {
   run_keys_.clear();
   receipts_in_flight_.clear();
   definitions_.clear();  // what is in here counts as stored
+  approvals_.clear();
   locks_ = LockTable();
   leases_.clear();
   schedule_runs_.clear();

@@ -200,6 +200,7 @@ class Core {
   }
   void publish(const Commit::Fresh& fresh);
   void settle_run(Uuid id, Instant now);
+  Result<TaskKey> find_approval(const Decision& decision);
   void reset(Instant now);
   RunView view(const engine::RunState& run) const;
   db::RunWrite write_of(HotRun& run);
@@ -249,6 +250,7 @@ class Core {
   std::list<std::pair<Uuid, std::shared_ptr<const engine::RunState>>> cold_;  // newest first
   std::unordered_map<std::string, Uuid> run_keys_;  // project \n key → open run
   std::set<std::string> receipts_in_flight_;
+  std::map<Uuid, TaskKey> approvals_;  // all of open runs, oldest first
   LockTable locks_;
   Dispatcher dispatcher_;
   std::list<Poller> pollers_;

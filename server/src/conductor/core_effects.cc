@@ -40,6 +40,8 @@ void Core::react(HotRun& run, const Event& event, Instant now) {
   } else if (const auto* finished = std::get_if<JobFinished>(&event.body)) {
     ++counters_.jobs_finished;
     finish_job_effects(run, finished->node, now);
+  } else if (const auto* asked = std::get_if<ApprovalRequested>(&event.body)) {
+    approvals_[asked->approval] = {id, asked->node};
   } else if (const auto* retrying = std::get_if<JobRetrying>(&event.body)) {
     drop_lease(id, retrying->node);
   } else if (std::holds_alternative<RunFinished>(event.body)) {
@@ -183,6 +185,7 @@ void Core::restore_effects(HotRun& run, Instant now) {
   }
   for (NodeIndex node = 0; node < state.jobs.size(); ++node) {
     const engine::JobState& job = state.jobs[node];
+    if (job.detail && job.detail->approval) approvals_[job.detail->approval->id] = {state.id, node};
     if (is_final(job.status)) continue;
     if (job.holds_lock)
       locks_.restore(group_key(state, job.wait_detail), job.spec->concurrency->limit,

@@ -115,22 +115,18 @@ void Core::log_target(const auth::Principal& by, Uuid id, const std::string& key
 }
 
 void Core::approvals(const auth::Principal& by, const std::string& status, Done<std::string> done) {
-  std::vector<std::pair<Instant, std::string>> found;
-  for (const auto& [id, run] : hot_) {
-    if (run->state.facts.project != by.project) continue;
-    for (const engine::JobState& job : run->state.jobs) {
-      if (!job.detail || !job.detail->approval) continue;
-      const bool waits = job.status == JobStatus::waiting;
-      if ((status == "waiting" && !waits) || (status == "decided" && waits)) continue;
-      if (found.size() < kApprovalsShownMax) {
-        found.emplace_back(job.detail->approval->requested_at, approval_json(run->state, job));
-      }
-    }
-  }
-  std::sort(found.begin(), found.end());
   JsonWriter out;
   out.open('{').key("items").open('[');
-  for (const auto& [at, json] : found) out.raw(json);
+  std::size_t shown = 0;
+  for (const auto& [id, key] : approvals_) {
+    const HotRun* run = find_hot(key.run);
+    if (run == nullptr || run->state.facts.project != by.project) continue;
+    const engine::JobState& job = run->state.jobs[key.node];
+    const bool waits = job.status == JobStatus::waiting;
+    if ((status == "waiting" && !waits) || (status == "decided" && waits)) continue;
+    if (++shown > kApprovalsShownMax) break;
+    out.raw(approval_json(run->state, job));
+  }
   out.close(']').key("next_cursor").null().close('}');
   reply_after_commit([done = std::move(done), shown = out.take()](const Status& result) {
     result ? done(shown) : done(result.error());
@@ -145,7 +141,7 @@ void Core::why(const auth::Principal& by, Uuid id, const std::string& key, Done<
     return done(Error{Code::job_not_found, "the run has no job " + key, {}});
   }
   JsonWriter out;
-  out.open('{').field("run", id).field("status", to_name(run.status));
+  out.open('{').field("run", id).field("status", to_name(shown_status(run)));
   out.text_or_null("message", run.message).key("items").open('[');
   if (run.status == RunStatus::waiting && !run.phase_begun) {
     out.open('{').key("job").null().field("status", "waiting").field("reason", "lock");

@@ -250,10 +250,10 @@ void Core::rerun(Rerun request, Instant now, Done<RunView> done) {
   if (!found) return done(found.error());
   const engine::RunState& old = **found;
   if (!is_final(old.status)) {
-    return done(Error{
-        Code::run_not_final,
-        "the run is " + std::string(to_name(old.status)) + ": cancel it or wait for its end first",
-        {}});
+    return done(Error{Code::run_not_final,
+                      "the run is " + std::string(to_name(shown_status(old))) +
+                          ": cancel it or wait for its end first",
+                      {}});
   }
   const auto scope = request.scope == Rerun::Scope::all      ? engine::RerunScope::all
                      : request.scope == Rerun::Scope::failed ? engine::RerunScope::failed
@@ -345,9 +345,10 @@ void Core::delete_run(const auth::Principal& by, Uuid id, Instant now, Done<bool
   const auto found = find_run(by, id);
   if (!found) return done(found.error());
   if (!is_final((*found)->status)) {
-    return done(Error{Code::run_not_final,
-                      "the run is " + std::string(to_name((*found)->status)) + ": cancel it first",
-                      {}});
+    return done(
+        Error{Code::run_not_final,
+              "the run is " + std::string(to_name(shown_status(**found))) + ": cancel it first",
+              {}});
   }
   if (find_hot(id) != nullptr) {
     // Its end is on its way to the disk: once more, right after that.
@@ -372,37 +373,50 @@ void Core::delete_run(const auth::Principal& by, Uuid id, Instant now, Done<bool
   });
 }
 
-void Core::decide(Decision decision, Instant now, Done<std::string> done) {
-  std::vector<std::pair<HotRun*, NodeIndex>> matches;
-  for (const auto& [id, run] : hot_) {
-    const engine::RunState& state = run->state;
-    if (state.facts.project != decision.principal.project) continue;
-    if (decision.run && id != decision.run) continue;
-    for (NodeIndex node = 0; node < state.jobs.size(); ++node) {
-      const engine::JobState& job = state.jobs[node];
-      if (!job.detail || !job.detail->approval) continue;
-      const bool meant = decision.approval      ? job.detail->approval->id == decision.approval
-                         : decision.job.empty() ? job.status == JobStatus::waiting
-                                                : job.key == decision.job;
-      if (meant) matches.emplace_back(run.get(), node);
+// The approval that is meant. Errors: not_found, already_decided, conflict (several wait).
+Result<Core::TaskKey> Core::find_approval(const Decision& decision) {
+  const std::string& project = decision.principal.project;
+  if (decision.approval) {
+    const auto known = approvals_.find(decision.approval);
+    const HotRun* run = known == approvals_.end() ? nullptr : find_hot(known->second.run);
+    if (run != nullptr && run->state.facts.project == project) return known->second;
+    for (const auto& [id, state] : cold_) {
+      const auto meant = [&](const engine::JobState& job) {
+        return job.detail && job.detail->approval && job.detail->approval->id == decision.approval;
+      };
+      if (state->facts.project == project &&
+          std::any_of(state->jobs.begin(), state->jobs.end(), meant))
+        return Error{Code::already_decided, "the run is over", {}};
     }
+    return Error{Code::not_found, "there is no such approval, or its run is long over", {}};
   }
-  if (matches.empty() && decision.run) {
-    const auto run = find_run(decision.principal, decision.run);
-    if (!run) return done(run.error());
-    if (is_final((*run)->status)) return done(Error{Code::already_decided, "the run is over", {}});
-    return done(Error{Code::not_found, "nothing of this run waits for an approval", {}});
+  const auto found = find_run(decision.principal, decision.run);
+  if (!found) return found.error();
+  const engine::RunState& state = **found;
+  if (is_final(state.status)) return Error{Code::already_decided, "the run is over", {}};
+  std::vector<NodeIndex> matches;
+  for (NodeIndex node = 0; node < state.jobs.size(); ++node) {
+    const engine::JobState& job = state.jobs[node];
+    if (!job.detail || !job.detail->approval) continue;
+    const bool meant =
+        decision.job.empty() ? job.status == JobStatus::waiting : job.key == decision.job;
+    if (meant) matches.push_back(node);
   }
   if (matches.empty())
-    return done(Error{Code::not_found, "there is no such approval, or its run is over", {}});
-  if (matches.size() > 1) {
-    Error error{Code::conflict, "several approvals wait: name the job", {}};
-    for (const auto& [run, node] : matches) {
-      error.problems.push_back({0, 0, "waiting", run->state.jobs[node].key, {}});
-    }
-    return done(error);
-  }
-  const auto [run, node] = matches.front();
+    return Error{Code::not_found, "nothing of this run waits for an approval", {}};
+  if (matches.size() == 1) return TaskKey{state.id, matches.front()};
+  Error error{Code::conflict, "several approvals wait: name the job", {}};
+  for (const NodeIndex node : matches)
+    error.problems.push_back({0, 0, "waiting", state.jobs[node].key, {}});
+  return error;
+}
+
+void Core::decide(Decision decision, Instant now, Done<std::string> done) {
+  const Result<TaskKey> key = find_approval(decision);
+  if (!key) return done(key.error());
+  HotRun* run = find_hot(key->run);
+  if (run == nullptr) return done(Error{Code::already_decided, "the run is over", {}});
+  const NodeIndex node = key->node;
   const engine::Decide command{
       {decision.principal.name, std::string(auth::to_name(decision.principal.role)),
        decision.principal.groups},

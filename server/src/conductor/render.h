@@ -8,6 +8,8 @@
 
 namespace mc::conductor {
 
+// A run is `waiting` when nothing of it runs and something waits for a person, a lock or a time.
+RunStatus shown_status(const engine::RunState& run);
 std::string run_json(const engine::RunState& run);
 std::string run_etag(const engine::RunState& run);
 // The row that lists show; its `json` is run_json.

@@ -41,19 +41,18 @@ Reason reason_of(const RunState& run) {
   return Reason::none;
 }
 
-// A run is `waiting` when nothing of it runs and something waits for a person, a lock or a time.
-RunStatus status_of(const RunState& run) {
-  if (run.status != RunStatus::running) return run.status;
-  const bool waits = count(run, {JobStatus::waiting}) > 0;
-  const bool works = count(run, {JobStatus::running, JobStatus::ready, JobStatus::cancelling}) > 0;
-  return waits && !works ? RunStatus::waiting : RunStatus::running;
-}
-
 Millis duration(Instant from, Instant to, Instant last) {
   if (!from) return Millis(0);
   return (to ? to : last) - from;
 }
 }  // namespace
+
+RunStatus shown_status(const RunState& run) {
+  if (run.status != RunStatus::running) return run.status;
+  const bool waits = count(run, {JobStatus::waiting}) > 0;
+  const bool works = count(run, {JobStatus::running, JobStatus::ready, JobStatus::cancelling}) > 0;
+  return waits && !works ? RunStatus::waiting : RunStatus::running;
+}
 
 std::string run_json(const RunState& run) {
   const RunQueued& facts = run.facts;
@@ -62,7 +61,7 @@ std::string run_json(const RunState& run) {
   out.field("workflow", facts.workflow).key("version");
   facts.version > 0 ? out.integer(facts.version) : out.null();
   out.field("digest", facts.digest);
-  const RunStatus status = status_of(run);
+  const RunStatus status = shown_status(run);
   out.field("status", to_name(status)).field("outcome", outcome_name(status));
   const Reason reason = reason_of(run);
   out.text_or_null("reason", reason == Reason::none ? "" : to_name(reason));
@@ -96,7 +95,7 @@ db::RunRow run_row(const RunState& run) {
   row.number = facts.number;
   row.project = facts.project;
   row.workflow = facts.workflow;
-  row.status = status_of(run);
+  row.status = shown_status(run);
   row.reason = reason_of(run);
   row.trigger =
       from_name<TriggerKind>(facts.trigger.string_or("kind", "api")).value_or(TriggerKind::api);

@@ -51,6 +51,11 @@ def test_tokens(server):
         Client(server.url, None).get(open_path).expect(200)
 
 
+def test_tokens_that_nobody_made_are_not_listed(server):
+    names = [token["name"] for token in server.client().get("/api/v1/tokens").expect(200).json()["items"]]
+    assert "admin" in names and not [name for name in names if "worker" in name], names
+
+
 def test_an_expired_token_says_so(server):
     client = server.client()
     token = client.token_of("viewer", expires_at="2020-01-01T00:00:00.000Z") \
