@@ -53,6 +53,11 @@ void Desk::finish(const Ref& held, std::optional<TaskResult> result) {
   changed_.notify_all();
 }
 
+void Desk::if_quiet(const std::function<void()>& action) {
+  const std::scoped_lock lock(mutex_);
+  if (running_ == 0) action();
+}
+
 std::vector<TaskResult> Desk::results() {
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [&] { return closed_ || !outbox_.empty(); });

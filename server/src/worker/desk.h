@@ -5,6 +5,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -45,6 +46,9 @@ class Desk {
   Ref next();
   // The slot is free again, the result waits to be sent (nullopt: there is none to send).
   void finish(const Ref& held, std::optional<TaskResult> result);
+
+  // Calls `action` unless a task is at work; none begins before it returns.
+  void if_quiet(const std::function<void()>& action);
 
   // Waits for results, at most kResultsPerCall; empty when closed and nothing is left.
   std::vector<TaskResult> results();

@@ -20,6 +20,7 @@ namespace mc::worker {
 namespace {
 constexpr std::size_t kEnvironMax = 4 << 20;
 constexpr std::size_t kStatMax = 4096;
+constexpr std::size_t kChildrenMax = 1 << 20;
 constexpr auto kBetweenLooks = std::chrono::milliseconds(5);
 
 std::optional<pid_t> as_pid(std::string_view name) {
@@ -29,13 +30,32 @@ std::optional<pid_t> as_pid(std::string_view name) {
   return pid;
 }
 
-void each_process(const std::function<void(pid_t)>& visit) {
-  const std::unique_ptr<DIR, int (*)(DIR*)> folder(::opendir("/proc"), ::closedir);
+void each_number(const char* path, const std::function<void(pid_t)>& visit) {
+  const std::unique_ptr<DIR, int (*)(DIR*)> folder(::opendir(path), ::closedir);
   if (!folder) return;
   // NOLINTNEXTLINE(concurrency-mt-unsafe): the stream is this function's own
   while (const dirent* entry = ::readdir(folder.get())) {
     if (const auto pid = as_pid(entry->d_name)) visit(*pid);
   }
+}
+
+void each_process(const std::function<void(pid_t)>& visit) { each_number("/proc", visit); }
+
+// The children of all threads of this process, from the kernel's own lists; every process where
+// the kernel keeps none (CONFIG_PROC_CHILDREN), so `visit` has to look at the parent.
+void each_child(const std::function<void(pid_t)>& visit) {
+  if (::access(("/proc/self/task/" + std::to_string(::getpid()) + "/children").c_str(), F_OK) !=
+      0) {
+    return each_process(visit);
+  }
+  each_number("/proc/self/task", [&](pid_t thread) {
+    const auto list =
+        read_file("/proc/self/task/" + std::to_string(thread) + "/children", kChildrenMax);
+    if (!list.ok()) return;  // the thread ended
+    for (const std::string& word : split(*list, ' ')) {
+      if (const auto pid = as_pid(word)) visit(*pid);
+    }
+  });
 }
 
 bool has_marker(pid_t pid, std::string_view marker) {
@@ -111,7 +131,7 @@ int kill_marked(std::string_view marker, std::chrono::milliseconds patience) {
 }
 
 void reap_orphans(bool kill) {
-  each_process([&](pid_t pid) {
+  each_child([&](pid_t pid) {
     const auto state = state_of(pid);
     if (!state || state->parent != ::getpid() || is_own_child(pid)) return;
     if (kill && state->state != 'Z') ::kill(pid, SIGKILL);

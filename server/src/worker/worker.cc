@@ -78,6 +78,8 @@ class Worker::Loops {
                      return session_.send_log(held->task, offset, chunks);
                    });
       desk_.finish(held, std::move(result));
+      // What got away by wiping its environment has nobody else to end it.
+      desk_.if_quiet([] { reap_orphans(true); });
     }
   }
 

@@ -52,6 +52,13 @@ def test_a_daemon_that_was_left_behind_is_gone(server):
     harness.wait_until(lambda: not processes_with(marker), "the daemon is gone", 20)
 
 
+def test_a_daemon_without_an_environment_is_gone(server):
+    client, seconds = server.client(), str(time.time_ns() % 10**8 + 10**6)
+    script = f"env -i setsid sleep {seconds} > /dev/null 2>&1 < /dev/null & sleep 0.2"
+    client.succeed(f"jobs:\n  a: {{steps: [{{run: '{script}'}}]}}\n")
+    harness.wait_until(lambda: not processes_with(f"sleep\0{seconds}"), "the daemon is gone", 20)
+
+
 def test_a_child_that_keeps_the_pipe_open_does_not_hold_the_step(server):
     client = server.client()
     began = time.monotonic()
