@@ -91,6 +91,19 @@ void start_roots(Transition& t) {
   }
 }
 
+void end_unbegun(Transition& t) {
+  t.emit(RunStarted{});
+  const auto count = static_cast<NodeIndex>(t.run().jobs.size());
+  for (NodeIndex node = 0; node < count; ++node) {
+    if (t.job(node).phase != Phase::graph) continue;
+    t.emit(JobFinished{.node = node,
+                       .job = t.job(node).key,
+                       .status = JobStatus::skipped,
+                       .message = "the run ended before it began"});
+  }
+  finish_run(t);
+}
+
 void next_phase(Transition& t) {
   for (const Phase phase : {Phase::on_failure, Phase::compensate, Phase::finally}) {
     if (phase <= t.run().phase || !has_work(t.run(), phase)) continue;

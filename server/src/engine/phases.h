@@ -10,5 +10,7 @@ namespace mc::engine {
 void next_phase(Transition& transition);
 // Starts the nodes of the current phase that wait for nobody.
 void start_roots(Transition& transition);
+// Ends a run whose graph never began: every job is skipped, nothing runs.
+void end_unbegun(Transition& transition);
 
 }  // namespace mc::engine

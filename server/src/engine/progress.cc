@@ -249,7 +249,9 @@ void start_cells(Transition& t, NodeIndex node) {
 
 void fail_attempt(Transition& t, NodeIndex node, const Failure& failure, const TaskResult* result) {
   const JobState& job = t.job(node);
-  if (!t.run().cancel_requested && job.status != JobStatus::cancelling &&
+  // A refusal is somebody's decision: it is neither tried again nor tolerated.
+  const bool denied = failure.status == JobStatus::denied;
+  if (!t.run().cancel_requested && !denied && job.status != JobStatus::cancelling &&
       retry_wanted(job, failure)) {
     t.emit(JobRetrying{.node = node,
                        .job = job.key,
@@ -267,7 +269,7 @@ void fail_attempt(Transition& t, NodeIndex node, const Failure& failure, const T
                   .attempt = job.attempt,
                   .status = failure.status,
                   .failure_kind = failure.kind,
-                  .tolerated = job.spec->continue_on_error,
+                  .tolerated = job.spec->continue_on_error && !denied,
                   .exit_code = failure.exit_code,
                   .signal = failure.signal,
                   .message = failure.message};

@@ -215,7 +215,7 @@ finally: {clean: {steps: [{run: x}]}}
   EXPECT_EQ(rig.run_status(), "cancelled");
 }
 
-TEST(Cancel, OfARunThatHasNotBegunStillRunsFinally) {
+TEST(Cancel, OfARunThatHasNotBegunStartsNothing) {
   Rig rig(
       "concurrency: {group: g}\njobs: {a: {steps: [{run: x}]}}\nfinally: {clean: {steps: [{run: "
       "x}]}}");
@@ -226,8 +226,7 @@ TEST(Cancel, OfARunThatHasNotBegunStillRunsFinally) {
   rig.take(hold_run(rig.mutable_run(), rig.ambient()));
   EXPECT_EQ(rig.run_status(), "waiting");
   rig.cancel();
-  EXPECT_EQ(rig.ready(), Keys{"clean"});
-  rig.succeed("clean");
+  EXPECT_EQ(rig.ready(), Keys{}) << "others hold its lock";
   EXPECT_EQ(rig.run_status(), "cancelled");
 }
 
@@ -348,6 +347,18 @@ TEST(Wait, ForTimeAndForASignalThatMayComeFirst) {
   late.start();
   late.pass(Millis(3'600'000));
   EXPECT_EQ(late.status("w"), "timed_out");
+}
+
+TEST(Child, ARefusalIsNeitherToleratedNorTriedAgain) {
+  Rig rig(
+      "jobs:\n  c: {workflow: {name: ship}, continue_on_error: true, retry: {attempts: 3, on: "
+      "[any]}}\n  after: {needs: c, steps: [{run: x}]}\n");
+  rig.start();
+  rig.take(finish_child(rig.mutable_run(), 0, {.attempt = 1, .status = RunStatus::denied},
+                        rig.ambient()));
+  EXPECT_EQ(rig.status("c"), "denied");
+  EXPECT_EQ(rig.status("after"), "skipped");
+  EXPECT_EQ(rig.run_status(), "denied");
 }
 
 TEST(Child, ItsEndIsTheJobsEnd) {

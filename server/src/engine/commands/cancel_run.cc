@@ -12,10 +12,10 @@ Result<Events> cancel_run(RunState& run, const Cancel& command, const Ambient& a
   if (run.cancel_requested) return Events{};
   Transition t(run, ambient);
   t.emit(RunCancelling{command.by, command.message, command.timed_out});
-  // A run that had not begun has nothing to stop, but its `finally` still runs.
   if (!run.phase_begun) {
-    t.emit(RunStarted{});
-    start_roots(t);
+    // It did nothing that `finally` could clean up, and must not: others hold its lock.
+    end_unbegun(t);
+    return t.take_events();
   }
   // What follows the graph (finally, compensations) goes on; it is bounded by itself.
   const auto count = static_cast<NodeIndex>(run.jobs.size());

@@ -7,6 +7,7 @@ namespace mc::engine {
 Result<Events> queue_run(RunState& run, RunQueued facts, const Ambient& ambient) {
   MC_CHECK(run.seq == 0);
   const WorkflowSpec& spec = run.definition->spec;
+  facts.lock_group.clear();  // a re-run brings that of its older definition
   if (spec.concurrency) {
     // The group may name inputs and the run itself, which the state does not hold yet.
     RunState preview = empty_run(run.id, run.definition);
