@@ -16,15 +16,13 @@ namespace mc::conductor {
 namespace {
 constexpr std::size_t kDefinitionsMax = 256;  // parsed definitions kept at hand
 constexpr std::size_t kColdRunsMax = 64;      // finished runs kept for readers
-// A snapshot costs as much as all nodes: it is taken when that many events have come since the
-// last.
-constexpr std::int64_t kSnapshotEvery = 200;
 constexpr Millis kWatchEvery{60'000};
-constexpr Millis kAfterFailure{1000};  // timers rest after a commit failed
+constexpr Millis kAfterFailure{1000};  // timers rest after the store failed
 }  // namespace
 
 Core::Core(db::Store& store, Options options)
     : store_(store),
+      records_(store),
       options_(std::move(options)),
       rng_(options_.seed != 0 ? options_.seed : random_seed()) {}
 
@@ -54,10 +52,10 @@ Result<engine::DefinitionRef> Core::read_definition(const std::string& digest,
 Result<engine::DefinitionRef> Core::find_definition(const std::string& digest) {
   const auto known = definitions_.find(digest);
   if (known != definitions_.end()) return known->second;
-  const auto record = store_.get_record(kDefinitionKind, digest);
+  const auto record = records_.get(kDefinitionKind, digest);
   if (!record) return record.error();
   if (!*record) return Error{Code::store_failed, "the store has no definition " + digest, {}};
-  const Result<Value> body = parse_json((*record)->json);
+  const Result<Value> body = parse_json(**record);
   if (!body) return body.error();
   return read_definition(digest, body->string_or("text", ""));
 }
@@ -151,6 +149,12 @@ void Core::follow_up(Instant now) {
   }
 }
 
+void Core::try_again(std::function<void(Instant)> action, Instant now) {
+  const std::uint64_t ticket = next_ticket_++;
+  Again& again = again_.try_emplace(ticket, std::move(action), ticket).first->second;
+  timers_.arm(again.timer, now + kAfterFailure);
+}
+
 db::RunWrite Core::write_of(HotRun& run) {
   db::RunWrite write;
   write.run = run.state.id;
@@ -162,7 +166,7 @@ db::RunWrite Core::write_of(HotRun& run) {
     run.stored_seq = run.fresh.back().seq;
   }
   const auto size = static_cast<std::int64_t>(run.state.jobs.size());
-  if (run.stored_seq - run.snapshot_seq >= std::max(kSnapshotEvery, 2 * size)) {
+  if (run.stored_seq - run.snapshot_seq >= std::max(options_.snapshot_every, 2 * size)) {
     write.snapshot = encode_snapshot(run.state);
     run.snapshot_seq = run.stored_seq;
   }
@@ -180,6 +184,7 @@ Commit Core::take_commit() {
     run->touched = false;
   }
   touched_.clear();
+  records_.sent();
   return std::exchange(pending_, Commit{});
 }
 
@@ -192,10 +197,12 @@ void Core::finish_commit(Commit commit, const Status& result, Instant now) {
     for (auto& reply : later.after) reply(result);
     trouble_ = result.error().message;
     hold_until_ = now + kAfterFailure;
+    std::move(commit.fresh.begin(), commit.fresh.end(), std::back_inserter(in_doubt_));
     reset(now);
     return;
   }
   trouble_.clear();
+  records_.landed(commit.batch.records);
   for (const Commit::Fresh& fresh : commit.fresh) publish(fresh);
   for (auto& reply : commit.after) reply(result);
   for (const db::RunWrite& write : commit.batch.runs) settle_run(write.run, now);
@@ -230,14 +237,33 @@ void Core::publish(const Commit::Fresh& fresh) {
   }
 }
 
+// What a commit carried that failed and was written all the same: followers must not miss it.
+Status Core::publish_in_doubt() {
+  for (Commit::Fresh& fresh : in_doubt_) {
+    std::int64_t seq = 0;  // the last that is stored
+    if (const HotRun* hot = find_hot(fresh.run)) {
+      seq = hot->stored_seq;
+    } else if (const auto cold = load_cold(fresh.run)) {
+      seq = (*cold)->seq;
+    } else if (cold.error().code != Code::run_not_found) {
+      return cold.error();
+    }
+    std::erase_if(fresh.events, [&](const Event& event) { return event.seq > seq; });
+  }
+  for (const Commit::Fresh& fresh : std::exchange(in_doubt_, {})) publish(fresh);
+  return {};
+}
+
 // Memory may be ahead of the store: throw it away and read the truth back.
 void Core::reset(Instant now) {
   hot_.clear();
   touched_.clear();
   follow_ups_.clear();
+  again_.clear();
   cold_.clear();
   run_keys_.clear();
   receipts_in_flight_.clear();
+  records_.clear();
   definitions_.clear();  // what is in here counts as stored
   approvals_.clear();
   locks_ = LockTable();
@@ -249,9 +275,14 @@ void Core::reset(Instant now) {
   Dispatcher fresh;
   for (const auto& [id, worker] : dispatcher_.workers()) fresh.add_worker(worker).running = 0;
   dispatcher_ = std::move(fresh);
-  const std::string trouble = trouble_;
-  const Status again = recover(now);
-  trouble_ = again ? trouble : again.error().message;
+  Status again = recover(now);
+  if (again) again = publish_in_doubt();
+  usable_ = again.ok();
+  if (!again) {
+    hold_until_ = now + kAfterFailure;
+    trouble_ = again.error().message;
+    return;
+  }
   std::vector<std::uint64_t> over;
   for (const auto& [ticket, waiter] : run_waiters_) {
     HotRun* run = find_hot(waiter.run);
@@ -297,17 +328,19 @@ Status Core::recover(Instant now) {
   std::vector<std::pair<std::int64_t, Uuid>> order;
   for (const auto& [id, run] : hot_) order.emplace_back(run->state.facts.number, id);
   std::sort(order.begin(), order.end());
+  for (const auto& [id, run] : hot_) restore_holds(*run);
   for (const auto& [number, id] : order) restore_effects(*hot_.at(id), now);
-  ready_ = true;
   follow_up(now);
   return {};
 }
 
 // --- time ---
 
-Instant Core::next_wake() const { return timers_.next(); }
+Instant Core::next_wake() const { return usable_ ? timers_.next() : hold_until_; }
 
 void Core::tick(Instant now) {
+  if (!usable_ && now >= hold_until_) reset(now);
+  if (!usable_) return;
   TimerKey key;
   while (timers_.take_due(now, key)) fire(key, now);
   if (options_.watchdog && now - last_watch_ >= kWatchEvery) watch(now);
@@ -329,6 +362,11 @@ void Core::fire(const TimerKey& key, Instant now) {
     }
     case TimerKind::lease: return expire_lease(key.run, key.node, now);
     case TimerKind::schedules: return rests ? arm_schedules(hold_until_) : fire_schedules(now);
+    case TimerKind::again: {
+      auto again = again_.extract(key.ticket);
+      if (again) follow_ups_.push_back(std::move(again.mapped().action));
+      return;
+    }
     case TimerKind::waiter: return answer_waiter(key.ticket);
     case TimerKind::poller: return;  // match_pollers, which comes next, answers it
   }
@@ -356,14 +394,11 @@ void Core::put_records(std::vector<db::RecordPut> puts, std::optional<db::Receip
     const auto found = store_.get_record(put.kind, put.key);
     if (!found) return done(found.error());
     const std::int64_t version = *found ? (*found)->version : 0;
-    const bool pending =
-        std::any_of(pending_.batch.records.begin(), pending_.batch.records.end(),
-                    [&](const auto& p) { return p.kind == put.kind && p.key == put.key; });
-    if (version != *put.expected || pending) {
+    if (version != *put.expected || records_.has(put.kind, put.key)) {
       return done(Error{Code::conflict, put.kind + " " + put.key + " has changed", {}});
     }
   }
-  std::move(puts.begin(), puts.end(), std::back_inserter(pending_.batch.records));
+  for (db::RecordPut& put : puts) records_.put(pending_.batch.records, std::move(put));
   if (receipt) pending_.batch.receipts.push_back(std::move(*receipt));
   reply_after_commit([done = std::move(done)](const Status& status) {
     status ? done(true) : done(status.error());
@@ -372,7 +407,7 @@ void Core::put_records(std::vector<db::RecordPut> puts, std::optional<db::Receip
 
 Service::Health Core::health() const {
   Service::Health health = counters_;
-  health.ready = ready_ && trouble_.empty();
+  health.ready = usable_ && trouble_.empty();
   health.detail = trouble_;
   health.open_runs = static_cast<std::int64_t>(hot_.size());
   health.ready_jobs = static_cast<std::int64_t>(dispatcher_.ready_count());

@@ -21,6 +21,7 @@
 #include "base/rng.h"
 #include "conductor/dispatcher.h"
 #include "conductor/locks.h"
+#include "conductor/records_ahead.h"
 #include "conductor/schedules.h"
 #include "conductor/service.h"
 #include "conductor/timer_wheel.h"
@@ -50,6 +51,9 @@ class Core {
 
   // Reads every open run. Requires: called once, first.
   Status recover(Instant now);
+  // False: a commit failed and what is stored could not be read back yet; nobody may be answered
+  // from memory. tick() tries again. Requires: no request while this is so.
+  bool usable() const { return usable_; }
   // Timers, leases, schedules, polls whose time is over. Cheap when nothing is due.
   void tick(Instant now);
   // When tick has something to do next; 0: never.
@@ -119,12 +123,12 @@ class Core {
 
  private:
   // What a timer is for. All of them stand on one wheel.
-  enum class TimerKind { run, lease, waiter, poller, schedules };
+  enum class TimerKind { run, lease, waiter, poller, schedules, again };
   struct TimerKey {
     TimerKind kind = TimerKind::run;
     Uuid run;                  // run, lease
     NodeIndex node = 0;        // lease
-    std::uint64_t ticket = 0;  // waiter
+    std::uint64_t ticket = 0;  // waiter, again
   };
   using Timer = TimerWheel<TimerKey>::Timer;
 
@@ -158,6 +162,13 @@ class Core {
         : run(id), done(std::move(answer)), timer({.kind = TimerKind::waiter, .ticket = ticket}) {}
     Uuid run;
     Done<RunView> done;
+    Timer timer;
+  };
+  // What the store could not be asked about: tried again a little later.
+  struct Again {
+    Again(std::function<void(Instant)> what, std::uint64_t ticket)
+        : action(std::move(what)), timer({.kind = TimerKind::again, .ticket = ticket}) {}
+    std::function<void(Instant)> action;
     Timer timer;
   };
   struct Subscriber {
@@ -194,11 +205,17 @@ class Core {
   void record(HotRun& run, std::vector<Event> events, Instant now);
   void react(HotRun& run, const Event& event, Instant now);
   void follow_up(Instant now);
+  void try_again(std::function<void(Instant)> action, Instant now);
   void fire(const TimerKey& key, Instant now);
+  void put_record(std::string_view kind, std::string key, std::optional<std::string> json) {
+    records_.put(pending_.batch.records,
+                 {std::string(kind), std::move(key), std::move(json), std::nullopt});
+  }
   void reply_after_commit(std::function<void(const Status&)> reply) {
     pending_.after.push_back(std::move(reply));
   }
   void publish(const Commit::Fresh& fresh);
+  Status publish_in_doubt();
   void settle_run(Uuid id, Instant now);
   Result<TaskKey> find_approval(const Decision& decision);
   void reset(Instant now);
@@ -215,10 +232,13 @@ class Core {
   Status resolve_run_key(NewRun& fresh, Instant now, std::optional<RunView>& existing);
   Result<HotRun*> open_for_change(const auth::Principal& by, Uuid id);
   void start_child(HotRun& parent, NodeIndex node, Instant now);
+  bool waits_for(Uuid run, std::set<Uuid>& asking);
+  bool all_wait_for(const std::string& group, std::set<Uuid>& asking);
   void report_child(const engine::RunState& child, Instant now);
   void finish_job_effects(HotRun& run, NodeIndex node, Instant now);
   void finish_run_effects(HotRun& run, Instant now);
   void grant_locks(const std::vector<LockOwner>& owners, Instant now);
+  void restore_holds(const HotRun& run);
   void restore_effects(HotRun& run, Instant now);
 
   // core_workers.cc
@@ -235,16 +255,19 @@ class Core {
   void sync_schedules(const std::string& project, const WorkflowSpec& spec, Instant now);
   void fire_schedules(Instant now);
   void arm_schedules(Instant at);
-  void fire_schedule(Schedule& schedule, Instant at, std::string_view kind, Instant now);
+  Status fire_schedule(Schedule& schedule, Instant at, std::string_view kind, Instant now);
+  void catch_up(const std::string& key, Instant at, Instant now);
   void save_schedule(const Schedule& schedule);
 
   db::Store& store_;
+  RecordsAhead records_;
   Options options_;
   Rng rng_;
   TimerWheel<TimerKey> timers_;  // before all that holds a Timer
   std::unordered_map<Uuid, std::unique_ptr<HotRun>> hot_;
   std::vector<Uuid> touched_;
   Commit pending_;
+  std::vector<Commit::Fresh> in_doubt_;  // of commits that failed, and may be durable all the same
   std::deque<std::function<void(Instant)>> follow_ups_;
   std::unordered_map<std::string, engine::DefinitionRef> definitions_;
   std::list<std::pair<Uuid, std::shared_ptr<const engine::RunState>>> cold_;  // newest first
@@ -256,6 +279,7 @@ class Core {
   std::list<Poller> pollers_;
   std::map<TaskKey, Lease> leases_;
   std::map<std::uint64_t, RunWaiter> run_waiters_;
+  std::map<std::uint64_t, Again> again_;
   std::map<std::uint64_t, Subscriber> subscribers_;
   std::map<std::string, Schedule> schedules_;              // by PROJECT/ID
   Timer schedules_timer_{{.kind = TimerKind::schedules}};  // the first of all their next fires
@@ -266,7 +290,7 @@ class Core {
   Instant last_watch_;
   Instant hold_until_;  // after a failed commit timers rest this long
   bool draining_ = false;
-  bool ready_ = false;
+  bool usable_ = true;
   std::string trouble_;
   Service::Health counters_;
 };

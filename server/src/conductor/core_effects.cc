@@ -1,5 +1,7 @@
 // What follows from events: jobs to dispatch, locks, child runs. Everything here can be done again
 // from the state alone (restore_effects), so there is nothing to lose in a crash.
+#include <algorithm>
+
 #include "base/text.h"
 #include "conductor/core.h"
 
@@ -106,10 +108,15 @@ void Core::start_child(HotRun& parent, NodeIndex node, Instant now) {
   if (job.status != JobStatus::waiting || job.reason != Reason::child) return;
   const Uuid id = child_id(parent.state, node, job.attempt);
   if (find_hot(id) != nullptr) return;
-  const auto past = store_.load_run(id);
-  if (past && *past) {
-    const auto state = load_cold(id);
-    if (state && is_final((*state)->status)) report_child(**state, now);
+  const auto once_more = [this, parent_id = parent.state.id, node](Instant later) {
+    if (HotRun* run = find_hot(parent_id)) start_child(*run, node, later);
+  };
+  const auto stored = store_.load_run(id);
+  if (!stored) return try_again(once_more, now);
+  if (*stored) {
+    const auto past = rebuild(**stored);
+    if (!past) return try_again(once_more, now);
+    if (is_final(past->status)) report_child(*past, now);
     return;
   }
   auth::Principal by;
@@ -125,6 +132,7 @@ void Core::start_child(HotRun& parent, NodeIndex node, Instant now) {
   request.trigger =
       Value(Object{{"kind", "parent"}, {"run", to_string(parent.state.id)}, {"job", job.key}});
   Result<NewRun> fresh = prepare_start(request, now);
+  if (!fresh && fresh.error().code == Code::store_failed) return try_again(once_more, now);
   const int attempt = job.attempt;
   if (fresh) {
     fresh->id = id;
@@ -149,6 +157,36 @@ void Core::start_child(HotRun& parent, NodeIndex node, Instant now) {
          now);
 }
 
+// Whether `run` cannot end before one of those in `asking` does, because a child run of it waits,
+// over locks and child runs of others, for them.
+bool Core::waits_for(Uuid id, std::set<Uuid>& asking) {
+  if (asking.contains(id)) return true;
+  const HotRun* run = find_hot(id);
+  if (run == nullptr || is_final(run->state.status)) return false;
+  asking.insert(id);  // a circle that does not pass the asking run is one all the same
+  const auto count = static_cast<NodeIndex>(run->state.jobs.size());
+  for (NodeIndex node = 0; node < count; ++node) {
+    const engine::JobState& job = run->state.jobs[node];
+    if (job.status != JobStatus::waiting || job.reason != Reason::child) continue;
+    const HotRun* child = find_hot(child_id(run->state, node, job.attempt));
+    if (child == nullptr) continue;
+    const bool queued = !child->state.phase_begun && !child->state.facts.lock_group.empty();
+    if (queued ? all_wait_for(group_key(child->state, child->state.facts.lock_group), asking)
+               : waits_for(child->state.id, asking))
+      return true;
+  }
+  asking.erase(id);
+  return false;
+}
+
+// The same for whoever holds `group`: nobody will ever give it up.
+bool Core::all_wait_for(const std::string& group, std::set<Uuid>& asking) {
+  const std::vector<LockOwner> holders = locks_.holders(group);
+  return std::all_of(holders.begin(), holders.end(), [&](const LockOwner& holder) {
+    return holder.node == kWholeRun && waits_for(holder.run, asking);
+  });
+}
+
 void Core::report_child(const engine::RunState& child, Instant now) {
   HotRun* parent = find_hot(child.facts.parent);
   if (parent == nullptr || child.facts.parent_node >= parent->state.jobs.size()) return;
@@ -164,32 +202,39 @@ void Core::report_child(const engine::RunState& child, Instant now) {
          engine::finish_child(parent->state, child.facts.parent_node, result, ambient(now)), now);
 }
 
-// After a restart: what events would have set in motion, from what the run looks like.
+// After a restart, first for all runs: who holds what. Nobody may be given a lock before.
+void Core::restore_holds(const HotRun& run) {
+  const engine::RunState& state = run.state;
+  if (!state.facts.lock_group.empty() && state.phase_begun) {
+    locks_.restore(group_key(state, state.facts.lock_group),
+                   state.definition->spec.concurrency->limit, owner_of(state, kWholeRun));
+  }
+  for (NodeIndex node = 0; node < state.jobs.size(); ++node) {
+    const engine::JobState& job = state.jobs[node];
+    if (!job.holds_lock || is_final(job.status)) continue;
+    locks_.restore(group_key(state, job.wait_detail), job.spec->concurrency->limit,
+                   owner_of(state, node));
+  }
+}
+
+// After that: what events would have set in motion, from what the run looks like.
 void Core::restore_effects(HotRun& run, Instant now) {
   const engine::RunState& state = run.state;
   if (!state.facts.run_key.empty())
     run_keys_[state.facts.project + "\n" + state.facts.run_key] = state.id;
   const std::string schedule = state.facts.trigger.string_or("schedule", "");
   if (!schedule.empty()) schedule_runs_[state.facts.project + "/" + schedule].insert(state.id);
-  if (!state.facts.lock_group.empty()) {
-    const std::string group = group_key(state, state.facts.lock_group);
-    const int limit =
-        state.definition->spec.concurrency ? state.definition->spec.concurrency->limit : 1;
-    if (state.phase_begun) {
-      locks_.restore(group, limit, owner_of(state, kWholeRun));
-    } else if (locks_.acquire(group, limit, owner_of(state, kWholeRun))) {
-      grant_locks({owner_of(state, kWholeRun)}, now);
-    }
-  } else if (!state.phase_begun) {
+  const std::string& group = state.facts.lock_group;
+  if (!state.phase_begun &&
+      (group.empty() ||
+       locks_.acquire(group_key(state, group), state.definition->spec.concurrency->limit,
+                      owner_of(state, kWholeRun)))) {
     grant_locks({owner_of(state, kWholeRun)}, now);
   }
   for (NodeIndex node = 0; node < state.jobs.size(); ++node) {
     const engine::JobState& job = state.jobs[node];
     if (job.detail && job.detail->approval) approvals_[job.detail->approval->id] = {state.id, node};
     if (is_final(job.status)) continue;
-    if (job.holds_lock)
-      locks_.restore(group_key(state, job.wait_detail), job.spec->concurrency->limit,
-                     owner_of(state, node));
     if (job.status == JobStatus::ready) dispatcher_.add(job.spec->runs_on, state.id, node);
     const bool at_work = job.status == JobStatus::running || job.status == JobStatus::cancelling;
     if (at_work && !job.group) {

@@ -72,9 +72,9 @@ Result<Core::NewRun> Core::prepare_start(StartRun& request, Instant now) {
   std::string text = std::move(request.definition);
   if (text.empty()) {
     const std::string key = facts.project + "/" + request.workflow;
-    const auto record = store_.get_record(kWorkflowKind, key);
+    const auto record = records_.get(kWorkflowKind, key);
     if (!record) return record.error();
-    const Result<Value> newest = *record ? parse_json((*record)->json) : Result<Value>(Value());
+    const Result<Value> newest = *record ? parse_json(**record) : Result<Value>(Value());
     if (!newest) return newest.error();
     if (!*record || newest->bool_or("deleted", false)) {
       return Error{Code::workflow_not_found,
@@ -85,8 +85,7 @@ Result<Core::NewRun> Core::prepare_start(StartRun& request, Instant now) {
     facts.version = request.version > 0 ? request.version : newest->int_or("version", 1);
     facts.digest = newest->string_or("digest", "");
     if (request.version > 0) {
-      const auto old =
-          store_.get_record(kVersionKind, fmt::format("{}/{:010}", key, request.version));
+      const auto old = records_.get(kVersionKind, fmt::format("{}/{:010}", key, request.version));
       if (!old) return old.error();
       if (!*old) {
         return Error{
@@ -94,7 +93,7 @@ Result<Core::NewRun> Core::prepare_start(StartRun& request, Instant now) {
             fmt::format("workflow {} has no version {}", request.workflow, request.version),
             {}};
       }
-      const Result<Value> body = parse_json((*old)->json);
+      const Result<Value> body = parse_json(**old);
       if (!body) return body.error();
       facts.digest = body->string_or("digest", "");
     }
@@ -108,10 +107,7 @@ Result<Core::NewRun> Core::prepare_start(StartRun& request, Instant now) {
   fresh.definition = *definition;
   const WorkflowSpec& spec = fresh.definition->spec;
   if (!text.empty() && !stored) {
-    pending_.batch.records.push_back({std::string(kDefinitionKind),
-                                      facts.digest,
-                                      to_json(Value(Object{{"text", Value(text)}})),
-                                      {}});
+    put_record(kDefinitionKind, facts.digest, to_json(Value(Object{{"text", Value(text)}})));
   }
   Result<Value> inputs = lang::resolve_inputs(spec.inputs, request.inputs);
   if (!inputs) return inputs.error();
@@ -162,7 +158,15 @@ Status Core::resolve_run_key(NewRun& fresh, Instant now, std::optional<RunView>&
 // The group is full: what `on_overflow` says about those in it.
 Status Core::make_room(const NewRun& fresh, const std::string& group, const ConcurrencySpec& spec,
                        Instant now) {
-  if (locks_.is_free(group, spec.limit) || spec.on_overflow == OnOverflow::queue) return {};
+  if (locks_.is_free(group, spec.limit)) return {};
+  std::set<Uuid> asking{fresh.facts.parent};
+  if (fresh.facts.parent && all_wait_for(group, asking)) {
+    return Error{Code::concurrency_rejected,
+                 "it would wait for ever: the concurrency group " + fresh.facts.lock_group +
+                     " is held by runs that wait for this one, as its parent run does",
+                 {}};
+  }
+  if (spec.on_overflow == OnOverflow::queue) return {};
   if (spec.on_overflow == OnOverflow::reject) {
     return Error{
         Code::concurrency_rejected,
@@ -200,6 +204,7 @@ Result<RunView> Core::admit(NewRun fresh, Instant now) {
   const std::string& group = run->state.facts.lock_group;
   const auto& concurrency = fresh.definition->spec.concurrency;
   if (!group.empty()) {
+    fresh.facts.lock_group = group;
     const Status room = make_room(fresh, group_key(run->state, group), *concurrency, now);
     if (!room) return room.error();
   }

@@ -7,6 +7,7 @@
 
 namespace mc::conductor {
 namespace {
+constexpr Millis kAfterTrouble{1000};  // a fire that the store failed is tried again
 constexpr int kShownFires = 5;
 constexpr int kCatchUpMax = 100;  // missed fires made up for at once
 constexpr int kBackfillMax = 1000;
@@ -30,11 +31,7 @@ Error unknown_schedule(const std::string& id) {
 }  // namespace
 
 void Core::save_schedule(const Schedule& schedule) {
-  const std::string key = schedule_key(schedule);
-  std::erase_if(pending_.batch.records,
-                [&](const auto& put) { return put.kind == kScheduleKind && put.key == key; });
-  pending_.batch.records.push_back(
-      {std::string(kScheduleKind), key, schedule_json(schedule, {}), {}});
+  put_record(kScheduleKind, schedule_key(schedule), schedule_json(schedule, {}));
   if (!schedule.paused) arm_schedules(schedule.next_fire);
 }
 
@@ -71,10 +68,7 @@ Status Core::load_schedules(Instant now) {
     if (schedule.spec.catch_up == CatchUp::last && missed.size() > 1)
       missed.erase(missed.begin(), missed.end() - 1);
     for (const Instant at : missed) {
-      follow_ups_.push_back([this, id = key, at](Instant later) {
-        const auto found = schedules_.find(id);
-        if (found != schedules_.end()) fire_schedule(found->second, at, "schedule", later);
-      });
+      follow_ups_.push_back([this, id = key, at](Instant later) { catch_up(id, at, later); });
     }
     schedule.next_fire = planned(schedule, now);
     save_schedule(schedule);
@@ -117,7 +111,7 @@ void Core::sync_schedules(const std::string& project, const WorkflowSpec& spec, 
       ++it;
       continue;
     }
-    pending_.batch.records.push_back({std::string(kScheduleKind), it->first, std::nullopt, {}});
+    put_record(kScheduleKind, it->first, std::nullopt);
     it = schedules_.erase(it);
   }
 }
@@ -127,8 +121,8 @@ void Core::fire_schedules(Instant now) {
   for (auto& [key, schedule] : schedules_) {
     if (schedule.paused) continue;
     if (schedule.queued > 0 && schedule_runs_[key].empty()) {
+      if (!fire_schedule(schedule, now, "schedule", now)) return arm_schedules(now + kAfterTrouble);
       --schedule.queued;
-      fire_schedule(schedule, now, "schedule", now);
       save_schedule(schedule);
     }
     if (!schedule.next_fire || schedule.next_fire > now) {
@@ -136,22 +130,31 @@ void Core::fire_schedules(Instant now) {
       continue;
     }
     const Instant at = schedule.next_fire;
+    if (!fire_schedule(schedule, at, "schedule", now)) return arm_schedules(now + kAfterTrouble);
     schedule.next_fire = planned(schedule, now);
-    fire_schedule(schedule, at, "schedule", now);
     save_schedule(schedule);
   }
 }
 
-void Core::fire_schedule(Schedule& schedule, Instant at, std::string_view kind, Instant now) {
+// A fire that was missed.
+void Core::catch_up(const std::string& key, Instant at, Instant now) {
+  const auto found = schedules_.find(key);
+  if (found == schedules_.end() || fire_schedule(found->second, at, "schedule", now)) return;
+  try_again([this, key, at](Instant later) { catch_up(key, at, later); }, now);
+}
+
+// Errors: store_failed, when it could not be told whether this fire has its run already; nothing
+// was done.
+Status Core::fire_schedule(Schedule& schedule, Instant at, std::string_view kind, Instant now) {
   const std::string key = schedule_key(schedule);
   std::set<Uuid>& open = schedule_runs_[key];
   if (!open.empty() && kind == "schedule") {
     switch (schedule.spec.overlap) {
-      case Overlap::skip: ++schedule.skipped; return;
-      case Overlap::queue_one: schedule.queued = 1; return;
+      case Overlap::skip: ++schedule.skipped; return {};
+      case Overlap::queue_one: schedule.queued = 1; return {};
       case Overlap::queue_all:
         schedule.queued = std::min(schedule.queued + 1, kQueuedFiresMax);
-        return;
+        return {};
       case Overlap::cancel_running:
         for (const Uuid id : std::set<Uuid>(open)) {
           HotRun* run = find_hot(id);
@@ -169,24 +172,27 @@ void Core::fire_schedule(Schedule& schedule, Instant at, std::string_view kind, 
   request.trigger =
       Value(Object{{"kind", kind}, {"schedule", schedule.id}, {"scheduled_at", to_rfc3339(at)}});
   Result<NewRun> fresh = prepare_start(request, now);
+  if (!fresh && fresh.error().code == Code::store_failed) return fresh.error();
+  // One fire makes one run, also when it is tried again after a crash.
+  const Uuid id = derive_uuid(at, key + std::string(kind));
+  const auto past = store_.load_run(id);
+  if (!past) return past.error();
   schedule.last_fire = now;
   ++schedule.fires;
   if (!fresh) {
     ++schedule.skipped;
-    return;
+    return {};
   }
-  // One fire makes one run, also when it is tried again after a crash.
-  fresh->id = derive_uuid(at, key + std::string(kind));
-  const auto past = store_.load_run(fresh->id);
-  if (find_hot(fresh->id) != nullptr || (past && *past)) return;
-  const Uuid id = fresh->id;
+  fresh->id = id;
+  if (find_hot(id) != nullptr || *past) return {};
   const Result<RunView> shown = admit(std::move(*fresh), now);
   if (!shown) {
     ++schedule.skipped;
-    return;
+    return {};
   }
   schedule.last_run = id;
   open.insert(id);
+  return {};
 }
 
 // --- requests ---
@@ -214,7 +220,7 @@ void Core::schedule_action(const auth::Principal& by, const std::string& id,
                             ": take it out there, or pause it",
                         {}});
     }
-    pending_.batch.records.push_back({std::string(kScheduleKind), found->first, std::nullopt, {}});
+    put_record(kScheduleKind, found->first, std::nullopt);
     schedules_.erase(found);
     return reply_after_commit([done = std::move(done)](const Status& status) {
       status ? done(std::string("{}")) : done(status.error());
@@ -230,7 +236,8 @@ void Core::schedule_action(const auth::Principal& by, const std::string& id,
     if (schedule.queued > 0) arm_schedules(now);
   } else if (action == "run_now") {
     const std::int64_t before = schedule.skipped;
-    fire_schedule(schedule, now, "manual", now);
+    if (const Status fired = fire_schedule(schedule, now, "manual", now); !fired)
+      return done(fired.error());
     if (schedule.skipped > before) {
       return done(Error{Code::workflow_not_found,
                         "the workflow " + schedule.workflow +
@@ -252,7 +259,7 @@ void Core::create_schedule(const auth::Principal& by, const std::string& workflo
                            const Value& spec, Instant now, Done<std::string> done) {
   Result<ScheduleSpec> read = read_schedule_spec(spec);
   if (!read) return done(read.error());
-  const auto record = store_.get_record(kWorkflowKind, by.project + "/" + workflow);
+  const auto record = records_.get(kWorkflowKind, by.project + "/" + workflow);
   if (!record) return done(record.error());
   if (!*record)
     return done(Error{Code::workflow_not_found, "there is no workflow " + workflow, {}});
@@ -285,7 +292,11 @@ void Core::backfill(const auth::Principal& by, const std::string& id, Instant fr
                       {}});
   }
   if (!dry_run) {
-    for (const Instant at : fires) fire_schedule(schedule, at, "backfill", now);
+    for (const Instant at : fires) {
+      // Asked again, those that fired are not fired twice.
+      if (const Status fired = fire_schedule(schedule, at, "backfill", now); !fired)
+        return done(fired.error());
+    }
     save_schedule(schedule);
   }
   JsonWriter out;

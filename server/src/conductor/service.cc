@@ -3,6 +3,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <deque>
+#include <iterator>
 #include <mutex>
 #include <thread>
 
@@ -68,19 +69,23 @@ class Service::Loop {
   static constexpr std::chrono::seconds kIdleAfter{2};
 
   void run() {
-    while (true) {
-      std::vector<std::function<void(Core&, Instant)>> requests;
-      if (!wait_for_work(requests)) return;
+    std::deque<std::function<void(Core&, Instant)>> requests;
+    while (wait_for_work(requests)) {
       const Instant now = clock_.now();
-      for (auto& request : requests) request(core_, now);
+      if (!core_.usable()) core_.tick(now);
+      // Requests wait while what is stored cannot be read; any of them may be a commit that failed.
+      while (core_.usable() && !requests.empty()) {
+        requests.front()(core_, now);
+        requests.pop_front();
+      }
       core_.tick(now);
       if (!committing_ && core_.has_commit()) hand_over(core_.take_commit());
       update_health();
     }
   }
 
-  // False: stopping, and everything decided is durable.
-  bool wait_for_work(std::vector<std::function<void(Core&, Instant)>>& requests) {
+  // Adds what has come to `requests`. False: stopping, and everything decided is durable.
+  bool wait_for_work(std::deque<std::function<void(Core&, Instant)>>& requests) {
     const Instant wake = core_.next_wake();
     std::unique_lock lock(inbox_mutex_);
     const auto filled = [this] { return !inbox_.empty() || (stopping_ && !committing_); };
@@ -90,8 +95,9 @@ class Service::Loop {
     } else {
       inbox_filled_.wait(lock, filled);
     }
-    requests.swap(inbox_);
-    return !(stopping_ && !committing_ && requests.empty());
+    std::move(inbox_.begin(), inbox_.end(), std::back_inserter(requests));
+    inbox_.clear();
+    return !(stopping_ && !committing_ && (requests.empty() || !core_.usable()));
   }
 
   void hand_over(Commit commit) {

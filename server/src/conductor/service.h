@@ -37,6 +37,9 @@ struct Options {
   // Name of the worker that lives in this process: what it held when the process died is lost at
   // once, without waiting for the lease. Empty: none.
   std::string embedded_worker;
+  // A snapshot of a run is kept when that many events have come since the last, and twice as many
+  // as it has nodes, because it costs as much as all nodes.
+  std::int64_t snapshot_every = 200;
   bool watchdog = true;  // checks "nothing waits without a reason" once a minute
   std::function<void(const std::string&)> report;  // hears what the watchdog finds; any thread
   Millis keep_receipts{24 * 3'600'000};

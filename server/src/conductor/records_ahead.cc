@@ -1,0 +1,38 @@
+#include "conductor/records_ahead.h"
+
+#include <algorithm>
+
+namespace mc::conductor {
+
+Result<std::optional<std::string>> RecordsAhead::get(std::string_view kind,
+                                                     std::string_view key) const {
+  const auto found = ahead_.find({std::string(kind), std::string(key)});
+  if (found != ahead_.end()) return found->second.json;
+  auto record = store_.get_record(kind, key);
+  if (!record) return record.error();
+  if (!*record) return std::optional<std::string>{};
+  return std::optional(std::move((*record)->json));
+}
+
+bool RecordsAhead::has(std::string_view kind, std::string_view key) const {
+  return ahead_.contains({std::string(kind), std::string(key)});
+}
+
+void RecordsAhead::put(std::vector<db::RecordPut>& batch, db::RecordPut put) {
+  ahead_[{put.kind, put.key}] = {put.json, gathering_};
+  const auto earlier = std::find_if(batch.begin(), batch.end(), [&](const db::RecordPut& p) {
+    return p.kind == put.kind && p.key == put.key;
+  });
+  if (earlier == batch.end()) return batch.push_back(std::move(put));
+  put.expected = earlier->expected;
+  *earlier = std::move(put);
+}
+
+void RecordsAhead::landed(const std::vector<db::RecordPut>& batch) {
+  for (const db::RecordPut& put : batch) {
+    const auto found = ahead_.find({put.kind, put.key});
+    if (found != ahead_.end() && found->second.batch < gathering_) ahead_.erase(found);
+  }
+}
+
+}  // namespace mc::conductor

@@ -1,0 +1,213 @@
+// The conductor beside a store that fails, and rules that the simulator found broken: each test is
+// the shortest story of one of its seeds.
+#include <gtest/gtest.h>
+
+#include "base/json.h"
+#include "conductor/core.h"
+#include "db/faulty/faulty_store.h"
+#include "db/memory/memory_store.h"
+
+namespace mc::conductor {
+namespace {
+
+const auth::Principal kAda{"ada", auth::Role::admin, "default", {}, "t1"};
+
+template <class T>
+struct Reply {
+  std::optional<Result<T>> value;
+  Done<T> done() {
+    return [this](Result<T> result) { value.emplace(std::move(result)); };
+  }
+  bool here() const { return value.has_value(); }
+  T& operator*() { return **value; }
+};
+
+class TroubledStoreTest : public testing::Test {
+ protected:
+  TroubledStoreTest() { boot(); }
+
+  void boot() {
+    Options options;
+    options.seed = 7;
+    core = std::make_unique<Core>(store, options);
+    ASSERT_TRUE(core->recover(now).ok());
+    flush();
+  }
+  void flush() {
+    for (int i = 0; i < 100 && core->has_commit(); ++i) {
+      Commit commit = core->take_commit();
+      const Status status = commit.batch.empty() ? Status() : store.commit(commit.batch);
+      core->finish_commit(std::move(commit), status, now);
+      core->tick(now);
+    }
+  }
+  void pass(Millis time) {
+    now = now + time;
+    core->tick(now);
+    flush();
+  }
+  Uuid start(const std::string& definition, Value inputs = Object{}) {
+    StartRun request;
+    request.principal = kAda;
+    request.definition = definition;
+    request.inputs = std::move(inputs);
+    Reply<RunView> reply;
+    core->start_run(request, now, reply.done());
+    core->tick(now);
+    flush();
+    EXPECT_TRUE(reply.here() && reply.value->ok());
+    return reply.here() && reply.value->ok() ? (*reply).id : Uuid{};
+  }
+  Value show(Uuid id) {
+    Reply<RunView> reply;
+    core->run(kAda, id, reply.done());
+    flush();
+    return reply.value->ok() ? *parse_json((*reply).json) : Value();
+  }
+  std::string status(Uuid id) { return show(id).string_or("status", "?"); }
+  void put(const std::string& name, const std::string& text) {
+    Reply<WorkflowVersion> reply;
+    core->put_workflow(kAda, name, text, now, reply.done());
+    flush();
+    ASSERT_TRUE(reply.value->ok());
+  }
+  void cancel(Uuid run) {
+    Reply<RunView> reply;
+    core->cancel_run(kAda, run, "", now, reply.done());
+    core->tick(now);
+    flush();
+    ASSERT_TRUE(reply.value->ok());
+  }
+
+  std::unique_ptr<db::Store> disk = db::make_memory_store();
+  db::FaultyStore store{*disk};
+  std::unique_ptr<Core> core;
+  Instant now{1'700'000'000'000};
+};
+
+constexpr const char* kOne = "jobs: {a: {steps: [{run: x}]}}";
+constexpr const char* kTwo = "jobs: {b: {steps: [{run: x}]}}";
+constexpr const char* kLocked = "concurrency: {group: g}\njobs: {a: {steps: [{run: x}]}}";
+
+TEST_F(TroubledStoreTest, TwoVersionsOfAWorkflowMayBeOnTheirWayAtOnce) {
+  Reply<WorkflowVersion> first;
+  Reply<WorkflowVersion> second;
+  Reply<WorkflowVersion> third;
+  core->put_workflow(kAda, "w", kOne, now, first.done());
+  Commit commit = core->take_commit();
+  core->put_workflow(kAda, "w", kTwo, now, second.done());
+  core->put_workflow(kAda, "w", kOne, now, third.done());
+  core->finish_commit(std::move(commit), store.commit(commit.batch), now);
+  flush();
+  EXPECT_EQ((*first).version, 1);
+  EXPECT_EQ((*second).version, 2);
+  EXPECT_EQ((*third).version, 3);
+  EXPECT_TRUE(*disk->get_record("workflow_version", "default/w/0000000002"));
+}
+
+TEST_F(TroubledStoreTest, FollowersHearOfACommitThatWasWrittenAndSaidToHaveFailed) {
+  const Uuid run = start(kOne);
+  std::vector<std::int64_t> heard;
+  core->subscribe(1, kAda, run, [&](const FeedEvent& event) { heard.push_back(event.event.seq); });
+  Reply<RunView> cancelled;
+  core->cancel_run(kAda, run, "", now, cancelled.done());
+  store.arm(1, db::Fault::lose_answer);
+  flush();
+  EXPECT_FALSE(cancelled.value->ok());
+  EXPECT_EQ(status(run), "cancelled");
+  EXPECT_EQ(heard, (std::vector<std::int64_t>{4, 5, 6}));
+}
+
+TEST_F(TroubledStoreTest, NobodyIsAnsweredFromMemoryThatCouldNotBeReadBack) {
+  const Uuid run = start(kOne);
+  Reply<RunView> cancelled;
+  core->cancel_run(kAda, run, "", now, cancelled.done());
+  store.arm(1, db::Fault::refuse_commit);
+  store.arm(1, db::Fault::fail_read);
+  Commit commit = core->take_commit();
+  core->finish_commit(std::move(commit), store.commit(commit.batch), now);
+  EXPECT_FALSE(core->usable());
+  EXPECT_FALSE(core->health().ready);
+  EXPECT_GT(core->next_wake(), now);
+  pass(Millis(2'000));
+  EXPECT_TRUE(core->usable());
+  EXPECT_EQ(status(run), "running");
+}
+
+TEST_F(TroubledStoreTest, ARestartGivesNoLockAwayThatALaterRunHolds) {
+  constexpr const char* kJob = "concurrency: {group: g}, steps: [{run: x}]}}";
+  const Uuid early = start(std::string("jobs: {w: {wait: 1s}, a: {needs: w, ") + kJob);
+  const Uuid late = start(std::string("jobs: {a: {") + kJob);
+  pass(Millis(1'000));
+  EXPECT_EQ(status(early), "waiting");
+  boot();
+  EXPECT_EQ(status(early), "waiting");
+  EXPECT_EQ(status(late), "running");
+}
+
+TEST_F(TroubledStoreTest, ARunCancelledBeforeItBeganStartsNothing) {
+  start(kLocked);
+  const Uuid second = start(std::string(kLocked) + "\nfinally: {f: {steps: [{run: x}]}}");
+  EXPECT_EQ(status(second), "waiting");
+  cancel(second);
+  EXPECT_EQ(status(second), "cancelled");
+}
+
+TEST_F(TroubledStoreTest, AChildThatWouldWaitForItsOwnParentIsRefused) {
+  put("child", kLocked);
+  const Uuid parent = start("concurrency: {group: g}\njobs: {c: {workflow: {name: child}}}");
+  EXPECT_EQ(status(parent), "failed");
+  EXPECT_NE(show(parent).string_or("message", "").find("wait for ever"), std::string::npos);
+}
+
+TEST_F(TroubledStoreTest, AChildThatWouldCloseACircleOfLocksIsRefused) {
+  // Each parent holds a group and its child wants the other's; the first child waits rightly.
+  put("g-child", "concurrency: {group: g}\njobs: {a: {steps: [{run: x}]}}");
+  put("h-child", "concurrency: {group: h}\njobs: {a: {steps: [{run: x}]}}");
+  constexpr const char* kParent =
+      "inputs: {own: {type: string}, other: {type: string}}\n"
+      "concurrency: {group: \"${{ inputs.own }}\"}\n"
+      "jobs: {w: {wait: 1s}, c: {needs: w, workflow: {name: \"${{ inputs.other }}-child\"}}}";
+  const Uuid g = start(kParent, Object{{"own", "g"}, {"other", "h"}});
+  const Uuid h = start(kParent, Object{{"own", "h"}, {"other", "g"}});
+  pass(Millis(1'000));
+  EXPECT_EQ(status(g), "waiting");
+  EXPECT_EQ(status(h), "failed");
+}
+
+TEST_F(TroubledStoreTest, ARerunOfANewerDefinitionForgetsTheOlderOnesGroup) {
+  put("w", kLocked);
+  StartRun request;
+  request.principal = kAda;
+  request.workflow = "w";
+  Reply<RunView> started;
+  core->start_run(request, now, started.done());
+  flush();
+  cancel((*started).id);
+  put("w", kOne);
+  Reply<RunView> again;
+  core->rerun({.principal = kAda, .run = (*started).id, .from = {}, .latest_definition = true}, now,
+              again.done());
+  flush();
+  ASSERT_TRUE(again.value->ok()) << again.value->error().message;
+  boot();
+  EXPECT_EQ(status((*again).id), "running");
+}
+
+TEST_F(TroubledStoreTest, AChildWhoseStoreFailsIsStartedALittleLater) {
+  put("child", kOne);
+  StartRun request;
+  request.principal = kAda;
+  request.definition = "jobs: {w: {wait: 1s}, c: {needs: w, workflow: {name: child}}}";
+  Reply<RunView> parent;
+  core->start_run(request, now, parent.done());
+  flush();
+  store.arm(1, db::Fault::fail_read);
+  pass(Millis(1'000));
+  EXPECT_EQ(core->health().open_runs, 1);
+  pass(Millis(1'500));
+  EXPECT_EQ(core->health().open_runs, 2);
+}
+
+}  // namespace
+}  // namespace mc::conductor
