@@ -53,6 +53,7 @@ format-check: packages-test
 	@git ls-files -z --cached '*.h' '*.cc' | xargs -0 -r -n 40 -P $(JOBS) clang-format-19 --dry-run -Werror
 
 tsan: packages-test ## the tests under ThreadSanitizer
+	$(call build_preset,release,build)
 	$(call build_preset,tsan,build/tsan)
 	@scripts/test build/tsan
 

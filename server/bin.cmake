@@ -13,3 +13,7 @@ if(bin_sources)
   add_custom_command(TARGET maestro POST_BUILD
     COMMAND ${CMAKE_COMMAND} -E create_symlink maestro ${CMAKE_RUNTIME_OUTPUT_DIRECTORY}/maestroctl)
 endif()
+
+# The simulator: not part of `maestro`, and not shipped.
+add_executable(maestro-sim ${SRC}/sim/main.cc)
+target_link_libraries(maestro-sim PRIVATE mc_sim)

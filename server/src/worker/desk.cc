@@ -33,7 +33,17 @@ void Desk::take_in(int reserved, std::vector<Task> tasks) {
 Desk::Ref Desk::next() {
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [&] { return closed_ || !queue_.empty(); });
-  if (closed_) return nullptr;
+  return take_task();
+}
+
+Desk::Ref Desk::try_next() {
+  const std::scoped_lock lock(mutex_);
+  return take_task();
+}
+
+// Requires: the lock.
+Desk::Ref Desk::take_task() {
+  if (closed_ || queue_.empty()) return nullptr;
   Ref held = std::move(queue_.front());
   queue_.pop_front();
   ++running_;
@@ -61,6 +71,16 @@ void Desk::if_quiet(const std::function<void()>& action) {
 std::vector<TaskResult> Desk::results() {
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [&] { return closed_ || !outbox_.empty(); });
+  return take_results();
+}
+
+std::vector<TaskResult> Desk::try_results() {
+  const std::scoped_lock lock(mutex_);
+  return take_results();
+}
+
+// Requires: the lock.
+std::vector<TaskResult> Desk::take_results() {
   std::vector<TaskResult> batch;
   while (!outbox_.empty() && batch.size() < kResultsPerCall) {
     batch.push_back(std::move(outbox_.front()));

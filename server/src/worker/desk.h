@@ -44,6 +44,8 @@ class Desk {
 
   // Waits for a task; null when closed.
   Ref next();
+  // A task that waits now, or null.
+  Ref try_next();
   // The slot is free again, the result waits to be sent (nullopt: there is none to send).
   void finish(const Ref& held, std::optional<TaskResult> result);
 
@@ -52,6 +54,8 @@ class Desk {
 
   // Waits for results, at most kResultsPerCall; empty when closed and nothing is left.
   std::vector<TaskResult> results();
+  // Those there are now, at most kResultsPerCall.
+  std::vector<TaskResult> try_results();
   // Settled: the server has heard of it, one way or the other.
   void settled(const std::vector<std::string>& task_ids);
   // Puts results back to be sent again.
@@ -69,6 +73,8 @@ class Desk {
   int running() const;
 
  private:
+  Ref take_task();
+  std::vector<TaskResult> take_results();
   bool is_idle() const {
     return queue_.empty() && running_ == 0 && outbox_.empty() && sending_ == 0;
   }

@@ -1,0 +1,25 @@
+// One simulated world: a server, workers, clients, a network, faults, a judge, all from one seed.
+// The same seed and profile give the same world, step by step, on every machine.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+
+namespace mc::sim {
+
+struct Verdict {
+  std::string violation;  // the first; empty: none
+  std::string faults;     // what was injected, in words
+  std::int64_t steps = 0, runs = 0, events = 0, commits = 0, crashes = 0, jobs = 0;
+  std::uint64_t fingerprint = 0;  // of everything that became durable, in order
+};
+
+// Faults for some ten virtual minutes, then a time without, in which every run must end.
+// Requires: a profile that choose_faults knows. Threads: any, each world on its own.
+// `trace`, when given, hears of every fault and of everything that became durable.
+Verdict simulate(std::uint64_t seed, std::string_view profile,
+                 const std::function<void(const std::string&)>& trace = nullptr);
+
+}  // namespace mc::sim
