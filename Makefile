@@ -18,7 +18,7 @@ define build_preset
 	@ninja -C $(2) -j $(JOBS)
 endef
 
-.PHONY: help build dev down test bench lint fmt format-check tsan asan coverage fuzz clean packages-run packages-test
+.PHONY: help build dev down test bench lint fmt format-check tsan asan coverage fuzz sim mutants clean packages-run packages-test
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -67,6 +67,12 @@ coverage: packages-test ## line and branch coverage of server/src, in build/cove
 fuzz: packages-run ## run each fuzz target for FUZZ_SECONDS
 	$(call build_preset,fuzz,build/fuzz)
 	@scripts/fuzz
+
+sim: build ## throw faults at the engine under a virtual clock for SIM_SECONDS (120)
+	@scripts/simulate $(SIM_SECONDS)
+
+mutants: packages-test ## show that the simulator finds deliberate bugs (MUTANTS="name …" chooses)
+	@scripts/mutants $(MUTANTS)
 
 clean: ## remove everything that was built
 	@if [ -s build/dev-server.pid ]; then scripts/down; fi

@@ -3,6 +3,11 @@ if(MC_TESTS)
   add_test(NAME tidy COMMAND ${CMAKE_SOURCE_DIR}/scripts/tidy)
   add_test(NAME tidy_bites COMMAND ${CMAKE_SOURCE_DIR}/scripts/tidy-test)
 
+  add_test(NAME mutants_fit COMMAND ${CMAKE_SOURCE_DIR}/scripts/mutants --check)
+  # Fresh seeds, under the release build: a violation prints the command that replays it.
+  add_test(NAME simulate COMMAND ${CMAKE_SOURCE_DIR}/scripts/simulate 120)
+  set_tests_properties(simulate PROPERTIES TIMEOUT 300 ENVIRONMENT "JOBS=1" COST 1000)
+
   # Black box: each executable server/tests/blackbox/*_test.{sh,py} runs against this build's program,
   # MAESTRO_BIN, in a folder of its own; what a sanitizer makes too slow runs against the release one,
   # MAESTRO_RELEASE_BIN, when there is one. Exit 0 passed, 77 skipped, else failed.
