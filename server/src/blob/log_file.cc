@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <optional>
 
+#include "base/clip.h"
 #include "base/json.h"
 
 namespace mc::blob {
@@ -36,9 +37,7 @@ std::string read_at(int fd, std::int64_t offset, std::int64_t length) {
 
 // Names come from definitions and are short; a longer one is cut rather than making a line
 // unreadable.
-std::string_view cut(const std::string& name) {
-  return std::string_view(name).substr(0, kNameBytesMax);
-}
+std::string_view cut(const std::string& name) { return head_of(name, kNameBytesMax); }
 }  // namespace
 
 Result<std::shared_ptr<LogFile>> LogFile::open(const std::string& stem, bool create) {

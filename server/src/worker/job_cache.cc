@@ -1,5 +1,6 @@
 #include "worker/job_cache.h"
 
+#include "base/clip.h"
 #include "base/json.h"
 #include "base/sha256.h"
 #include "base/text.h"
@@ -21,7 +22,8 @@ Result<CacheKey> job_cache_key(const JobSpec& job, const lang::Scope& scope, con
   all.open('[').item(*shown).item(*inputs).value(job.source).value(env);
   if (matrix != nullptr) all.value(*matrix);
   all.close(']');
-  return CacheKey{*shown, "job/" + shown->substr(0, kShownBytesMax) + "/" + sha256_hex(all.text())};
+  return CacheKey{
+      *shown, "job/" + std::string(head_of(*shown, kShownBytesMax)) + "/" + sha256_hex(all.text())};
 }
 
 Status JobCache::make_key() {

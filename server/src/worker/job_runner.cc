@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "base/clip.h"
 #include "base/json.h"
 #include "base/text.h"
 #include "lang/parse.h"
@@ -28,7 +29,7 @@ TaskResult refused(const Task& task, const Error& error) {
           .fence = task.fence,
           .outcome = Outcome::failed,
           .failure_kind = FailureKind::user,
-          .message = message.substr(0, kMessageBytesMax)};
+          .message = clip(message, kMessageBytesMax)};
 }
 
 std::size_t size_of(const Value& value) {
@@ -202,7 +203,7 @@ TaskResult run_task(const Task& task, const RunSettings& settings, client::Worke
   }
   result.annotations = run.annotations;
   result.summary = run.summary;
-  result.message = run.log().masked(result.message).substr(0, kMessageBytesMax);
+  result.message = clip(run.log().masked(result.message), kMessageBytesMax);
   return result;
 }
 

@@ -167,5 +167,19 @@ def test_nonsense_is_refused(fresh):
     assert answer["accepted"] == [] and len(answer["rejected"]) == 1, answer
 
 
+
+def test_a_long_message_is_cut_between_characters(fresh):
+    server = fresh(slots=0)
+    client, worker = server.client(), Worker(server)
+    run = client.start(NOOP)
+    task, = worker.poll()
+    worker.complete(task, outcome="failed", message="x" + "é" * 5_000)
+    client.finished(run["id"])
+    server.kill()
+    server.start()
+    message = server.client().job(run["id"], "a")["message"]
+    assert message.endswith("é") and len(message.encode()) <= 4_096, message[-50:]
+
+
 if __name__ == "__main__":
     harness.main(globals())

@@ -1,5 +1,6 @@
 #include <optional>
 
+#include "base/clip.h"
 #include "base/json.h"
 #include "base/text.h"
 #include "engine/decide.h"
@@ -44,7 +45,7 @@ JobFinished finished(const JobState& job, NodeIndex node, const TaskResult& resu
                      .status = status,
                      .exit_code = result.exit_code,
                      .signal = result.signal,
-                     .message = result.message.substr(0, kMessageBytesMax),
+                     .message = std::string(head_of(result.message, kMessageBytesMax)),
                      .outputs = result.outputs,
                      .steps = result.steps,
                      .summary = result.summary,
@@ -75,7 +76,7 @@ Result<Events> complete_job(RunState& run, NodeIndex node, const TaskResult& res
                     .status = status,
                     .exit_code = result.exit_code,
                     .signal = result.signal,
-                    .message = result.message.substr(0, kMessageBytesMax)};
+                    .message = std::string(head_of(result.message, kMessageBytesMax))};
     TaskResult kept = result;
     if (too_much) {
       failure = {.kind = FailureKind::user,
