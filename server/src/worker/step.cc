@@ -32,9 +32,14 @@ Result<Exchange> make_exchange(TaskRun& run, const StepSpec& spec, int number) {
 
 // What has been written to an exchange file; more than is ever taken is an error that says so.
 Result<std::string> read_exchange(const std::string& path, std::string_view what) {
-  auto text = read_file(path, kEnvFileBytesMax);
+  auto text = read_plain_file(path, kEnvFileBytesMax);
   if (text.ok() || text.error().code == Code::not_found) return text.ok() ? *text : std::string();
-  if (text.error().code != Code::too_large) return text.error();
+  if (text.error().code != Code::too_large) {
+    // The script's doing, not the machine's: it is not tried again.
+    return Error{Code::invalid_field,
+                 std::string(what) + ": " + text.error().message + "; write to the file itself",
+                 {}};
+  }
   std::error_code unknown;
   const auto size = static_cast<std::int64_t>(std::filesystem::file_size(path, unknown));
   return Error{Code::limit_exceeded,
@@ -66,13 +71,14 @@ Status take_env(TaskRun& run, const Exchange& files) {
 
 // Takes in what the script wrote. Errors: its outputs or variables are malformed or too large.
 Status take_answers(TaskRun& run, const Exchange& files, StepOutcome& outcome) {
-  if (const auto text = read_file(files.summary, kSummaryBytesMax); text.ok() && !text->empty()) {
+  if (const auto text = read_plain_file(files.summary, kSummaryBytesMax);
+      text.ok() && !text->empty()) {
     const std::string summary = run.log().masked(to_valid_utf8(*text));
     if (run.summary.size() + summary.size() <= kSummaryBytesMax) run.summary += summary;
   } else if (!text.ok() && text.error().code == Code::too_large) {
     run.say(outcome.result.id, "[maestro: MAESTRO_SUMMARY has more than 1 MiB and was dropped]");
   }
-  if (const auto text = read_file(files.annotations, kEnvFileBytesMax); text.ok()) {
+  if (const auto text = read_plain_file(files.annotations, kEnvFileBytesMax); text.ok()) {
     for (Value& found : parse_annotations(run.log().masked(*text))) {
       if (run.annotations.size() < kAnnotationsMax) run.annotations.push_back(std::move(found));
     }

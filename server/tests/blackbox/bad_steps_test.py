@@ -74,6 +74,18 @@ def test_binary_output_is_kept_as_it_is(server):
     records.body.decode("utf-8")
 
 
+def test_answer_files_that_are_none_any_more_fail_the_step(server):
+    client = server.client()
+    for trick in ("mkfifo $F", "mkdir $F", "ln -s /dev/zero $F", "ln -s /etc/passwd $F"):
+        for name in ("MAESTRO_OUTPUT", "MAESTRO_ENV"):
+            script = f"F=${name}; rm $F; {trick}"
+            run = client.finished(client.start(f"jobs:\n  a: {{steps: [{{run: '{script}'}}]}}\n")["id"], deadline_s=30)
+            assert run["status"] == "failed" and run["failure_kind"] == "user", (script, run)
+            assert name in run["message"] and "regular file" in run["message"], run["message"]
+    run = client.finished(client.start("jobs:\n  a: {steps: [{run: 'rm $MAESTRO_SUMMARY; mkfifo $MAESTRO_SUMMARY'}]}\n")["id"])
+    assert run["status"] == "succeeded", run
+
+
 def test_outputs_have_a_limit_that_is_told(server):
     client = server.client()
     run = client.finished(client.start(
