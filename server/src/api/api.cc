@@ -45,7 +45,10 @@ http::Response refusal(const Error& error, const http::Request& request) {
 }
 
 Error no_such_path(const http::Request& request) {
-  return {Code::not_found, "there is nothing at " + request.path, {}};
+  // As it was sent: what is decoded may look like a path that there is.
+  return {Code::not_found,
+          "there is nothing at " + request.target.substr(0, request.target.find('?')),
+          {}};
 }
 
 // nullopt: fine. Bodies without a type are taken for what the route wants.
@@ -53,6 +56,12 @@ std::optional<Error> check_content_type(const Route& route, const http::Request&
   const std::string* length = head.header("content-length");
   const bool has_body =
       head.header("transfer-encoding") != nullptr || (length != nullptr && *length != "0");
+  const std::string* coding = head.header("content-encoding");
+  if (has_body && coding != nullptr && !coding->empty() && to_lower(*coding) != "identity") {
+    return Error{Code::unsupported_media_type,
+                 "Content-Encoding is " + *coding + ": the body is wanted as it is",
+                 {}};
+  }
   const std::string* given = head.header("content-type");
   if (!has_body || given == nullptr || route.details.takes == Takes::bytes ||
       route.details.takes == Takes::nothing) {

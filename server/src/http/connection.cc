@@ -177,7 +177,7 @@ void Connection::refuse(const Error& error) {
 void Connection::read_more() {
   if (reading_ || phase_ == Phase::closed) return;
   if (peer_done_) {
-    if (phase_ == Phase::head || phase_ == Phase::body) close();
+    if (phase_ == Phase::head || phase_ == Phase::body) cut_short();
     return;
   }
   if (!input_.make_room()) return;
@@ -217,7 +217,14 @@ void Connection::on_read(const boost::system::error_code& error, std::size_t siz
 void Connection::hung_up() {
   peer_done_ = true;
   peer_->gone.store(true, std::memory_order_relaxed);
+  if (phase_ == Phase::head || phase_ == Phase::body) return cut_short();
   if (phase_ != Phase::handling && phase_ != Phase::writing) close();
+}
+
+// No more will come. Half a request is told so; between two requests that is how clients leave.
+void Connection::cut_short() {
+  if (phase_ == Phase::head && input_.empty()) return close();
+  refuse({Code::malformed_request, "the request ended before its last byte", {}});
 }
 
 void Connection::on_deadline() {

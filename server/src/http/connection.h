@@ -63,6 +63,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void read_more();
   void on_read(const boost::system::error_code& error, std::size_t size);
   void hung_up();
+  void cut_short();
   void refuse(const Error& error);
 
   // Writing (connection_write.cc).

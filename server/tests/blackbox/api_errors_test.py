@@ -113,6 +113,7 @@ def test_bodies_that_are_wrong(client):
     client.post("/api/v1/runs", {"definition": HELLO, "workflow": "x"}).problem(422)
     client.call("POST", "/api/v1/runs", raw="x", headers={"Content-Type": "text/plain"}).problem(415)
     client.call("PUT", "/api/v1/workflows/x", raw="{}", headers=json_type).expect(415, 422)
+    client.call("POST", "/api/v1/runs", raw="x", headers={**json_type, "Content-Encoding": "gzip"}).problem(415)
 
 
 def test_definitions_that_are_wrong_name_every_problem(client):
@@ -136,6 +137,8 @@ def test_things_that_are_not_there(client):
     client.post(f"/api/v1/approvals/{NOWHERE}", {"decision": "approve"}).problem(404)
     client.get("/api/v1/artifacts/sha256:" + "0" * 64).problem(404)
     client.get("/api/v1/nothing").problem(404)
+    assert len(client.get("/api/v1/runs/" + "0" * 9_000).problem(404)["detail"]) <= 1_024
+    assert "%2F" in client.get("/api/v1%2Fruns").problem(404)["detail"]
     client.get("/").expect(200, 302, 404)
     run = client.succeed(HELLO)
     client.get(f"/api/v1/runs/{run['id']}/jobs/zzz").problem(404, "job_not_found")
@@ -236,7 +239,7 @@ def test_slow_and_half_sent_requests_do_not_hold_others_up(server):
         for sock in socks[1::2]:
             sock.shutdown(socket.SHUT_WR)
             answer = sock.recv(4096)
-            assert answer == b"" or status_of(answer) in (400, 408), answer
+            assert status_of(answer) == 400, answer
         assert len(client.get("/api/v1/runs?limit=100").json()["items"]) == before, "half a request made a run"
     finally:
         for sock in socks:
