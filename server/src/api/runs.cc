@@ -8,7 +8,6 @@
 
 namespace mc::api {
 namespace {
-constexpr std::size_t kDefinitionMax = 1 << 20;
 constexpr std::size_t kLabelsMax = 64;
 constexpr std::size_t kTextMax = 1024;
 constexpr std::size_t kMessageMax = 4096;
@@ -50,7 +49,8 @@ Result<conductor::StartRun> read_start(const Call& call) {
              "run_key", "on_conflict", "trigger", "event"});
   conductor::StartRun start{.principal = call.principal};
   start.workflow = body.text("workflow");
-  start.definition = body.text("definition", kDefinitionMax);
+  // The language has a limit of its own, and its errors have positions.
+  start.definition = body.text("definition", kRunBody);
   start.version = body.integer("version", 0, 1, kVersionMax);
   start.inputs = body.object("inputs");
   start.ref = body.text("ref", kTextMax);

@@ -127,9 +127,12 @@ Result<MatrixSpec> resolve(const MatrixSpec& matrix, const Scope& scope) {
 }
 
 Error too_many(double count, int limit) {
-  return wrong(Code::limit_exceeded,
-               fmt::format("the matrix has {:.0f} cells, more than {} (`max_cells` raises that)",
-                           count, limit));
+  constexpr double kCounted = 1e15;  // beyond it a double has no single cells
+  const std::string shown =
+      count < kCounted ? fmt::format("{:.0f}", count) : fmt::format("{:.0e}", count);
+  return wrong(
+      Code::limit_exceeded,
+      fmt::format("the matrix has {} cells, more than {} (`max_cells` raises that)", shown, limit));
 }
 
 // Refuses what would be large before any of it is made.

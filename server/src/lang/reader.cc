@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "base/clip.h"
 #include "base/json.h"
 #include "base/text.h"
 
@@ -93,6 +94,8 @@ void Reader::keep(std::vector<Problem>& list, const YamlNode& at, std::size_t of
   if (list.size() >= kProblemsMax) return;
   problem.line = at.line;
   problem.column = at.column;
+  problem.message = clip(problem.message, kProblemBytesMax);
+  problem.hint = clip(problem.hint, kProblemBytesMax);
   if (at.exact && offset <= at.raw.size()) {
     const auto begins = [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; };
     problem.column += static_cast<int>(std::count_if(

@@ -9,6 +9,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "base/clip.h"
 #include "base/json.h"
 #include "base/text.h"
 
@@ -145,7 +146,9 @@ class Loader {
     return false;
   }
   void add(Problem problem) {
-    if (problems_.size() < kProblemsMax) problems_.push_back(std::move(problem));
+    if (problems_.size() >= kProblemsMax) return;
+    problem.message = clip(problem.message, kProblemBytesMax);
+    problems_.push_back(std::move(problem));
   }
   void report(std::string code, std::string message, std::string hint = {}) {
     add({static_cast<int>(event_.start_mark.line) + 1,
@@ -211,6 +214,8 @@ class Loader {
                  event_.end_mark.index - event_.start_mark.index ==
                      count_characters(into.raw) + (into.quoted ? 2 : 0);
     check_tag(tag, {"str", "null", "bool", "int", "float"});
+    if (into.raw.find('\0') != std::string::npos)
+      report("zero_byte", "a text must not hold a zero byte: no process could be given it");
     const bool text = tag.empty() ? quoted : tag == "!" || tag.ends_with(":str");
     into.scalar = text ? Value(into.raw) : plain_scalar(into.raw);
     keep_anchor(text_of(data.anchor), into);

@@ -14,6 +14,9 @@
 
 namespace mc::lang {
 
+// Of one problem's message or hint: what it quotes of a definition is for finding it again.
+inline constexpr std::size_t kProblemBytesMax = 1024;
+
 struct YamlMember;
 
 struct YamlNode {

@@ -75,6 +75,15 @@ def test_bytes_that_are_no_text(scratch):
     refused(scratch, b"%YAML 1.2\n---\n!!python/object:os.system {x: y}\n", "error[")
 
 
+def test_a_zero_byte_is_refused(scratch):
+    refused(scratch, 'jobs: {a: {steps: [{run: "a\\0b"}]}}\n', "zero_byte")
+
+
+def test_what_is_quoted_is_cut(scratch):
+    _, told = validate(scratch, "jobs: {a: {needs: " + "é" * 100_000 + ", steps: [{uses: noop}]}}\n")
+    assert "missing_need" in told and len(told) < 5_000, told[:500]
+
+
 def test_names_given_twice(scratch):
     refused(scratch, "jobs:\n  a: {steps: [{uses: noop}]}\n  a: {steps: [{uses: noop}]}\n", "duplicate")
 
@@ -99,6 +108,23 @@ def test_the_server_refuses_them_too(server):
     client.call("PUT", "/api/v1/workflows/deep", raw="jobs: " + "[" * 100_000, headers=yaml).problem(422, "invalid_definition")
     client.post("/api/v1/runs", {"definition": "jobs: {a: {steps: [{run: 'echo ${{ inputs.x }}'}]}}"}).problem(422)
     client.get("/readyz").expect(200)
+
+
+def test_hostile_definitions_leave_no_memory_behind(fresh):
+    server = fresh(slots=0)
+    client = server.client()
+    wide = "jobs:\n" + "".join(f"  j{n}: {{needs: zz{n}, stepz: 1}}\n" for n in range(9_000))
+    keys = "".join(f"k{n}: 1\n" for n in range(80_000)) + "jobs: {a: {steps: [{uses: noop}]}}\n"
+    for text in (wide, keys) * 4:
+        body = client.post("/api/v1/runs", {"definition": text}).problem(422, "invalid_definition")
+        assert len(body["errors"]) > 1 and len(str(body)) < 300_000, len(str(body))
+        client.call("POST", "/api/v1/workflows/validate", raw=text, headers={"Content-Type": "application/yaml"}).expect(200)
+    assert harness.peak_kib(server.pid) < RSS_MAX_KIB, f"{harness.peak_kib(server.pid)} KiB"
+
+
+def test_a_definition_in_a_run_that_is_too_large_has_a_place(server):
+    body = server.client().post("/api/v1/runs", {"definition": "# " + "x" * (5 << 20)}).problem(422, "invalid_definition")
+    assert body["errors"][0]["code"] == "too_large" and body["errors"][0]["line"] == 1, body
 
 
 def chain(count):
