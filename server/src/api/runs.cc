@@ -1,10 +1,10 @@
 // POST /runs, GET and DELETE /runs/{id}, cancel, rerun, signals.
 #include "api/body.h"
 #include "api/call.h"
+#include "api/definition.h"
 #include "api/handlers.h"
 #include "base/sha256.h"
 #include "base/text.h"
-#include "lang/parse.h"
 
 namespace mc::api {
 namespace {
@@ -82,14 +82,8 @@ Result<conductor::StartRun> read_start(const Call& call) {
 
 // On the pool: the definition is parsed here, so that a bad one never reaches the conductor.
 Status check_definition(World& world, const std::string& text) {
-  const lang::Parsed parsed = lang::parse_workflow(text);
-  if (!parsed.ok()) {
-    return Error{Code::invalid_definition,
-                 fmt::format("the definition has {} error{}; the first: line {}: {}",
-                             parsed.errors.size(), parsed.errors.size() == 1 ? "" : "s",
-                             parsed.errors.front().line, parsed.errors.front().message),
-                 parsed.errors};
-  }
+  const lang::Parsed parsed = parse_definition(text);
+  if (!parsed.ok()) return bad_definition(parsed.errors);
   world.good_definitions.add(sha256_hex(text));
   return {};
 }

@@ -2,6 +2,7 @@
 #include "api/body.h"
 #include "api/call.h"
 #include "api/cursor.h"
+#include "api/definition.h"
 #include "api/handlers.h"
 #include "base/json.h"
 #include "base/text.h"
@@ -20,13 +21,6 @@ void write_problems(JsonWriter& out, std::string_view name, const std::vector<Pr
     out.field("hint", to_valid_utf8(problem.hint)).close('}');
   }
   out.close(']');
-}
-
-Error bad_definition(const std::vector<Problem>& errors) {
-  return {Code::invalid_definition,
-          fmt::format("the definition has {} error{}; the first: line {}: {}", errors.size(),
-                      errors.size() == 1 ? "" : "s", errors.front().line, errors.front().message),
-          errors};
 }
 
 Error no_such_workflow(const std::string& name) {
@@ -173,7 +167,7 @@ void put_workflow(const CallPtr& call) {
                        {}});
   }
   offload(call, [call, name] {
-    const lang::Parsed parsed = lang::parse_workflow(call->request.body, {.default_name = name});
+    const lang::Parsed parsed = parse_definition(call->request.body, {.default_name = name});
     if (!parsed.ok()) return call->fail(bad_definition(parsed.errors));
     const auto answer =
         [call, warnings = parsed.warnings](const Result<conductor::WorkflowVersion>& stored) {
@@ -192,7 +186,7 @@ void put_workflow(const CallPtr& call) {
 
 void validate_workflow(const CallPtr& call) {
   offload(call, [call] {
-    const lang::Parsed parsed = lang::parse_workflow(call->request.body);
+    const lang::Parsed parsed = parse_definition(call->request.body);
     JsonWriter out;
     out.open('{').field("valid", parsed.ok());
     write_problems(out, "errors", parsed.errors);
