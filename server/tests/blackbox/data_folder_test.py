@@ -45,14 +45,16 @@ def test_a_read_only_folder_is_named():
     with tmpfs("size=16m,ro") as folder:
         done = up(os.path.join(folder, "data"))
         assert done.code != 0 and folder in done.err, done.err
-        assert "ead-only" in done.err, done.err
+        assert "ead-only" in done.err and "writable" in done.err and "--data" in done.err, done.err
 
 
 def test_a_file_in_its_place_is_named(scratch):
     path = os.path.join(scratch, "file")
     open(path, "w", encoding="utf-8").close()
     done = up(path)
-    assert done.code != 0 and path in done.err, done.err
+    assert done.code != 0 and path in done.err and "--data" in done.err, done.err
+    done = up("")
+    assert done.code != 0 and "--data" in done.err, done.err
 
 
 def test_a_full_disk_loses_nothing_acknowledged(fresh):
@@ -80,6 +82,17 @@ def test_a_full_disk_loses_nothing_acknowledged(fresh):
         for run_id in acknowledged:
             client.get(f"/api/v1/runs/{run_id}").expect(200)
         client.start(HELLO)
+
+
+def test_a_step_that_fills_the_servers_disk_fails_and_makes_room(fresh):
+    with tmpfs("size=48m") as folder:
+        server = fresh(folder=os.path.join(folder, "data"))
+        client = server.client()
+        for place in ("big", "$TMPDIR/big"):
+            run = client.finished(client.start(f"jobs:\n  a: {{steps: [{{run: 'head -c 1G /dev/zero > {place}'}}]}}\n")["id"])
+            assert run["status"] == "failed" and run["failure_kind"] == "user", run
+            client.get("/readyz").expect(200)
+        client.succeed(HELLO)
 
 
 def test_a_newer_schema_is_refused(fresh):
