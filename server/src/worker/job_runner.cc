@@ -195,6 +195,9 @@ TaskResult run_task(const Task& task, const RunSettings& settings, client::Worke
   JobRunner(run, result).carry_out();
   run.launcher.reset();
   if (run.spawned) kill_marked(run.marker(), kKillPatience);
+  // Before the log is waited for: a job that filled the disk would else wait for room that only its
+  // own end can make, where the server keeps logs on the same disk.
+  run.drop_workspace();
   run.log().finish();
   control.on_lost(nullptr);
   result.artifacts = run.artifacts;

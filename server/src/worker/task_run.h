@@ -63,6 +63,8 @@ class TaskRun {
   // Made when first asked for: jobs without files or processes cost none. Errors: store_failed.
   Result<Workspace*> workspace();
   bool has_workspace() const { return workspace_.has_value(); }
+  // Removes it, when nothing of the job runs any more.
+  void drop_workspace() { workspace_.reset(); }
 
   // --- expressions ---
   // A member of the run context: "ref", "commit", "repository", …
