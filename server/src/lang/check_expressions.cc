@@ -42,6 +42,8 @@ class JobCheck {
     for (const char* key : {"approve", "wait", "workflow"}) {
       if (const YamlNode* found = node_.find(key)) every(*found, cell_);
     }
+    if (const YamlNode* found = node_.find("runs_on")) every(*found, cell_);
+    if (const YamlNode* found = node_.find("runs-on")) every(*found, cell_);
     if (job.concurrency) group(at(node_, "concurrency"), *job.concurrency);
   }
 
@@ -83,7 +85,7 @@ class JobCheck {
   }
 
   void after_steps(const Place& place) {
-    if (job_.spec.cache) c_.text(at(at(node_, "cache"), "key"), job_.spec.cache->key, place);
+    if (const YamlNode* found = node_.find("cache")) every(*found, place);
     if (const YamlNode* found = node_.find("outputs")) every(*found, place);
     if (const YamlNode* found = node_.find("artifacts")) every(*found, place);
   }
@@ -116,6 +118,17 @@ class JobCheck {
   Place base_;
   Place cell_;
 };
+
+// Where nothing is evaluated, a template would be taken for plain text.
+void no_templates(Reader& r, const YamlNode& node, const std::string& where) {
+  const std::size_t open = is_scalar(node) ? node.raw.find("${{") : std::string::npos;
+  if (open != std::string::npos)
+    r.error_at(node, open, "not_here", "`${{ }}` is not evaluated in " + where);
+  for (const YamlNode& item : node.items) no_templates(r, item, where);
+  for (const auto& [key, value] : node.members) {
+    if (key.raw != "description") no_templates(r, value, where);
+  }
+}
 
 // How many jobs this one becomes, where that is known; 1 where it is not.
 std::size_t expand(Reader& r, const RawJob& job) {
@@ -185,6 +198,10 @@ void check_expressions(Reader& r, const YamlNode& root, const WorkflowSpec& spec
   Checker checker(r, definition);
   References env_refs;
   check_whole(r, checker, root, spec, env_refs);
+  for (const char* key : {"on", "inputs"}) {
+    if (const YamlNode* found = root.find(key))
+      no_templates(r, *found, "`" + std::string(key) + "`");
+  }
   std::size_t expanded = 0;
   for (std::vector<RawJob>* list : {&jobs, &on_failure, &finally}) {
     for (RawJob& job : *list) {

@@ -5,6 +5,7 @@
 #include "lang/checker.h"
 #include "lang/functions.h"
 #include "lang/inputs.h"
+#include "model/status.h"
 
 namespace mc::lang {
 namespace {
@@ -65,6 +66,14 @@ Known type_of_axis(const MatrixSpec& matrix, const std::string& name) {
   }
   return std::nullopt;
 }
+
+// Whether it is needs.<job>.status or steps.<id>.status.
+bool is_status(const Node& node) {
+  std::vector<std::string> path;
+  const Node* base = static_path(node, path);
+  return base != nullptr && (base->name == "needs" || base->name == "steps") && path.size() == 2 &&
+         path[1] == "status";
+}
 }  // namespace
 
 Known Checker::type_of_path(const Node& base, const Path& path, const Place& place) const {
@@ -123,10 +132,29 @@ void Checker::order(const Node& node, const Place& place) {
             shown(right));
 }
 
+void Checker::status_literal(const Node& literal, bool equal) {
+  const std::string& word = literal.value.as_string();
+  const auto status = from_name<JobStatus>(word);
+  if (status && to_name(*status) == word) return;
+  std::vector<std::string> names;
+  for (const JobStatus known :
+       {JobStatus::succeeded, JobStatus::failed, JobStatus::cancelled, JobStatus::timed_out,
+        JobStatus::denied, JobStatus::skipped, JobStatus::reused})
+    names.emplace_back(to_name(known));
+  r_.warn_at(*at_, exact_ ? base_ + literal.offset : 0, equal ? "always_false" : "always_true",
+             "`" + word + "` is no status: this is always " + (equal ? "false" : "true"),
+             r_.suggest(word, names));
+}
+
 void Checker::equality(const Node& node, const Place& place) {
   const Known left = type_of(*node.children[0], place), right = type_of(*node.children[1], place);
-  if (!left || !right || left == right || *left == Type::null || *right == Type::null) return;
   const bool equal = node.op == Op::equal;
+  for (const std::size_t side : {0U, 1U}) {
+    const Node& literal = *node.children[side];
+    if (literal.op != Op::literal || !literal.value.is_string()) continue;
+    if (is_status(*node.children[1 - side])) status_literal(literal, equal);
+  }
+  if (!left || !right || left == right || *left == Type::null || *right == Type::null) return;
   r_.warn_at(*at_, exact_ ? base_ + node.offset : 0, equal ? "always_false" : "always_true",
              named(*left) + " never equals " + named(*right) + ": this is always " +
                  (equal ? "false" : "true"));

@@ -201,8 +201,10 @@ void Checker::need(const Node& node, const Path& path, const Place& place) {
                  "add `" + name + "` to `needs`");
   }
   if (into_ != nullptr) add('n', into_->needs, name);
-  if (path.size() < 3 || path[1] != "outputs" || found->spec.kind != JobKind::steps) return;
+  if (path.size() < 3 || path[1] != "outputs" || found->spec.kind == JobKind::workflow) return;
   std::vector<std::string> names;
+  if (found->spec.wait && !found->spec.wait->event.empty()) names.emplace_back("data");
+  if (has(names, path[2])) return;
   for (const auto& [output, text] : found->spec.outputs) {
     if (output == path[2]) return;
     names.push_back(output);

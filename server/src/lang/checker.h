@@ -84,6 +84,8 @@ class Checker {
   void wants_boolean(const Node& node, std::string_view who, const Place& place);
   void order(const Node& node, const Place& place);
   void equality(const Node& node, const Place& place);
+  // `literal` is compared with a status: warns when it is none.
+  void status_literal(const Node& literal, bool equal);
   std::optional<Value::Type> type_of(const Node& node, const Place& place) const;
   std::optional<Value::Type> type_of_path(const Node& base, const Path& path,
                                           const Place& place) const;

@@ -217,6 +217,12 @@ class Evaluator {
   int operations_ = 0;
 };
 
+bool calls(const Node& node, std::string_view function) {
+  if (node.op == Op::call && node.name == function) return true;
+  return std::any_of(node.children.begin(), node.children.end(),
+                     [&](const Tree& child) { return calls(*child, function); });
+}
+
 bool names_status(const Node& node) {
   if (node.op == Op::call) {
     const FunctionInfo* function = find_function(node.name);
@@ -275,6 +281,11 @@ Result<bool> evaluate_condition(std::string_view condition, const Scope& scope) 
     return wrong("`if` wants a boolean, not a " + std::string(type_name(value->type())));
   }
   return value->as_bool();
+}
+
+bool outlives_cancel(std::string_view condition) {
+  const Result<Tree> tree = parse_expression(condition);
+  return tree && (calls(**tree, "always") || calls(**tree, "cancelled"));
 }
 
 std::size_t find_expression_end(std::string_view text, std::size_t from) {

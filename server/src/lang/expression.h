@@ -42,5 +42,7 @@ Result<std::string> evaluate_text(std::string_view text, const Scope& scope);
 // success() && (condition). Not a boolean: an error.
 Result<bool> evaluate_condition(std::string_view condition, const Scope& scope);
 
-// What a check before running can know (used by parse_workflow): see expression_check.h.
+// Whether a condition calls always() or cancelled(), and so is asked for also after a cancel.
+bool outlives_cancel(std::string_view condition);
+
 }  // namespace mc::lang

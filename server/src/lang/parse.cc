@@ -134,7 +134,7 @@ void read_root(Reader& r, YamlNode& root, const ParseOptions& options, WorkflowS
   r.environment(root, spec.env);
   if (const YamlNode* concurrency = root.find("concurrency"))
     read_concurrency(r, *concurrency, spec.concurrency);
-  r.duration(root, "timeout", spec.timeout);
+  r.limit(root, "timeout", spec.timeout);
   if (!few_enough(r, root)) return;
   const YamlNode* defaults = root.find("defaults");
   if (defaults != nullptr) read_defaults(r, *defaults);

@@ -43,6 +43,9 @@ std::string render_problems(std::string_view file, std::string_view text,
 // The JSON Schema (2020-12) of the language, for editors: what `maestro schema` prints.
 std::string workflow_schema();
 
+// Whether `who` is an approver as `approve.by` names them: user:NAME, group:NAME, role:NAME.
+bool names_approver(std::string_view who);
+
 // Checks and completes inputs: defaults filled in, types, enum, min, max, pattern, max_length.
 // Strings are read as the declared type where that is exact ("4" for an integer): inputs come from
 // command lines too. Errors: invalid_input, one problem an input.

@@ -249,7 +249,7 @@ class Parser {
     if (name == "null") return literal(offset, Value());
     const bool call = take("(");
     Tree node = make(call ? Op::call : Op::root, offset);
-    node->name = name;
+    node->name = call && name == "canceled" ? "cancelled" : name;  // both spellings are English
     return call ? arguments(std::move(node), ")", depth) : std::move(node);
   }
 

@@ -81,7 +81,7 @@ void read_step(Reader& r, const YamlNode& node, Shell shell, std::set<std::strin
   int minutes = 0;
   if (r.integer(node, "timeout-minutes", minutes, 1, 5'000'000) != nullptr)
     step.timeout = std::chrono::minutes(minutes);
-  r.duration(node, "timeout", step.timeout);
+  r.limit(node, "timeout", step.timeout);
   r.text(node, "working_directory", step.working_directory);
   read_shell(r, node, step.shell);
   r.boolean(node, "continue_on_error", step.continue_on_error);
@@ -99,10 +99,10 @@ void read_timeouts(Reader& r, const YamlNode& node, JobSpec& job) {
   if (timeout == nullptr) return;
   if (is_object(*timeout)) {
     if (!r.keys(*timeout, sections::kTimeout)) return;
-    r.duration(*timeout, "queue", job.timeout_queue);
-    r.duration(*timeout, "run", job.timeout_run);
-  } else if (const auto duration = r.as_duration(*timeout, "`timeout`")) {
-    job.timeout_run = *duration;
+    r.limit(*timeout, "queue", job.timeout_queue);
+    r.limit(*timeout, "run", job.timeout_run);
+  } else {
+    r.limit(node, "timeout", job.timeout_run);
   }
 }
 
@@ -211,8 +211,15 @@ void read_work(Reader& r, const YamlNode& node, JobSpec& job) {
     read_artifacts(r, *artifacts, job.artifacts);
   if (const YamlNode* services = node.find("services")) read_services(r, *services, job.services);
   read_container(r, node, job);
-  if (const YamlNode* concurrency = node.find("concurrency"))
+  if (const YamlNode* concurrency = node.find("concurrency")) {
     read_concurrency(r, *concurrency, job.concurrency);
+    for (const char* key : {"order", "on_overflow"}) {
+      if (const YamlNode* found = concurrency->find(key))
+        r.error(*found, "not_here",
+                "`" + std::string(key) + "` is for the workflow's `concurrency`: jobs of a group " +
+                    "wait for each other in the order they come");
+    }
+  }
 }
 }  // namespace
 

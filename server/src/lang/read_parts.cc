@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "lang/parse.h"
 #include "lang/reader.h"
 
 namespace mc::lang {
@@ -144,20 +145,23 @@ void read_matrix(Reader& r, const YamlNode& node, MatrixSpec& into) {
   check_exclude(r, node, into);
 }
 
+bool names_approver(std::string_view who) {
+  return who.starts_with("user:") || who.starts_with("group:") || who.starts_with("role:");
+}
+
 void read_approve(Reader& r, const YamlNode& node, ApproveSpec& into) {
   if (is_scalar(node) && node.scalar.is_null()) return;
   if (!r.keys(node, sections::kApprove)) return;
   if (const YamlNode* by = r.texts(node, "by", into.by)) {
     for (const std::string& who : into.by) {
-      const bool fine =
-          who.starts_with("user:") || who.starts_with("group:") || who.starts_with("role:");
-      if (!fine)
+      const bool later = who.find("${{") != std::string::npos;  // checked when it is asked
+      if (!later && !names_approver(who))
         r.error(*by, "unknown_value",
                 "`by` names user:NAME, group:NAME or role:NAME, not `" + who + "`");
     }
   }
   r.integer(node, "count", into.count, 1, 100);
-  r.duration(node, "expires", into.expires);
+  r.limit(node, "expires", into.expires);
   r.text(node, "prompt", into.prompt);
   r.boolean(node, "self", into.self);
 }
@@ -183,7 +187,7 @@ void read_wait(Reader& r, const YamlNode& node, WaitSpec& into) {
       r.error(*at, "bad_time", "`until` is not an RFC 3339 time: `" + into.until + "`");
   }
   r.text(node, "event", into.event);
-  r.duration(node, "timeout", into.timeout);
+  r.limit(node, "timeout", into.timeout);
   const int given = !into.duration.empty() + !into.until.empty() + !into.event.empty();
   if (given != 1) r.error(node, "one_of", "`wait` needs exactly one of duration, until and event");
   if (into.event.empty() && node.find("timeout") != nullptr)
@@ -222,7 +226,7 @@ void read_artifacts(Reader& r, const YamlNode& node, std::vector<ArtifactSpec>& 
       r.error(item, "missing_key", "an artifact needs `path`");
     if (r.text(item, "name", spec.name) == nullptr && item.find("name") == nullptr)
       r.error(item, "missing_key", "an artifact needs `name`");
-    r.duration(item, "keep", spec.keep);
+    r.limit(item, "keep", spec.keep);
     into.push_back(std::move(spec));
   }
 }
@@ -253,7 +257,7 @@ void read_services(Reader& r, const YamlNode& node, std::vector<ServiceSpec>& in
     }
     r.environment(value, spec.env);
     r.texts(value, "ports", spec.ports);
-    r.duration(value, "timeout", spec.timeout);
+    r.limit(value, "timeout", spec.timeout);
     into.push_back(std::move(spec));
   }
 }

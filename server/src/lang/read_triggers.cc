@@ -27,7 +27,14 @@ void read_push(Reader& r, const YamlNode& node, std::optional<PushTrigger>& into
 void read_schedule(Reader& r, const YamlNode& node, std::vector<ScheduleSpec>& into) {
   ScheduleSpec spec;
   if (!r.keys(node, sections::kSchedule)) return;
-  r.text(node, "timezone", spec.timezone);
+  const YamlNode* timezone = r.text(node, "timezone", spec.timezone);
+  if (timezone != nullptr) {
+    const Result<Cron> known = Cron::parse("@daily", spec.timezone);
+    if (!known) {
+      r.error(*timezone, "bad_timezone", known.error().message);
+      spec.timezone = "UTC";
+    }
+  }
   if (const YamlNode* cron = r.text(node, "cron", spec.cron)) {
     const Result<Cron> parsed = Cron::parse(spec.cron, spec.timezone);
     if (!parsed) r.error(*cron, "bad_cron", parsed.error().message);
@@ -84,6 +91,21 @@ void read_limits(Reader& r, const YamlNode& node, InputSpec& spec) {
   if (!wrong.empty()) r.error(*pattern, "bad_pattern", "`pattern` is not an RE2 pattern: " + wrong);
 }
 
+// What says nothing about values of this type would be taken for a check that is made.
+void limits_of_type(Reader& r, const YamlNode& node, InputType type) {
+  const bool text = type == InputType::string;
+  const bool number = type == InputType::integer || type == InputType::number;
+  const auto only = [&](const char* key, bool fits, const char* what) {
+    const YamlNode* found = node.find(key);
+    if (found != nullptr && !fits)
+      r.error(*found, "wrong_type", "`" + std::string(key) + "` is for inputs that are " + what);
+  };
+  only("min", number, "numbers");
+  only("max", number, "numbers");
+  only("pattern", text, "strings");
+  only("max_length", text, "strings");
+}
+
 void read_input(Reader& r, const YamlNode& key, const YamlNode& node,
                 std::vector<InputSpec>& into) {
   InputSpec spec;
@@ -106,6 +128,7 @@ void read_input(Reader& r, const YamlNode& key, const YamlNode& node,
   r.text(node, "description", spec.description);
   r.boolean(node, "required", spec.required);
   read_limits(r, node, spec);
+  limits_of_type(r, node, spec.type);
   if (const YamlNode* given = node.find("default")) {
     spec.default_value = typed(r, spec, *given, "`default`");
     spec.required = false;

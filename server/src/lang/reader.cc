@@ -38,6 +38,8 @@ constexpr Foreign kForeign[] = {
      "`timeout-minutes: 30` is written `timeout: 30m` here"},
     {"step", "timeout-minutes", false, "spelling",
      "`timeout-minutes: 30` is written `timeout: 30m` here"},
+    {"concurrency", "cancel-in-progress", true, "unknown_key",
+     "`cancel-in-progress: true` is written `on_overflow: cancel_running` here"},
     {"triggers", "workflow_dispatch", false, "spelling",
      "every workflow can be started by hand: `workflow_dispatch` can go"},
     {"triggers", "manual", false, "spelling",
@@ -239,6 +241,13 @@ const YamlNode* Reader::duration(const YamlNode& node, std::string_view key, Mil
   const auto value = as_duration(*found, "`" + std::string(key) + "`");
   if (!value) return nullptr;
   into = *value;
+  return found;
+}
+
+const YamlNode* Reader::limit(const YamlNode& node, std::string_view key, Millis& into) {
+  const YamlNode* found = duration(node, key, into);
+  if (found != nullptr && into.count() == 0)
+    error(*found, "out_of_range", "`" + std::string(key) + "` must be more than 0");
   return found;
 }
 

@@ -45,6 +45,8 @@ class Reader {
   const YamlNode* real(const YamlNode& node, std::string_view key, double& into, double min,
                        double max);
   const YamlNode* duration(const YamlNode& node, std::string_view key, Millis& into);
+  // As duration, of at least a millisecond: a limit.
+  const YamlNode* limit(const YamlNode& node, std::string_view key, Millis& into);
   const YamlNode* texts(const YamlNode& node, std::string_view key,
                         std::vector<std::string>& into);  // one or a list
   const YamlNode* bindings(const YamlNode& node, std::string_view key, Bindings& into);

@@ -1,5 +1,10 @@
 // The JSON Schema of the language, for editors. It says what a schema can say; parse_workflow says
-// the rest. schema_test.cc holds it against the keys that the reader knows.
+// the rest. What the keys mean comes from keys.h and the actions' inputs from actions.h, so that
+// neither is told twice; schema_test.cc holds the properties against the keys that the reader knows.
+#include "base/check.h"
+#include "base/json.h"
+#include "lang/actions.h"
+#include "lang/keys.h"
 #include "lang/parse.h"
 
 namespace mc::lang {
@@ -9,77 +14,79 @@ constexpr std::string_view kSchema = R"({
   "title": "Maestro workflow",
   "type": "object",
   "additionalProperties": false,
-  "required": ["jobs"],
   "properties": {
-    "name": {
-      "type": "string",
-      "pattern": "^[a-z0-9][a-z0-9._-]{0,62}$",
-      "description": "Default: the file's name."
-    },
-    "description": {"type": "string"},
+    "name": {"type": "string", "pattern": "^[a-z0-9][a-z0-9._-]{0,62}$"},
+    "description": {"$ref": "#/$defs/text"},
     "on": {
-      "description": "How a run starts besides by hand and by API.",
       "oneOf": [
         {"enum": ["push", "pull_request", "webhook"]},
         {"type": "array", "items": {"enum": ["push", "pull_request", "webhook"]}},
-        {
-          "type": "object",
-          "additionalProperties": false,
-          "properties": {
-            "push": {"$ref": "#/$defs/push"},
-            "pull_request": {"$ref": "#/$defs/push"},
-            "schedule": {"type": "array", "items": {"$ref": "#/$defs/schedule"}},
-            "webhook": {"type": ["object", "null"]},
-            "manual": {},
-            "workflow_dispatch": {}
-          }
-        }
+        {"$ref": "#/$defs/triggers"}
       ]
     },
-    "inputs": {"type": "object", "additionalProperties": {"$ref": "#/$defs/input"}},
-    "env": {"$ref": "#/$defs/env"},
-    "concurrency": {"$ref": "#/$defs/concurrency"},
-    "timeout": {"$ref": "#/$defs/duration", "description": "Of the whole run."},
-    "defaults": {
+    "inputs": {
       "type": "object",
-      "additionalProperties": false,
-      "properties": {
-        "runs_on": {"$ref": "#/$defs/texts"},
-        "shell": {"$ref": "#/$defs/shell"},
-        "retry": {"$ref": "#/$defs/retry"},
-        "timeout": {"$ref": "#/$defs/timeout"}
-      }
+      "propertyNames": {"$ref": "#/$defs/identifier"},
+      "additionalProperties": {"$ref": "#/$defs/input"}
     },
+    "env": {"$ref": "#/$defs/env"},
+    "concurrency": {"oneOf": [{"$ref": "#/$defs/text"}, {"$ref": "#/$defs/concurrency"}]},
+    "timeout": {"$ref": "#/$defs/duration"},
+    "defaults": {"$ref": "#/$defs/defaults"},
     "jobs": {"$ref": "#/$defs/jobs"},
     "on_failure": {"$ref": "#/$defs/jobs"},
     "finally": {"$ref": "#/$defs/jobs"},
-    "outputs": {"$ref": "#/$defs/env"}
+    "outputs": {"$ref": "#/$defs/bindings"}
   },
+  "required": ["jobs"],
   "$defs": {
     "duration": {
       "type": "string",
-      "pattern": "^([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$",
-      "minLength": 2,
-      "examples": ["1h30m", "10s"]
+      "pattern": "^(?=[0-9])([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$",
+      "examples": ["1h30m", "10s", "500ms"]
     },
-    "texts": {"oneOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]},
+    "identifier": {"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_-]{0,99}$"},
+    "text": {"type": ["string", "number", "boolean"]},
+    "texts": {
+      "oneOf": [
+        {"$ref": "#/$defs/text"},
+        {"type": "array", "items": {"$ref": "#/$defs/text"}}
+      ]
+    },
+    "condition": {"type": ["string", "boolean"]},
     "env": {
       "type": "object",
+      "propertyNames": {"pattern": "^[A-Za-z_][A-Za-z0-9_]*$"},
       "additionalProperties": {"type": ["string", "number", "boolean", "null"]}
     },
+    "bindings": {"type": "object"},
     "shell": {"enum": ["bash", "sh"]},
-    "timeout": {
-      "oneOf": [
-        {"$ref": "#/$defs/duration"},
-        {
-          "type": "object",
-          "additionalProperties": false,
-          "properties": {
-            "queue": {"$ref": "#/$defs/duration"},
-            "run": {"$ref": "#/$defs/duration"}
-          }
-        }
-      ]
+    "script": {"type": "string", "not": {"pattern": "\\$\\{\\{"}},
+    "timeout": {"oneOf": [{"$ref": "#/$defs/duration"}, {"$ref": "#/$defs/timeouts"}]},
+    "timeouts": {
+      "type": "object",
+      "additionalProperties": false,
+      "properties": {
+        "queue": {"$ref": "#/$defs/duration"},
+        "run": {"$ref": "#/$defs/duration"}
+      }
+    },
+    "triggers": {
+      "type": "object",
+      "additionalProperties": false,
+      "properties": {
+        "push": {"$ref": "#/$defs/push"},
+        "pull_request": {"$ref": "#/$defs/push"},
+        "schedule": {
+          "oneOf": [
+            {"$ref": "#/$defs/schedule"},
+            {"type": "array", "items": {"$ref": "#/$defs/schedule"}}
+          ]
+        },
+        "webhook": {"type": ["object", "null"], "maxProperties": 0},
+        "manual": {"deprecated": true},
+        "workflow_dispatch": {"deprecated": true}
+      }
     },
     "push": {
       "type": ["object", "null"],
@@ -89,28 +96,36 @@ constexpr std::string_view kSchema = R"({
         "branches_ignore": {"$ref": "#/$defs/texts"},
         "tags": {"$ref": "#/$defs/texts"},
         "paths": {"$ref": "#/$defs/texts"},
-        "paths_ignore": {"$ref": "#/$defs/texts"}
+        "paths_ignore": {"$ref": "#/$defs/texts"},
+        "branches-ignore": {"$ref": "#/$defs/texts", "deprecated": true},
+        "paths-ignore": {"$ref": "#/$defs/texts", "deprecated": true}
       }
     },
     "schedule": {
       "type": "object",
       "additionalProperties": false,
-      "required": ["cron"],
       "properties": {
         "cron": {"type": "string", "examples": ["0 2 * * 1-5", "@daily"]},
         "timezone": {"type": "string", "default": "UTC"},
-        "overlap": {"enum": ["skip", "queue_one", "queue_all", "cancel_running"]},
-        "catch_up": {"enum": ["none", "last", "all"]},
+        "overlap": {
+          "enum": ["skip", "queue_one", "queue_all", "cancel_running"],
+          "default": "skip"
+        },
+        "catch_up": {"enum": ["none", "last", "all"], "default": "last"},
         "catch_up_window": {"$ref": "#/$defs/duration"},
         "jitter": {"$ref": "#/$defs/duration"},
         "inputs": {"type": "object"}
-      }
+      },
+      "required": ["cron"]
     },
     "input": {
       "type": "object",
       "additionalProperties": false,
       "properties": {
-        "type": {"enum": ["string", "integer", "number", "boolean", "list", "object"]},
+        "type": {
+          "enum": ["string", "integer", "number", "boolean", "list", "object"],
+          "default": "string"
+        },
         "enum": {"type": "array", "minItems": 1},
         "default": {},
         "description": {"type": "string"},
@@ -122,38 +137,74 @@ constexpr std::string_view kSchema = R"({
       }
     },
     "concurrency": {
+      "type": "object",
+      "additionalProperties": false,
+      "properties": {
+        "group": {"$ref": "#/$defs/text"},
+        "limit": {"type": "integer", "minimum": 1},
+        "order": {"enum": ["queue", "commit"]},
+        "on_overflow": {"enum": ["queue", "cancel_pending", "cancel_running", "reject"]}
+      },
+      "required": ["group"]
+    },
+    "defaults": {
+      "type": "object",
+      "additionalProperties": false,
+      "properties": {
+        "runs_on": {"$ref": "#/$defs/texts"},
+        "shell": {"$ref": "#/$defs/shell"},
+        "retry": {"$ref": "#/$defs/retries"},
+        "timeout": {"$ref": "#/$defs/timeout"},
+        "runs-on": {"$ref": "#/$defs/texts", "deprecated": true}
+      }
+    },
+    "retries": {
       "oneOf": [
-        {"type": "string"},
-        {
-          "type": "object",
-          "additionalProperties": false,
-          "required": ["group"],
-          "properties": {
-            "group": {"type": "string"},
-            "limit": {"type": "integer", "minimum": 1},
-            "order": {"enum": ["queue", "commit"]},
-            "on_overflow": {"enum": ["queue", "cancel_pending", "cancel_running", "reject"]}
-          }
-        }
+        {"type": "integer", "minimum": 1, "maximum": 100},
+        {"$ref": "#/$defs/retry"}
       ]
     },
     "retry": {
+      "type": "object",
+      "additionalProperties": false,
+      "properties": {
+        "attempts": {"type": "integer", "minimum": 1, "maximum": 100},
+        "backoff": {"$ref": "#/$defs/duration"},
+        "factor": {"type": "number", "minimum": 1, "maximum": 100},
+        "max": {"$ref": "#/$defs/duration"},
+        "jitter": {"type": "number", "minimum": 0, "maximum": 1},
+        "on": {
+          "oneOf": [
+            {"$ref": "#/$defs/failure_kind"},
+            {"type": "array", "items": {"$ref": "#/$defs/failure_kind"}}
+          ]
+        },
+        "exit_codes": {
+          "type": "array",
+          "items": {"type": "integer", "minimum": 0, "maximum": 255}
+        }
+      }
+    },
+    "failure_kind": {
+      "enum": ["user", "infra", "policy", "timeout", "lost_worker", "oom", "any"]
+    },
+    "matrix": {
       "oneOf": [
-        {"type": "integer", "minimum": 1},
+        {"type": "string", "pattern": "^\\s*\\$\\{\\{"},
         {
           "type": "object",
-          "additionalProperties": false,
+          "minProperties": 1,
+          "propertyNames": {"$ref": "#/$defs/identifier"},
           "properties": {
-            "attempts": {"type": "integer", "minimum": 1, "maximum": 100},
-            "backoff": {"$ref": "#/$defs/duration"},
-            "factor": {"type": "number", "minimum": 1},
-            "max": {"$ref": "#/$defs/duration"},
-            "jitter": {"type": "number", "minimum": 0, "maximum": 1},
-            "on": {"$ref": "#/$defs/texts"},
-            "exit_codes": {
-              "type": "array",
-              "items": {"type": "integer", "minimum": 0, "maximum": 255}
-            }
+            "include": {"type": "array", "items": {"type": "object"}},
+            "exclude": {"type": "array", "items": {"type": "object"}},
+            "max_cells": {"type": "integer", "minimum": 1, "maximum": 10000}
+          },
+          "additionalProperties": {
+            "oneOf": [
+              {"type": "array", "minItems": 1},
+              {"type": "string", "pattern": "^\\s*\\$\\{\\{"}
+            ]
           }
         }
       ]
@@ -168,151 +219,247 @@ constexpr std::string_view kSchema = R"({
       "type": "object",
       "additionalProperties": false,
       "properties": {
-        "id": {"type": "string"},
-        "name": {"type": "string"},
-        "if": {"type": ["string", "boolean"]},
-        "run": {"type": "string", "description": "A shell script. Values reach it through env."},
-        "uses": {
-          "enum": [
-            "checkout",
-            "artifact/upload",
-            "artifact/download",
-            "cache/restore",
-            "cache/save",
-            "http",
-            "notify",
-            "noop"
-          ]
-        },
+        "id": {"$ref": "#/$defs/identifier"},
+        "name": {"$ref": "#/$defs/text"},
+        "if": {"$ref": "#/$defs/condition"},
+        "run": {"$ref": "#/$defs/script"},
+        "uses": {"enum": []},
         "with": {"type": "object"},
         "env": {"$ref": "#/$defs/env"},
         "timeout": {"$ref": "#/$defs/duration"},
-        "working_directory": {"type": "string"},
+        "working_directory": {"$ref": "#/$defs/text"},
         "shell": {"$ref": "#/$defs/shell"},
-        "continue_on_error": {"type": "boolean"}
-      }
+        "continue_on_error": {"type": "boolean", "default": false},
+        "working-directory": {"$ref": "#/$defs/text", "deprecated": true},
+        "continue-on-error": {"type": "boolean", "deprecated": true},
+        "timeout-minutes": {"type": "integer", "minimum": 1, "deprecated": true}
+      },
+      "oneOf": [
+        {"required": ["run"], "not": {"required": ["with"]}},
+        {"required": ["uses"]}
+      ],
+      "allOf": []
     },
     "jobs": {
       "type": "object",
       "minProperties": 1,
+      "maxProperties": 10000,
+      "propertyNames": {"$ref": "#/$defs/identifier"},
       "additionalProperties": {"$ref": "#/$defs/job"}
     },
     "job": {
       "type": "object",
       "additionalProperties": false,
       "properties": {
-        "name": {"type": "string"},
+        "name": {"$ref": "#/$defs/text"},
         "needs": {"$ref": "#/$defs/texts"},
-        "if": {"type": ["string", "boolean"]},
+        "if": {"$ref": "#/$defs/condition"},
         "runs_on": {"$ref": "#/$defs/texts"},
-        "matrix": {"type": ["object", "string"]},
-        "max_parallel": {"type": "integer", "minimum": 1},
+        "matrix": {"$ref": "#/$defs/matrix"},
+        "max_parallel": {"type": "integer", "minimum": 1, "maximum": 10000},
         "fail_fast": {"type": "boolean", "default": true},
-        "retry": {"$ref": "#/$defs/retry"},
+        "retry": {"$ref": "#/$defs/retries"},
         "timeout": {"$ref": "#/$defs/timeout"},
-        "continue_on_error": {"type": "boolean"},
-        "effects": {"enum": ["none", "idempotent", "external"]},
+        "continue_on_error": {"type": "boolean", "default": false},
+        "effects": {"enum": ["none", "idempotent", "external"], "default": "none"},
         "env": {"$ref": "#/$defs/env"},
         "shell": {"$ref": "#/$defs/shell"},
         "steps": {"$ref": "#/$defs/steps"},
-        "approve": {
-          "type": ["object", "null"],
-          "additionalProperties": false,
-          "properties": {
-            "by": {"$ref": "#/$defs/texts"},
-            "count": {"type": "integer", "minimum": 1},
-            "expires": {"$ref": "#/$defs/duration"},
-            "prompt": {"type": "string"},
-            "self": {"type": "boolean"}
-          }
-        },
+        "approve": {"oneOf": [{"type": "null"}, {"$ref": "#/$defs/approve"}]},
         "wait": {
           "oneOf": [
-            {"type": "string"},
+            {"$ref": "#/$defs/duration"},
+            {"type": "string", "pattern": "\\$\\{\\{"},
+            {"$ref": "#/$defs/wait"}
+          ]
+        },
+        "workflow": {"oneOf": [{"$ref": "#/$defs/text"}, {"$ref": "#/$defs/child"}]},
+        "on_failure": {"$ref": "#/$defs/steps"},
+        "finally": {"$ref": "#/$defs/steps"},
+        "compensate": {"$ref": "#/$defs/steps"},
+        "outputs": {"$ref": "#/$defs/bindings"},
+        "cache": {"$ref": "#/$defs/cache"},
+        "artifacts": {
+          "oneOf": [
+            {"$ref": "#/$defs/artifact"},
+            {"type": "array", "items": {"$ref": "#/$defs/artifact"}}
+          ]
+        },
+        "services": {
+          "type": "object",
+          "propertyNames": {"$ref": "#/$defs/identifier"},
+          "additionalProperties": {"$ref": "#/$defs/service"}
+        },
+        "container": {"oneOf": [{"$ref": "#/$defs/text"}, {"$ref": "#/$defs/container"}]},
+        "sandbox": {"type": "boolean", "default": false},
+        "concurrency": {
+          "oneOf": [
+            {"$ref": "#/$defs/text"},
             {
               "type": "object",
               "additionalProperties": false,
               "properties": {
-                "duration": {"type": "string"},
-                "until": {"type": "string"},
-                "event": {"type": "string"},
-                "timeout": {"$ref": "#/$defs/duration"}
-              }
+                "group": {"$ref": "#/$defs/text"},
+                "limit": {"type": "integer", "minimum": 1}
+              },
+              "required": ["group"]
             }
           ]
         },
-        "workflow": {
+        "runs-on": {"$ref": "#/$defs/texts", "deprecated": true},
+        "fail-fast": {"type": "boolean", "deprecated": true},
+        "max-parallel": {"type": "integer", "minimum": 1, "deprecated": true},
+        "continue-on-error": {"type": "boolean", "deprecated": true},
+        "timeout-minutes": {"type": "integer", "minimum": 1, "deprecated": true}
+      },
+      "oneOf": [
+        {"required": ["steps"]},
+        {"required": ["approve"]},
+        {"required": ["wait"]},
+        {"required": ["workflow"]}
+      ]
+    },
+    "approve": {
+      "type": "object",
+      "additionalProperties": false,
+      "properties": {
+        "by": {
           "oneOf": [
-            {"type": "string"},
-            {
-              "type": "object",
-              "additionalProperties": false,
-              "required": ["name"],
-              "properties": {"name": {"type": "string"}, "inputs": {"type": "object"}}
-            }
+            {"$ref": "#/$defs/approver"},
+            {"type": "array", "items": {"$ref": "#/$defs/approver"}}
           ]
         },
-        "on_failure": {"$ref": "#/$defs/steps"},
-        "finally": {"$ref": "#/$defs/steps"},
-        "compensate": {"$ref": "#/$defs/steps"},
-        "outputs": {"$ref": "#/$defs/env"},
-        "cache": {
-          "type": "object",
-          "additionalProperties": false,
-          "required": ["key"],
-          "properties": {
-            "key": {"type": "string"},
-            "inputs": {"$ref": "#/$defs/texts"},
-            "outputs": {"$ref": "#/$defs/texts"}
-          }
-        },
-        "artifacts": {
-          "type": "array",
-          "items": {
-            "type": "object",
-            "additionalProperties": false,
-            "required": ["name", "path"],
-            "properties": {
-              "name": {"type": "string"},
-              "path": {"type": "string"},
-              "keep": {"$ref": "#/$defs/duration"}
-            }
-          }
-        },
-        "services": {
-          "type": "object",
-          "additionalProperties": {
-            "type": "object",
-            "additionalProperties": false,
-            "properties": {
-              "run": {"type": "string"},
-              "image": {"type": "string"},
-              "ready": {"type": "string"},
-              "env": {"$ref": "#/$defs/env"},
-              "ports": {"$ref": "#/$defs/texts"},
-              "timeout": {"$ref": "#/$defs/duration"}
-            }
-          }
-        },
-        "container": {
-          "oneOf": [
-            {"type": "string"},
-            {
-              "type": "object",
-              "additionalProperties": false,
-              "required": ["image"],
-              "properties": {"image": {"type": "string"}}
-            }
-          ]
-        },
-        "sandbox": {"type": "boolean"},
-        "concurrency": {"$ref": "#/$defs/concurrency"},
-        "environment": {"type": "string"}
+        "count": {"type": "integer", "minimum": 1, "maximum": 100, "default": 1},
+        "expires": {"$ref": "#/$defs/duration"},
+        "prompt": {"$ref": "#/$defs/text"},
+        "self": {"type": "boolean", "default": true}
       }
+    },
+    "approver": {"type": "string", "pattern": "^(user|group|role):|\\$\\{\\{"},
+    "wait": {
+      "type": "object",
+      "additionalProperties": false,
+      "properties": {
+        "duration": {
+          "oneOf": [
+            {"$ref": "#/$defs/duration"},
+            {"type": "string", "pattern": "\\$\\{\\{"}
+          ]
+        },
+        "until": {"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt]|\\$\\{\\{"},
+        "event": {"$ref": "#/$defs/text"},
+        "timeout": {"$ref": "#/$defs/duration"}
+      },
+      "oneOf": [
+        {"required": ["duration"]},
+        {"required": ["until"]},
+        {"required": ["event"]}
+      ],
+      "dependentRequired": {"timeout": ["event"]}
+    },
+    "child": {
+      "type": "object",
+      "additionalProperties": false,
+      "properties": {"name": {"$ref": "#/$defs/text"}, "inputs": {"type": "object"}},
+      "required": ["name"]
+    },
+    "cache": {
+      "type": "object",
+      "additionalProperties": false,
+      "properties": {
+        "key": {"$ref": "#/$defs/text"},
+        "inputs": {"$ref": "#/$defs/texts"},
+        "outputs": {"$ref": "#/$defs/texts"}
+      },
+      "required": ["key"]
+    },
+    "artifact": {
+      "type": "object",
+      "additionalProperties": false,
+      "properties": {
+        "name": {"$ref": "#/$defs/text"},
+        "path": {"$ref": "#/$defs/text"},
+        "keep": {"$ref": "#/$defs/duration"}
+      },
+      "required": ["name", "path"]
+    },
+    "service": {
+      "type": "object",
+      "additionalProperties": false,
+      "properties": {
+        "run": {"$ref": "#/$defs/script"},
+        "image": {"$ref": "#/$defs/script"},
+        "ready": {"$ref": "#/$defs/script"},
+        "env": {"$ref": "#/$defs/env"},
+        "ports": {"$ref": "#/$defs/texts"},
+        "timeout": {"$ref": "#/$defs/duration"}
+      },
+      "oneOf": [{"required": ["run"]}, {"required": ["image"]}]
+    },
+    "container": {
+      "type": "object",
+      "additionalProperties": false,
+      "properties": {"image": {"$ref": "#/$defs/text"}},
+      "required": ["image"]
     }
   }
 })";
+
+Value* member(Value& value, std::string_view name) {
+  for (Member& known : value.as_object()) {
+    if (known.first == name) return &known.second;
+  }
+  MC_CHECK(false);  // kSchema has no such member
+  return nullptr;
+}
+
+// Every property of a section with what it means.
+void describe(Value& schema) {
+  for (const Section* section : all_sections()) {
+    const bool root = section == &sections::kWorkflow;
+    Value& holder = root ? schema : *member(*member(schema, "$defs"), section->name);
+    for (const Key& key : section->keys)
+      member(*member(holder, "properties"), key.name)->set("description", key.meaning);
+  }
+}
+
+// {"if": {"properties": {"uses": {"const": NAME}}, "required": ["uses"]}, "then": …}
+Value rule_of(const Action& action) {
+  Object inputs;
+  List required;
+  for (const ActionInput& input : action.inputs) {
+    inputs.emplace_back(input.name, Value(Object{}));
+    if (input.required) required.emplace_back(input.name);
+  }
+  Object with = {{"properties", Value(std::move(inputs))}, {"additionalProperties", Value(false)}};
+  Object then = {};
+  if (!required.empty()) {
+    with.emplace_back("required", Value(std::move(required)));
+    then.emplace_back("required", Value(List{Value("with")}));
+  }
+  then.emplace_back("properties", Value(Object{{"with", Value(std::move(with))}}));
+  const Object uses = {{"uses", Value(Object{{"const", Value(action.name)}})}};
+  const Object condition = {{"properties", Value(uses)}, {"required", Value(List{Value("uses")})}};
+  return Value(Object{{"if", Value(condition)}, {"then", Value(std::move(then))}});
+}
+
+void add_actions(Value& schema) {
+  Value& step = *member(*member(schema, "$defs"), "step");
+  List names, rules;
+  for (const Action& action : actions()) {
+    names.emplace_back(action.name);
+    rules.push_back(rule_of(action));
+  }
+  member(*member(step, "properties"), "uses")->set("enum", Value(std::move(names)));
+  step.set("allOf", Value(std::move(rules)));
+}
 }  // namespace
 
-std::string workflow_schema() { return std::string(kSchema); }
+std::string workflow_schema() {
+  Result<Value> schema = parse_json(kSchema);
+  MC_CHECK(schema.ok());
+  describe(*schema);
+  add_actions(*schema);
+  return to_pretty_json(*schema);
+}
 }  // namespace mc::lang

@@ -104,8 +104,8 @@ struct ServiceSpec {
 
 struct CacheSpec {
   std::string key;  // template, evaluated on the worker after the job's checkout steps
-  std::vector<std::string> inputs;   // globs; hashed into the key
-  std::vector<std::string> outputs;  // globs; kept and restored
+  std::vector<std::string> inputs;   // templates of globs; hashed into the key
+  std::vector<std::string> outputs;  // templates of globs; kept and restored
 };
 struct ArtifactSpec {
   std::string name;  // template
@@ -129,7 +129,7 @@ struct MatrixSpec {
 
 struct ApproveSpec {
   std::vector<std::string>
-      by;  // "user:NAME", "group:NAME", "role:NAME"; empty: any operator or admin
+      by;  // templates of "user:NAME", "group:NAME", "role:NAME"; empty: any operator or admin
   int count = 1;
   Millis expires{0};
   std::string prompt;  // template
@@ -164,8 +164,8 @@ struct JobSpec {
   std::string name;  // template; empty: the key
   JobKind kind = JobKind::steps;
   std::vector<JobIndex> needs;
-  std::string condition;  // the inside of `if`; empty: success()
-  std::vector<std::string> runs_on;
+  std::string condition;             // the inside of `if`; empty: success()
+  std::vector<std::string> runs_on;  // templates
   std::optional<MatrixSpec> matrix;
   int max_parallel = 0;  // 0: no limit
   bool fail_fast = true;

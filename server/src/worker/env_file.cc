@@ -94,7 +94,7 @@ Result<EnvPairs> parse_env_file(std::string_view text, std::string_view what) {
       return too_much(what, "`" + name + "`", value.size(), kOutputBytesMax);
     total += value.size();
     if (total > kOutputsBytesMax)
-      return too_much(what, "all values together", total, kOutputsBytesMax);
+      return too_much(what, "everything together", total, kOutputsBytesMax);
     pairs.emplace_back(name, std::move(value));
   }
   return pairs;

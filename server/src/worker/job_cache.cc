@@ -10,13 +10,28 @@
 namespace mc::worker {
 namespace {
 constexpr std::size_t kShownBytesMax = 300;
+
+Result<std::vector<std::string>> globs_of(const std::vector<std::string>& templates,
+                                          const lang::Scope& scope, std::string_view what) {
+  std::vector<std::string> globs;
+  for (const std::string& text : templates) {
+    auto glob = lang::evaluate_text(text, scope);
+    if (!glob.ok())
+      return Error{
+          glob.error().code, "cache." + std::string(what) + ": " + glob.error().message, {}};
+    globs.push_back(std::move(*glob));
+  }
+  return globs;
 }
+}  // namespace
 
 Result<CacheKey> job_cache_key(const JobSpec& job, const lang::Scope& scope, const Value& env,
                                const Value* matrix, const std::string& files) {
   const auto shown = lang::evaluate_text(job.cache->key, scope);
   if (!shown.ok()) return Error{shown.error().code, "cache.key: " + shown.error().message, {}};
-  const auto inputs = hash_files(files, job.cache->inputs);
+  const auto globs = globs_of(job.cache->inputs, scope, "inputs");
+  if (!globs.ok()) return globs.error();
+  const auto inputs = hash_files(files, *globs);
   if (!inputs.ok()) return inputs.error();
   JsonWriter all;
   all.open('[').item(*shown).item(*inputs).value(job.source).value(env);
@@ -67,7 +82,9 @@ void JobCache::save(const TaskResult& result, std::int64_t duration_ms) {
                            .job = run_.task().job,
                            .duration_ms = duration_ms,
                            .outputs = result.outputs};
-  const Status kept = keep_in_cache(run_, key_.whole, run_.job().cache->outputs, std::move(entry));
+  const auto outputs = globs_of(run_.job().cache->outputs, run_.scope(), "outputs");
+  const Status kept = outputs.ok() ? keep_in_cache(run_, key_.whole, *outputs, std::move(entry))
+                                   : Status(outputs.error());
   // The job has succeeded all the same; the next run just cannot be spared.
   run_.say("", kept.ok() ? "[maestro: cached under " + key_.shown + "]"
                          : "[maestro: not cached: " + kept.error().message + "]");

@@ -6,6 +6,7 @@
 #include "base/clip.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "lang/functions.h"
 #include "lang/parse.h"
 #include "worker/env_file.h"
 #include "worker/job_cache.h"
@@ -54,8 +55,9 @@ Status give_outputs(TaskRun& run, TaskResult& result) {
                        " are allowed; keep more as an artifact (artifact/upload)",
                    {}};
     }
-    result.outputs.set(
-        name, value->is_string() ? Value(run.log().masked(value->as_string())) : std::move(*value));
+    // Outputs are strings; what is missing stays null, so that default() can see it.
+    result.outputs.set(name,
+                       value->is_null() ? Value() : Value(run.log().masked(lang::to_text(*value))));
   }
   return {};
 }
