@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "conductor/core.h"
+#include "engine/conditions.h"
 
 namespace mc::conductor {
 namespace {
@@ -13,6 +14,12 @@ LockOwner owner_of(const engine::RunState& run, NodeIndex node) {
 
 std::string group_key(const engine::RunState& run, const std::string& group) {
   return run.facts.project + "\n" + group;
+}
+
+// A job that is ready has labels: it would have failed before.
+std::vector<std::string> labels_for(const engine::RunState& run, const engine::JobState& job) {
+  Result<std::vector<std::string>> labels = engine::labels_of(run, job);
+  return labels ? std::move(*labels) : job.spec->runs_on;
 }
 
 // Every parent, attempt and node has one child, however often it is asked for.
@@ -26,7 +33,8 @@ void Core::react(HotRun& run, const Event& event, Instant now) {
   const Uuid id = run.state.id;
   if (const auto* ready = std::get_if<JobReady>(&event.body)) {
     const engine::JobState& job = run.state.jobs[ready->node];
-    if (job.status == JobStatus::ready) dispatcher_.add(job.spec->runs_on, id, ready->node);
+    if (job.status == JobStatus::ready)
+      dispatcher_.add(labels_for(run.state, job), id, ready->node);
   } else if (const auto* waiting = std::get_if<JobWaiting>(&event.body)) {
     const NodeIndex node = waiting->node;
     if (waiting->reason == Reason::lock) {
@@ -235,7 +243,7 @@ void Core::restore_effects(HotRun& run, Instant now) {
     const engine::JobState& job = state.jobs[node];
     if (job.detail && job.detail->approval) approvals_[job.detail->approval->id] = {state.id, node};
     if (is_final(job.status)) continue;
-    if (job.status == JobStatus::ready) dispatcher_.add(job.spec->runs_on, state.id, node);
+    if (job.status == JobStatus::ready) dispatcher_.add(labels_for(state, job), state.id, node);
     const bool at_work = job.status == JobStatus::running || job.status == JobStatus::cancelling;
     if (at_work && !job.group) {
       // The embedded worker died with the process before; others get a lease to show up in.

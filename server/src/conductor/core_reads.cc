@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "conductor/core.h"
 #include "conductor/render.h"
+#include "engine/conditions.h"
 #include "wire/event_codec.h"
 
 namespace mc::conductor {
@@ -13,18 +14,19 @@ constexpr std::size_t kWhyShownMax = 200;
 
 // Which part of the outside an open job waits for, and who can help.
 std::string wait_text(const engine::RunState& run, const engine::JobState& job,
-                      const LockTable& locks, bool anyone_fits) {
+                      const LockTable& locks, const std::vector<std::string>& labels,
+                      bool anyone_fits) {
   switch (job.reason) {
     case Reason::capacity:
-      if (job.spec->runs_on.empty()) {
+      if (labels.empty()) {
         return anyone_fits ? "every worker is busy"
                            : "no worker is registered; start one with `maestro worker`";
       }
       if (!anyone_fits) {
-        return "no registered worker has the labels [" + join(job.spec->runs_on, ", ") +
-               "]; start one with `maestro worker --labels " + join(job.spec->runs_on, ",") + "`";
+        return "no registered worker has the labels [" + join(labels, ", ") +
+               "]; start one with `maestro worker --labels " + join(labels, ",") + "`";
       }
-      return "every worker with the labels [" + join(job.spec->runs_on, ", ") + "] is busy";
+      return "every worker with the labels [" + join(labels, ", ") + "] is busy";
     case Reason::approval:
       return "an approval by " +
              (job.detail->approval->request.by.empty()
@@ -160,10 +162,13 @@ void Core::why(const auth::Principal& by, Uuid id, const std::string& key, Done<
     const bool tells = !is_final(job.status) || engine::is_bad(job);
     const bool asked = key.empty() ? tells : job.key == key;
     if (!asked || !engine::is_listed(run, job) || ++shown > kWhyShownMax) continue;
-    const bool fits = dispatcher_.anyone_fits(job.spec->runs_on);
+    const auto made = engine::labels_of(run, job);
+    const std::vector<std::string>& labels = made ? *made : job.spec->runs_on;
+    const bool fits = dispatcher_.anyone_fits(labels);
     out.open('{').field("job", job.key).field("status", to_name(job.status));
     out.text_or_null("reason", job.reason == Reason::none ? "" : to_name(job.reason));
-    out.field("waits_for", is_final(job.status) ? job.message : wait_text(run, job, locks_, fits));
+    out.field("waits_for",
+              is_final(job.status) ? job.message : wait_text(run, job, locks_, labels, fits));
     out.field("since", job.finished_at ? job.finished_at
                        : job.ready_at  ? job.ready_at
                                        : run.created_at);

@@ -1,5 +1,6 @@
 #include "base/json.h"
 #include "conductor/render.h"
+#include "engine/conditions.h"
 
 namespace mc::conductor {
 namespace {
@@ -56,11 +57,13 @@ void write_attempt(JsonWriter& out, const Attempt& attempt) {
   out.close('}');
 }
 
-// Steps of an attempt that has not reported yet: as the definition has them.
+// Steps of an attempt that has not reported: as the definition has them, skipped when it never will.
 std::vector<StepResult> planned_steps(const JobState& job) {
   std::vector<StepResult> steps;
   const auto& specs = job.phase == Phase::compensate ? job.spec->compensate : job.spec->steps;
-  for (const StepSpec& spec : specs) steps.push_back({.id = spec.id, .name = spec.name});
+  const StepStatus status = is_final(job.status) ? StepStatus::skipped : StepStatus::pending;
+  for (const StepSpec& spec : specs)
+    steps.push_back({.id = spec.id, .name = spec.name, .status = status});
   return steps;
 }
 
@@ -102,8 +105,7 @@ void write_needs(JsonWriter& out, const RunState& run, const JobState& job) {
 
 std::string job_json(const RunState& run, const JobState& job) {
   JsonWriter out;
-  const bool plain_name = job.spec->name.empty() || job.spec->name.find("${{") != std::string::npos;
-  out.open('{').field("key", job.key).field("name", plain_name ? job.key : job.spec->name);
+  out.open('{').field("key", job.key).field("name", engine::shown_name(run, job));
   out.field("kind", kind_of(job)).field("phase", engine::to_name(job.phase));
   out.field("status", to_name(job.status));
   out.text_or_null("reason", job.reason == Reason::none ? "" : to_name(job.reason));

@@ -59,11 +59,6 @@ lang::StatusView status_view(const RunState& run, const JobState& job) {
   return view;
 }
 
-bool outlives_cancel(const std::string& condition) {
-  return condition.find("always()") != std::string::npos ||
-         condition.find("cancelled()") != std::string::npos;
-}
-
 lang::Scope RunScope::scope() {
   lang::Scope scope;
   scope.context = [this](std::string_view root) { return context(root); };
@@ -98,6 +93,40 @@ const Value* RunScope::context(std::string_view root) {
     return nullptr;
   }
   return &made_.emplace(std::string(root), std::move(made)).first->second;
+}
+
+Result<std::vector<std::string>> labels_of(const RunState& run, const JobState& job) {
+  const std::vector<std::string>& given = job.spec->runs_on;
+  const bool plain = std::none_of(given.begin(), given.end(), [](const std::string& label) {
+    return label.find("${{") != std::string::npos;
+  });
+  if (plain) return given;
+  const Ambient nowhere;
+  RunScope world(run, static_cast<NodeIndex>(&job - run.jobs.data()), nowhere);
+  std::vector<std::string> labels;
+  for (const std::string& label : given) {
+    const Result<Value> made = lang::evaluate_template(label, world.scope());
+    if (!made) return made.error();
+    const List one = {*made};
+    for (const Value& item : made->is_list() ? made->as_list() : one) {
+      if (!item.is_string() || item.as_string().empty())
+        return Error{Code::invalid_field, "`runs_on` gives a label that is no text: " + label, {}};
+      labels.push_back(item.as_string());
+    }
+  }
+  return labels;
+}
+
+std::string shown_name(const RunState& run, const JobState& job) {
+  const std::string& name = job.spec->name;
+  if (name.empty() || job.phase == Phase::compensate) return job.key;
+  if (name.find("${{") == std::string::npos) return name;
+  const bool early = job.open_needs > 0 && !job.spec->references.needs.empty();
+  if (early || job.group) return job.key;
+  const Ambient nowhere;
+  RunScope world(run, static_cast<NodeIndex>(&job - run.jobs.data()), nowhere);
+  const Result<std::string> made = lang::evaluate_text(name, world.scope());
+  return made && !made->empty() ? *made : job.key;
 }
 
 Value RunScope::make_needs() const {

@@ -3,6 +3,7 @@
 
 #include <map>
 #include <string>
+#include <vector>
 
 #include "engine/state.h"
 #include "engine/transition.h"
@@ -36,7 +37,13 @@ Value need_value(const RunState& run, const JobState& job);
 Value run_context(const RunState& run, int attempt, const std::string& public_url);
 // What success(), failure() and cancelled() say for a node.
 lang::StatusView status_view(const RunState& run, const JobState& job);
-// Whether a condition names always() or cancelled(), and so survives a cancel.
-bool outlives_cancel(const std::string& condition);
+
+// The labels that a worker must have: `runs_on` with its templates evaluated; one expression may
+// give a list. The same answer whenever it is asked, once the job's needs are final.
+// Errors: invalid_expression; invalid_field (a label that is no text).
+Result<std::vector<std::string>> labels_of(const RunState& run, const JobState& job);
+// What people see: the job's `name` with its templates evaluated; the key when it has none, when
+// what it needs is still open, or when it cannot be evaluated.
+std::string shown_name(const RunState& run, const JobState& job);
 
 }  // namespace mc::engine

@@ -8,6 +8,7 @@
 #include "engine/conditions.h"
 #include "engine/limits.h"
 #include "lang/matrix.h"
+#include "lang/parse.h"
 
 namespace mc::engine {
 namespace {
@@ -45,11 +46,22 @@ void request_approval(Transition& t, NodeIndex node) {
   RunScope world(t.run(), node, t.ambient());
   const Result<std::string> prompt = lang::evaluate_text(spec.prompt, world.scope());
   if (!prompt) return fail_before_start(t, node, prompt.error());
+  std::vector<std::string> by;
+  for (const std::string& given : spec.by) {
+    Result<std::string> who = lang::evaluate_text(given, world.scope());
+    if (who && !lang::names_approver(*who)) {
+      who = Error{Code::invalid_field,
+                  "`by` names user:NAME, group:NAME or role:NAME, not `" + *who + "`",
+                  {}};
+    }
+    if (!who) return fail_before_start(t, node, who.error());
+    by.push_back(std::move(*who));
+  }
   const Millis patience = spec.expires.count() > 0 ? spec.expires : kApprovalTimeout;
   t.emit(ApprovalRequested{.node = node,
                            .job = job.key,
                            .approval = derive_uuid(t.now(), to_string(t.run().id) + job.key),
-                           .by = spec.by,
+                           .by = std::move(by),
                            .count = spec.count,
                            .self = spec.self,
                            .prompt = *prompt,
@@ -149,6 +161,8 @@ void begin_child(Transition& t, NodeIndex node) {
 
 void begin_steps(Transition& t, NodeIndex node) {
   const JobState& job = t.job(node);
+  const auto labels = labels_of(t.run(), job);
+  if (!labels) return fail_before_start(t, node, labels.error());
   if (!job.spec->concurrency || job.phase == Phase::compensate) {
     t.emit(JobReady{.node = node, .job = job.key});
     return;
@@ -200,7 +214,7 @@ void consider(Transition& t, NodeIndex node) {
   if (job.phase == Phase::compensate) return start_node(t, node);
   const std::string& condition = job.spec->condition;
   const bool stopping = t.run().cancel_requested && job.phase == Phase::graph;
-  if (stopping && !outlives_cancel(condition)) {
+  if (stopping && !lang::outlives_cancel(condition)) {
     t.finish(node, JobStatus::cancelled, FailureKind::none, "the run was cancelled");
     return;
   }
@@ -288,7 +302,8 @@ void cancel_node(Transition& t, NodeIndex node) {
   const JobState& job = t.job(node);
   switch (job.status) {
     case JobStatus::pending:
-      if (job.parent == kNoNode && (job.open_needs > 0 || outlives_cancel(job.spec->condition)))
+      if (job.parent == kNoNode &&
+          (job.open_needs > 0 || lang::outlives_cancel(job.spec->condition)))
         return;
       [[fallthrough]];
     case JobStatus::ready:
