@@ -57,7 +57,7 @@ void write_attempt(JsonWriter& out, const Attempt& attempt) {
   out.close('}');
 }
 
-// Steps of an attempt that has not reported: as the definition has them, skipped when it never will.
+// Steps of an attempt that did not report: as the definition has them, or skipped at the end.
 std::vector<StepResult> planned_steps(const JobState& job) {
   std::vector<StepResult> steps;
   const auto& specs = job.phase == Phase::compensate ? job.spec->compensate : job.spec->steps;

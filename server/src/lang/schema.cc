@@ -1,6 +1,6 @@
 // The JSON Schema of the language, for editors. It says what a schema can say; parse_workflow says
-// the rest. What the keys mean comes from keys.h and the actions' inputs from actions.h, so that
-// neither is told twice; schema_test.cc holds the properties against the keys that the reader knows.
+// the rest. What keys mean comes from keys.h, the actions' inputs from actions.h. schema_test.cc
+// holds the properties against the keys that the reader knows.
 #include "base/check.h"
 #include "base/json.h"
 #include "lang/actions.h"
