@@ -23,6 +23,27 @@ Result<std::vector<std::string>> globs_of(const std::vector<std::string>& templa
   }
   return globs;
 }
+
+// The values that the job's steps are given: their own environments are not made yet. Of the jobs
+// it mentions only the outputs: one that was reused gives what it gave before.
+void write_mentioned(JsonWriter& out, const References& mentioned, const lang::Scope& scope) {
+  const auto context = [&](bool wanted, std::string_view root) {
+    return wanted && scope.context ? scope.context(root) : nullptr;
+  };
+  if (const Value* inputs = context(mentioned.inputs, "inputs")) out.value(*inputs);
+  if (const Value* event = context(mentioned.event, "event")) out.value(*event);
+  const auto some = [&](const std::vector<std::string>& names, std::string_view root,
+                        std::string_view part) {
+    const Value* all = context(!names.empty(), root);
+    for (const std::string& name : names) {
+      const Value* one = all != nullptr ? all->find(name) : nullptr;
+      if (one != nullptr && !part.empty()) one = one->find(part);
+      if (one != nullptr) out.item(name).value(*one);
+    }
+  };
+  some(mentioned.vars, "vars", "");
+  some(mentioned.needs, "needs", "outputs");
+}
 }  // namespace
 
 Result<CacheKey> job_cache_key(const JobSpec& job, const lang::Scope& scope, const Value& env,
@@ -36,6 +57,7 @@ Result<CacheKey> job_cache_key(const JobSpec& job, const lang::Scope& scope, con
   JsonWriter all;
   all.open('[').item(*shown).item(*inputs).value(job.source).value(env);
   if (matrix != nullptr) all.value(*matrix);
+  write_mentioned(all, job.references, scope);
   all.close(']');
   return CacheKey{
       *shown, "job/" + std::string(head_of(*shown, kShownBytesMax)) + "/" + sha256_hex(all.text())};
