@@ -159,19 +159,19 @@ Status Core::resolve_run_key(NewRun& fresh, Instant now, std::optional<RunView>&
 Status Core::make_room(const NewRun& fresh, const std::string& group, const ConcurrencySpec& spec,
                        Instant now) {
   if (locks_.is_free(group, spec.limit)) return {};
+  const std::string name = group.substr(group.find('\n') + 1);  // without the project
   std::set<Uuid> asking{fresh.facts.parent};
   if (fresh.facts.parent && all_wait_for(group, asking)) {
     return Error{Code::concurrency_rejected,
-                 "it would wait for ever: the concurrency group " + fresh.facts.lock_group +
+                 "it would wait for ever: the concurrency group " + name +
                      " is held by runs that wait for this one, as its parent run does",
                  {}};
   }
   if (spec.on_overflow == OnOverflow::queue) return {};
   if (spec.on_overflow == OnOverflow::reject) {
-    return Error{
-        Code::concurrency_rejected,
-        "the concurrency group " + fresh.facts.lock_group + " is full and rejects more runs",
-        {}};
+    return Error{Code::concurrency_rejected,
+                 "the concurrency group " + name + " is full and rejects more runs",
+                 {}};
   }
   std::vector<LockOwner> others = locks_.waiting(group);
   if (spec.on_overflow == OnOverflow::cancel_running) {

@@ -251,6 +251,8 @@ TEST_F(CoreTest, OverflowMayRejectOrCancel) {
   Reply<RunView> refused;
   core->start_run(request(text("reject")), now, refused.done());
   EXPECT_EQ(refused.code(), Code::concurrency_rejected);
+  EXPECT_EQ(refused.value->error().message,
+            "the concurrency group g is full and rejects more runs");
   const Uuid second = start(text("queue"));
   const Uuid third = start(text("cancel_pending"));
   EXPECT_EQ(status(second), "cancelled");
