@@ -57,6 +57,12 @@ re2::RE2::Options bounded() {
   return options;
 }
 
+// `min` and `max` as they were written: 4, not 4.0.
+std::string shown(double number) {
+  const auto whole = static_cast<std::int64_t>(number);  // at most 1e15: it fits
+  return static_cast<double>(whole) == number ? std::to_string(whole) : to_json(Value(number));
+}
+
 std::string check(const InputSpec& spec, const Value& value) {
   if (!spec.choices.empty() &&
       std::find(spec.choices.begin(), spec.choices.end(), value) == spec.choices.end()) {
@@ -67,9 +73,9 @@ std::string check(const InputSpec& spec, const Value& value) {
     return "must be one of " + names;
   }
   if (value.is_number() && spec.min && value.as_double() < *spec.min)
-    return "must be at least " + to_json(Value(*spec.min));
+    return "must be at least " + shown(*spec.min);
   if (value.is_number() && spec.max && value.as_double() > *spec.max)
-    return "must be at most " + to_json(Value(*spec.max));
+    return "must be at most " + shown(*spec.max);
   if (!value.is_string()) return {};
   if (spec.max_length && static_cast<std::int64_t>(value.as_string().size()) > *spec.max_length) {
     return "is longer than " + std::to_string(*spec.max_length) + " bytes";
