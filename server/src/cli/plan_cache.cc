@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "lang/expression.h"
+#include "lang/parse.h"
 #include "worker/environment.h"
 #include "worker/globs.h"
 #include "worker/job_cache.h"
@@ -132,7 +133,10 @@ Value PlanCache::look_up(const JobSpec& job, const Value* matrix) {
   if (!files.ok()) return {};
   Known known{.inputs = inputs_, .matrix = matrix, .files = std::move(*files)};
   if (!known.add(spec_.env) || !known.add(job.env)) return {};
-  const auto key = worker::job_cache_key(job, known.scope(), known.env, matrix, known.files);
+  // As a worker reads it: what the workflow's `env` mentions is in the environment already.
+  const Result<JobSpec> own = lang::parse_job(job.key, job.source);
+  if (!own.ok()) return {};
+  const auto key = worker::job_cache_key(*own, known.scope(), known.env, matrix, known.files);
   if (!key.ok() || known.unknown) return {};
   Value found{Object{}};
   found.set("key", key->shown);

@@ -18,7 +18,8 @@ struct CacheKey {
 // The job's text, environment and matrix cell, the inputs, variables and outputs of jobs that it
 // mentions, and the contents of `inputs` below `files` are part of the key whatever it says: a
 // changed command must never be answered with what an old one made.
-// Requires: job.cache. Errors: invalid_expression and the like, as hash_files.
+// Requires: job.cache; `job` as lang::parse_job gives it. Errors: invalid_expression and the like,
+// as hash_files.
 Result<CacheKey> job_cache_key(const JobSpec& job, const lang::Scope& scope, const Value& env,
                                const Value* matrix, const std::string& files);
 
