@@ -1,7 +1,11 @@
 // What people are asked, and what they say.
+#include <algorithm>
+#include <array>
+
 #include "api/body.h"
 #include "api/call.h"
 #include "api/handlers.h"
+#include "api/page.h"
 #include "base/json.h"
 
 namespace mc::api {
@@ -10,15 +14,21 @@ constexpr std::size_t kCommentMax = 4096;
 
 Result<std::string> read_status(const Call& call) {
   const std::string& status = call.query("status");
-  if (status.empty() || status == "waiting" || status == "decided") return status;
-  return Error{Code::invalid_field, "status: waiting or decided is wanted", {}};
+  constexpr std::array<std::string_view, 7> kStatuses = {
+      "", "waiting", "decided", "approved", "rejected", "expired", "cancelled"};
+  if (std::ranges::find(kStatuses, status) != kStatuses.end()) return status;
+  return Error{Code::invalid_field,
+               "status: one of waiting, decided, approved, rejected, expired, cancelled is wanted",
+               {}};
 }
 }  // namespace
 
 void list_approvals(const CallPtr& call) {
   const Result<std::string> status = read_status(*call);
   if (!status) return call->fail(status.error());
-  call->service().approvals(call->principal, *status, json_or_error(call));
+  answer_page(call, "approvals", "id", [&](conductor::Done<std::string> done) {
+    call->service().approvals(call->principal, *status, std::move(done));
+  });
 }
 
 void list_run_approvals(const CallPtr& call) {
@@ -26,25 +36,7 @@ void list_run_approvals(const CallPtr& call) {
   if (!id) return call->fail(id.error());
   const Result<std::string> status = read_status(*call);
   if (!status) return call->fail(status.error());
-  const auto show = [call, id = to_string(*id)](const Result<std::string>& all) {
-    if (!all) return call->fail(all.error());
-    const Result<Value> list = parse_json(*all);
-    const Value* items = list ? list->find("items") : nullptr;
-    JsonWriter out;
-    out.open('{').key("items").open('[');
-    if (items != nullptr && items->is_list()) {
-      for (const Value& item : items->as_list()) {
-        if (item.string_or("run", "") == id) out.value(item);
-      }
-    }
-    call->json(out.close(']').key("next_cursor").null().close('}').take());
-  };
-  // Asked first, so that an unknown run is an error and not an empty list.
-  call->service().run(call->principal, *id,
-                      [call, status = *status, show](const Result<conductor::RunView>& view) {
-                        if (!view) return call->fail(view.error());
-                        call->service().approvals(call->principal, status, show);
-                      });
+  call->service().run_approvals(call->principal, *id, *status, json_or_error(call));
 }
 
 void decide_approval(const CallPtr& call) {

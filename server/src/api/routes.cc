@@ -118,14 +118,14 @@ constexpr std::array kRoutes = {
 
     // Approvals.
     Route("GET", "/api/v1/approvals", read, list_approvals, "listApprovals",
-          "What people are asked", {.response = "ApprovalList", .query = "status"}),
+          "What people are asked", {.response = "ApprovalList", .query = "limit,cursor,status"}),
     Route("POST", "/api/v1/approvals/{id}", operate, decide_approval, "decideApproval",
           "Approve or reject",
           {.takes = Takes::json, .request = "Decision", .response = "Approval"}),
 
     // Schedules.
     Route("GET", "/api/v1/schedules", read, list_schedules, "listSchedules",
-          "Schedules with their next fires", {.response = "ScheduleList"}),
+          "Schedules with their next fires", {.response = "ScheduleList", .query = "limit,cursor"}),
     Route("POST", "/api/v1/schedules", administer, create_schedule, "createSchedule",
           "Make a schedule",
           {.takes = Takes::json,
@@ -156,7 +156,7 @@ constexpr std::array kRoutes = {
 
     // Workers, as people see them.
     Route("GET", "/api/v1/workers", read, list_workers, "listWorkers", "Who takes jobs",
-          {.response = "WorkerList"}),
+          {.response = "WorkerList", .query = "limit,cursor"}),
     Route("POST", "/api/v1/workers/{id}/drain", administer, drain_worker, "drainWorker",
           "Give a worker no more jobs", {.takes = Takes::json, .response = "WorkerDrain"}),
     Route("POST", "/api/v1/workers/{id}/resume", administer, resume_worker, "resumeWorker",
@@ -164,7 +164,7 @@ constexpr std::array kRoutes = {
 
     // Tokens, secrets, variables.
     Route("GET", "/api/v1/tokens", administer, list_tokens, "listTokens",
-          "Tokens, not their secrets", {.response = "TokenList"}),
+          "Tokens, not their secrets", {.response = "TokenList", .query = "limit,cursor"}),
     Route("POST", "/api/v1/tokens", administer, create_token, "createToken",
           "Make a token; its secret is shown once",
           {.takes = Takes::json,
@@ -175,7 +175,7 @@ constexpr std::array kRoutes = {
     Route("DELETE", "/api/v1/tokens/{id}", administer, delete_token, "deleteToken",
           "Revoke a token, at once", {.status = 204}),
     Route("GET", "/api/v1/secrets", administer, list_secrets, "listSecrets", "Names of secrets",
-          {.response = "SecretList"}),
+          {.response = "SecretList", .query = "limit,cursor"}),
     Route("PUT", "/api/v1/secrets/{name}", administer, put_secret, "putSecret", "Set a secret",
           {.takes = Takes::json,
            .body_max = kJsonBody,

@@ -5,6 +5,7 @@
 #include "api/handlers.h"
 #include "api/query.h"
 #include "base/json.h"
+#include "conductor/render.h"
 
 namespace mc::api {
 namespace {
@@ -24,10 +25,12 @@ void list(const Call& call, const RunFilter& filter, int limit) {
   out.open('{').key("items").open('[');
   std::string next;
   if (!filter.nothing) {
-    const auto rows = call.service().store().list_runs(filter.query);
+    auto rows = call.service().store().list_runs(filter.query);
     if (!rows) return call.fail(rows.error());
     const std::size_t shown = std::min(rows->size(), static_cast<std::size_t>(limit));
-    for (std::size_t i = 0; i < shown; ++i) out.raw((*rows)[i].json);
+    for (std::size_t i = 0; i < shown; ++i) {
+      out.raw(conductor::with_time_taken(std::move((*rows)[i].json), call.now()));
+    }
     if (rows->size() > shown) next = make_cursor(kList, std::to_string((*rows)[shown - 1].number));
   }
   out.close(']').text_or_null("next_cursor", next).close('}');

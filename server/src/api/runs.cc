@@ -5,6 +5,7 @@
 #include "api/handlers.h"
 #include "base/sha256.h"
 #include "base/text.h"
+#include "conductor/render.h"
 
 namespace mc::api {
 namespace {
@@ -22,7 +23,7 @@ void answer_run(const Call& call, conductor::RunView view, int status, bool repl
   if (!view.etag.empty()) response.headers.push_back({"ETag", view.etag});
   if (status == 201) response.headers.push_back({"Location", run_path(view.id)});
   if (replayed) response.headers.push_back({"Idempotency-Replayed", "true"});
-  response.body = std::move(view.json);
+  response.body = conductor::with_time_taken(std::move(view.json), call.now());
   call.answer(std::move(response));
 }
 

@@ -2,6 +2,7 @@
 #include "api/body.h"
 #include "api/call.h"
 #include "api/handlers.h"
+#include "api/page.h"
 #include "base/json.h"
 #include "lang/cron.h"
 
@@ -33,7 +34,9 @@ void act(const CallPtr& call, const char* action) {
 }  // namespace
 
 void list_schedules(const CallPtr& call) {
-  call->service().schedules(call->principal, json_or_error(call));
+  answer_page(call, "schedules", "id", [&](conductor::Done<std::string> done) {
+    call->service().schedules(call->principal, std::move(done));
+  });
 }
 
 void create_schedule(const CallPtr& call) {

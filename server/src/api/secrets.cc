@@ -3,6 +3,7 @@
 #include "api/call.h"
 #include "api/cursor.h"
 #include "api/handlers.h"
+#include "api/page.h"
 #include "base/json.h"
 #include "conductor/records.h"
 
@@ -52,7 +53,9 @@ Result<Value> find_variable(const Call& call) {
 }  // namespace
 
 void list_secrets(const CallPtr& call) {
-  call->json(call->world->secrets->names_json(call->principal.project));
+  answer_page(call, "secrets", "name", [&](const conductor::Done<std::string>& done) {
+    done(call->world->secrets->names_json(call->principal.project));
+  });
 }
 
 void put_secret(const CallPtr& call) {

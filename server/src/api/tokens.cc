@@ -2,6 +2,7 @@
 #include "api/body.h"
 #include "api/call.h"
 #include "api/handlers.h"
+#include "api/page.h"
 #include "base/json.h"
 #include "base/text.h"
 #include "conductor/records.h"
@@ -30,7 +31,10 @@ void list_tokens(const CallPtr& call) {
   for (const TokenRow& row : call->world->tokens->list()) {
     if (!row.lent && may_touch(call->principal, row.project)) out.raw(token_json(row));
   }
-  call->json(out.close(']').key("next_cursor").null().close('}').take());
+  answer_page(call, "tokens", "id",
+              [text = out.close(']').close('}').take()](const conductor::Done<std::string>& done) {
+                done(text);
+              });
 }
 
 void create_token(const CallPtr& call) {

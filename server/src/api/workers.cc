@@ -2,6 +2,7 @@
 #include "api/body.h"
 #include "api/call.h"
 #include "api/handlers.h"
+#include "api/page.h"
 
 namespace mc::api {
 namespace {
@@ -13,7 +14,9 @@ void set_drain(const CallPtr& call, bool drain) {
 }  // namespace
 
 void list_workers(const CallPtr& call) {
-  call->service().workers(call->principal, json_or_error(call));
+  answer_page(call, "workers", "id", [&](conductor::Done<std::string> done) {
+    call->service().workers(call->principal, std::move(done));
+  });
 }
 void drain_worker(const CallPtr& call) { set_drain(call, true); }
 void resume_worker(const CallPtr& call) { set_drain(call, false); }

@@ -6,6 +6,7 @@
 
 #include "base/json.h"
 #include "base/text.h"
+#include "bin/data_folder.h"
 #include "bin/doctor.h"
 #include "cli/target.h"
 #include "db/sqlite/sqlite_store.h"
@@ -60,6 +61,22 @@ void token_line(const std::string& data, std::vector<DoctorLine>& lines) {
   } else {
     lines.push_back({"ok", "admin token", path, ""});
   }
+}
+
+// Secrets are lost without the key they were sealed with.
+void key_line(const std::string& data, std::vector<DoctorLine>& lines) {
+  const std::string path = data + "/" + kSecretKeyFile;
+  struct stat info{};
+  if (::stat(path.c_str(), &info) == 0) {
+    if ((info.st_mode & kOthersMask) == 0) return lines.push_back({"ok", "secret key", path, ""});
+    return lines.push_back(
+        {"fail", "secret key", path + " can be read by others", "chmod 0600 " + path});
+  }
+  std::error_code ignored;
+  if (!std::filesystem::exists(data + "/maestro.db", ignored)) return;
+  lines.push_back({"fail", "secret key", path + " is missing: no stored secret can be read",
+                   "put it back from a backup before the next start, which makes a new one; or "
+                   "start, and set each secret again"});
 }
 
 void wal_line(const std::string& data, std::vector<DoctorLine>& lines) {
@@ -131,6 +148,7 @@ std::vector<DoctorLine> check_data(const std::string& data, const cli::Doors& do
   std::error_code ignored;
   if (!std::filesystem::is_directory(data, ignored)) return lines;
   token_line(data, lines);
+  key_line(data, lines);
   wal_line(data, lines);
   bool running = false;
   lines.push_back(server_line(data, doors, &running));

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <thread>
 
 #include "base/log.h"
@@ -19,6 +20,8 @@ constexpr const char* kWorkerName = "local";
 constexpr Millis kTellEvery{5'000};
 // For answers under way; long polls are not worth waiting for.
 constexpr Millis kHttpDrain{500};
+// Longer than the longest wait that a caller may ask for (GET /runs/{id}?wait=5m).
+constexpr Millis kHandleTime{330'000};
 bool is_loopback(const std::string& listen) {
   return listen.starts_with("127.") || listen.starts_with("localhost:") ||
          listen.starts_with("[::1]");
@@ -34,7 +37,9 @@ std::string local_url(const std::string& address) {
 
 class UpServer {
  public:
-  explicit UpServer(const cli::UpOptions& options) : options_(options) {}
+  // Requires: `data` is the folder, whatever the settings say.
+  UpServer(config::Settings settings, std::string data)
+      : settings_(std::move(settings)), data_(std::move(data)) {}
   Status start();
   void stop(cli::Interrupts& interrupts);
   std::string ready_line() const;
@@ -47,8 +52,8 @@ class UpServer {
   Status start_embedded();
   void wait_for_jobs(cli::Interrupts& interrupts);
 
-  const cli::UpOptions& options_;
   config::Settings settings_;
+  std::string data_;
   std::string url_;
   // In the order in which they are made; they end in the reverse.
   Gate gate_;
@@ -58,12 +63,15 @@ class UpServer {
 };
 
 Status UpServer::start() {
-  Result<config::Settings> settings = load_settings();
-  if (!settings.ok()) return settings.error();
-  settings_ = std::move(*settings);
-  if (Status made = make_data_folder(options_.data); !made.ok()) return made;
+  if (is_given("postgres_url"))
+    log_warn("POSTGRES_URL is set, but `up` keeps everything in its data folder",
+             {{"data", data_}});
+  if (Status made = make_data_folder(data_); !made.ok()) return made;
   http::ServerOptions listen;
-  listen.listen = options_.listen;
+  listen.listen = settings_.listen;
+  listen.handle_time = kHandleTime;
+  listen.threads = static_cast<int>(settings_.http_threads);
+  listen.connections_max = static_cast<int>(settings_.connections_max);
   Result<std::unique_ptr<http::Server>> server = http::Server::start(listen, gate_);
   if (!server.ok()) {
     const bool taken = server.error().code == Code::unreachable;
@@ -71,16 +79,17 @@ Status UpServer::start() {
   }
   server_ = std::move(*server);
   url_ = local_url(server_->address());
-  if (!is_loopback(options_.listen)) {
+  if (!is_loopback(settings_.listen)) {
     log_warn("can be reached from other machines, without TLS: put a proxy that speaks it in front",
-             {{"listen", options_.listen}});
+             {{"listen", settings_.listen}});
   }
   if (Status started = start_stack(); !started.ok()) return started;
   gate_.open(stack_->api());
-  if (options_.worker) {
+  // A 0 that somebody wrote means no worker; the table's, one job a processor.
+  if (settings_.worker_slots > 0 || !is_given("worker_slots")) {
     if (Status started = start_embedded(); !started.ok()) return started;
   }
-  return write_server_file(options_.data, url_);
+  return write_server_file(data_, url_);
 }
 
 bool UpServer::is_given(std::string_view setting) const {
@@ -91,7 +100,7 @@ bool UpServer::is_given(std::string_view setting) const {
 
 Status UpServer::start_stack() {
   StackOptions options;
-  options.folder = options_.data;
+  options.folder = data_;
   options.public_url = is_given("public_url") ? settings_.public_url : url_;
   options.heartbeat = settings_.heartbeat;
   options.lease = settings_.lease;
@@ -112,8 +121,10 @@ Status UpServer::start_embedded() {
   WorkSetup setup;
   setup.name = kWorkerName;
   setup.labels = {"linux", "local"};
-  setup.slots = options_.worker_slots;
-  setup.data = options_.data + "/worker";
+  for (const std::string& label : settings_.worker_labels)
+    if (std::ranges::find(setup.labels, label) == setup.labels.end()) setup.labels.push_back(label);
+  setup.slots = static_cast<int>(settings_.worker_slots);
+  setup.data = data_ + "/worker";
   if (Status made = make_data_folder(setup.data); !made.ok()) return made;
   setup.connect = [url = url_, token = stack_->lend_token("embedded worker", auth::Role::worker)] {
     return client::connect_http({.urls = {url}, .token = token});
@@ -125,12 +136,12 @@ Status UpServer::start_embedded() {
 }
 
 std::string UpServer::ready_line() const {
-  return std::string("maestro ") + cli::kVersion + " ready at " + url_ + " (data " + options_.data +
-         ", token " + options_.data + "/" + cli::kAdminTokenFile + ")\n";
+  return std::string("maestro ") + cli::kVersion + " ready at " + url_ + " (data " + data_ +
+         ", token " + data_ + "/" + cli::kAdminTokenFile + ")\n";
 }
 
 void UpServer::wait_for_jobs(cli::Interrupts& interrupts) {
-  const Instant until = system_clock().now() + options_.drain_timeout;
+  const Instant until = system_clock().now() + settings_.drain_timeout;
   Instant told;
   while (!worker_->wait_idle(Millis(100))) {
     const Instant now = system_clock().now();
@@ -150,7 +161,7 @@ void UpServer::stop(cli::Interrupts& interrupts) {
     wait_for_jobs(interrupts);
     worker_->stop(Millis(0));
   }
-  remove_server_file(options_.data);
+  remove_server_file(data_);
   const bool hurry = interrupts.count.load() > 1;
   server_->drain(hurry ? Millis(0) : kHttpDrain);
   server_->stop();
@@ -161,10 +172,13 @@ void UpServer::stop(cli::Interrupts& interrupts) {
 Result<int> up(const cli::UpOptions& options, const cli::Io& io, Signals& signals) {
   cli::Interrupts& interrupts = signals.interrupts();
   interrupts.handled = true;
-  UpServer server(options);
+  Result<config::Settings> settings = load_settings(options.flags);
+  if (!settings.ok()) return settings.error();
+  const std::string data = settings->data.empty() ? cli::data_folder(io) : settings->data;
+  UpServer server(std::move(*settings), data);
   if (Status started = server.start(); !started.ok()) return started.error();
   io.out(server.ready_line());
-  log_info("ready", {{"version", cli::kVersion}, {"url", server.url()}, {"data", options.data}});
+  log_info("ready", {{"version", cli::kVersion}, {"url", server.url()}, {"data", data}});
   while (!interrupts.wait(1, Millis(3'600'000))) {}
   log_info("stopping");
   server.stop(interrupts);

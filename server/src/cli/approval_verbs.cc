@@ -93,7 +93,7 @@ const Argument kRun{"RUN", "a run, or RUN/JOB"};
 }  // namespace
 
 Result<std::vector<Value>> waiting_approvals(Server& server, const std::string& run) {
-  Result<Value> answer = server.get("/api/v1/approvals?status=waiting");
+  Result<Value> answer = server.get_all("/api/v1/approvals?status=waiting");
   if (!answer.ok()) return answer.error();
   std::vector<Value> found;
   const Value* items = answer->find("items");

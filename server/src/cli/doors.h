@@ -16,11 +16,9 @@
 namespace mc::cli {
 
 struct UpOptions {
-  std::string data;  // folder
-  std::string listen = "127.0.0.1:4000";
-  int worker_slots = 0;  // 0: as many as there are processors
-  Millis drain_timeout{30'000};
-  bool worker = true;
+  // Flags that are settings, as given: {"--listen", "127.0.0.1:0"}. They win over the environment
+  // and the settings file.
+  std::vector<std::pair<std::string, std::string>> flags;
 };
 
 struct WorkerOptions {

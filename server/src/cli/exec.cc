@@ -182,20 +182,16 @@ Result<int> follow_exec(Session& session, LocalServer& local, const Args& args,
   if (!server.ok()) return server.error();
   FollowOptions options = follow_options(session, **server, local, args, id);
   options.timeout = *timeout;
-  Result<Followed> followed = follow_run(session, options);
-  if (!followed.ok()) return followed.error();
-  const bool late = followed->end == Followed::End::timed_out;
-  if (late) {
+  options.on_timeout = [&] {
     session.err("maestro: the run is cancelled after " + format_duration(*timeout) + "\n");
     (void)(*server)->post(run_path(id) + "/cancel", Value(Object{}));
-    options.timeout = Millis(0);
-    followed = follow_run(session, options);
-    if (!followed.ok()) return followed.error();
-  }
+  };
+  Result<Followed> followed = follow_run(session, options);
+  if (!followed.ok()) return followed.error();
   Result<Value> jobs = (*server)->get(run_path(id) + "/jobs");
   if (!jobs.ok()) return jobs.error();
   print_summary(session, followed->run, *jobs);
-  return late ? 5 : exit_code_of_run(followed->run.string_or("status", ""));
+  return followed->late ? 5 : exit_code_of_run(followed->run.string_or("status", ""));
 }
 
 }  // namespace

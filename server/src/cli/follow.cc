@@ -56,6 +56,7 @@ class Follower {
   std::string above_;      // what is to be printed above the tree
   int interrupts_seen_ = 0;
   bool stale_ = true;
+  bool late_ = false;
   bool moved_ = false;  // something came with the last look
 };
 
@@ -137,7 +138,7 @@ Status Follower::take_approvals() {
     return job.status == "waiting" && (job.reason == "approval" || job.reason == "child");
   });
   if (!any) return {};
-  Result<Value> waiting = server_.get("/api/v1/approvals?status=waiting");
+  Result<Value> waiting = server_.get_all("/api/v1/approvals?status=waiting");
   if (!waiting.ok()) return waiting.error();
   const Value* items = waiting->find("items");
   if (items == nullptr || !items->is_list()) return {};
@@ -213,14 +214,17 @@ Result<Followed> Follower::run() {
     if (looked.ok() && is_final_status(tree_.status())) break;
     if (std::optional<Followed> end = interrupted()) return *end;
     const Instant now = system_clock().now();
-    if (options_.timeout.count() > 0 && now - began_ >= options_.timeout)
-      return Followed{Followed::End::timed_out, run_};
+    if (options_.timeout.count() > 0 && now - began_ >= options_.timeout && !late_) {
+      if (!options_.on_timeout) return Followed{Followed::End::timed_out, run_};
+      late_ = true;
+      options_.on_timeout();
+    }
     pause_ = moved_ ? kPauseLeast : std::min(kPauseMost, pause_ * 2);
     session_.io().interrupts->wait(interrupts_seen_ + 1, pause_);
   }
   if (Status loaded = load(); !loaded.ok()) return loaded.error();
   draw();
-  return Followed{Followed::End::finished, run_};
+  return Followed{Followed::End::finished, run_, late_};
 }
 
 }  // namespace

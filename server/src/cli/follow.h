@@ -16,13 +16,16 @@ struct FollowOptions {
   Millis timeout{0};    // 0: none
   // Called with each waiting approval {id, job, …}; false: stop following with `kApprovalNeeded`.
   std::function<Result<bool>(const Value& approval)> on_approval;
+  // Called once when the time is over, and the run is followed on; nullptr: stop following.
+  std::function<void()> on_timeout;
   // First and later Ctrl-C: nullptr means detach.
   std::function<void(int count)> on_interrupt;
 };
 
 struct Followed {
   enum class End : std::uint8_t { finished, detached, timed_out } end = End::finished;
-  Value run;  // as last seen
+  Value run;          // as last seen
+  bool late = false;  // on_timeout was called
 };
 
 // Errors: those of the server. A connection that is lost is tried again for kFollowRetryFor.

@@ -1,5 +1,8 @@
 #include "cli/log_tail.h"
 
+#include <optional>
+#include <utility>
+
 #include "cli/reference.h"
 
 namespace mc::cli {
@@ -7,6 +10,28 @@ namespace {
 
 // A line without an end is handed on in pieces of this size, so that memory stays bounded.
 constexpr std::size_t kLineMax = 64U << 10;
+
+// A line for people: commands that mark groups, errors and warnings as what they mean; nullopt when
+// nothing of it is to be seen. In a pipe lines stay as they were written.
+std::optional<std::string> on_terminal(const std::string& line, const Paint& paint) {
+  const std::string_view text = line;
+  if (text.starts_with("::endgroup::")) return std::nullopt;
+  constexpr std::string_view kGroup = "::group::";
+  if (text.starts_with(kGroup))
+    return paint(Tone::bold, "▸ " + std::string(text.substr(kGroup.size())));
+  if (text.starts_with("+++ ") || text.starts_with("--- ")) return paint(Tone::bold, line);
+  for (const auto& [word, tone] :
+       {std::pair("error", Tone::bad), std::pair("warning", Tone::warning),
+        std::pair("notice", Tone::busy)}) {
+    const std::string command = std::string("::") + word;
+    if (!text.starts_with(command)) continue;
+    const std::size_t end = text.find("::", command.size());
+    const bool whole = end == command.size() || text.substr(command.size(), 1) == " ";
+    if (end == std::string_view::npos || !whole) continue;
+    return paint(tone, std::string(word) + ":") + " " + std::string(text.substr(end + 2));
+  }
+  return line;
+}
 
 }  // namespace
 
@@ -49,7 +74,8 @@ void LogTail::hand_on(const Print& print, const Paint& paint) {
     }
     std::string line = partial_.substr(from, end - from);
     if (!line.empty() && line.back() == '\r') line.pop_back();
-    print(margin + line);
+    const std::optional<std::string> shown = paint.on ? on_terminal(line, paint) : line;
+    if (shown) print(margin + *shown);
     from = whole ? end + 1 : end;
   }
   partial_.erase(0, from);

@@ -1,5 +1,8 @@
 #include "cli/manual.h"
 
+#include <map>
+#include <set>
+
 #include "base/text.h"
 #include "cli/verb.h"
 #include "cli/version.h"
@@ -85,36 +88,61 @@ std::string words(const std::vector<Option>& options) {
   return text;
 }
 
+// `case` arms: what may stand behind an option that takes one of a few words.
+std::string value_arms() {
+  std::map<std::string, std::set<std::string>> choices;
+  const auto add = [&choices](const std::vector<Option>& options) {
+    for (const Option& option : options) {
+      if (option.choices.empty()) continue;
+      const std::string names =
+          option.letter.empty() ? option.name : option.letter + "|" + option.name;
+      choices[names].insert(option.choices.begin(), option.choices.end());
+    }
+  };
+  for (const Verb& verb : all_verbs()) add(verb.options);
+  add(global_options());
+  std::string text;
+  for (const auto& [names, words] : choices)
+    text += "    " + names + ") values=\"" +
+            join(std::vector<std::string>(words.begin(), words.end()), " ") + "\" ;;\n";
+  return text;
+}
+
+// Verbs, then words behind an option that has a few, options once a `-` is there, and files for all
+// else.
 std::string bash_script() {
   std::string text =
       "# bash completion for maestro; source it.\n"
       "_maestro() {\n"
       "  local word=\"${COMP_WORDS[COMP_CWORD]}\" first=\"${COMP_WORDS[1]}\" "
       "second=\"${COMP_WORDS[2]}\"\n"
-      "  local words=\"\"\n"
-      "  if [ \"$COMP_CWORD\" -eq 1 ]; then\n"
-      "    words=\"" +
-      join(first_words(), " ") +
-      "\"\n"
-      "  else\n"
-      "    case \"$first $second\" in\n";
+      "  local options=\"\" verbs=\"\" values=\"\"\n"
+      "  case \"$first $second\" in\n";
   for (const Verb& verb : all_verbs()) {
-    const bool deep = verb.path.find(' ') != std::string::npos;
-    if (deep)
-      text += "      \"" + verb.path + "\") words=\"" + std::string(trim(words(verb.options))) +
-              "\" ;;\n";
+    if (verb.path.find(' ') == std::string::npos) continue;
+    text += "    \"" + verb.path + "\") options=\"" + std::string(trim(words(verb.options))) +
+            "\" ;;\n";
   }
-  text += "      *) case \"$first\" in\n";
+  text += "    *) case \"$first\" in\n";
   for (const std::string& first : first_words()) {
     const Verb* verb = find_verb(first);
-    const std::string list =
-        verb != nullptr ? std::string(trim(words(verb->options))) : join(second_words(first), " ");
-    text += "        " + first + ") words=\"" + list + "\" ;;\n";
+    text += "      " + first + ") " +
+            (verb != nullptr ? "options=\"" + std::string(trim(words(verb->options)))
+                             : "verbs=\"" + join(second_words(first), " ")) +
+            "\" ;;\n";
   }
-  text += "      esac ;;\n    esac\n    words=\"$words" + words(global_options()) +
-          "\"\n  fi\n"
-          "  COMPREPLY=($(compgen -W \"$words\" -- \"$word\"))\n"
-          "  [ ${#COMPREPLY[@]} -eq 0 ] && COMPREPLY=($(compgen -f -- \"$word\"))\n"
+  text += "    esac ;;\n  esac\n  options=\"$options" + words(global_options()) +
+          "\"\n  case \"${COMP_WORDS[COMP_CWORD-1]}\" in\n" + value_arms() +
+          "    completion) values=\"bash zsh fish\" ;;\n  esac\n"
+          "  COMPREPLY=()\n"
+          "  if [ -n \"$values\" ]; then COMPREPLY=($(compgen -W \"$values\" -- \"$word\"))\n"
+          "  elif [ \"$COMP_CWORD\" -eq 1 ]; then COMPREPLY=($(compgen -W \"" +
+          join(first_words(), " ") +
+          "\" -- \"$word\"))\n"
+          "  elif [ \"$COMP_CWORD\" -eq 2 ] && [ -n \"$verbs\" ]; then "
+          "COMPREPLY=($(compgen -W \"$verbs\" -- \"$word\"))\n"
+          "  elif [[ \"$word\" == -* ]]; then COMPREPLY=($(compgen -W \"$options\" -- \"$word\"))\n"
+          "  else local IFS=$'\\n'; COMPREPLY=($(compgen -f -- \"$word\")); fi\n"
           "}\n"
           "complete -o filenames -F _maestro maestro maestroctl\n";
   return text;
@@ -129,9 +157,15 @@ std::string fish_text(std::string_view text) {
   return out;
 }
 
+std::string fish_value(const Option& option) {
+  if (option.value.empty()) return "";
+  return option.choices.empty() ? " -r" : " -x -a '" + join(option.choices, " ") + "'";
+}
+
 std::string fish_script() {
   std::string text =
-      "# fish completion for maestro.\ncomplete -c maestro -n __fish_use_subcommand -f\n";
+      "# fish completion for maestro.\ncomplete -c maestro -n __fish_use_subcommand -f\n"
+      "complete -c maestro -n '__fish_seen_subcommand_from completion' -f -a 'bash zsh fish'\n";
   for (const std::string& first : first_words()) {
     const Verb* verb = find_verb(first);
     const std::string about = verb != nullptr ? verb->summary : join(second_words(first), ", ");
@@ -150,13 +184,13 @@ std::string fish_script() {
       when += (when.empty() ? "" : "; and ") + ("__fish_seen_subcommand_from " + word);
     for (const Option& option : verb.options)
       text += "complete -c maestro -n '" + when + "' -l " + option.name.substr(2) +
-              (option.letter.empty() ? "" : " -s " + option.letter.substr(1)) +
-              (option.value.empty() ? "" : " -r") + " -d '" + fish_text(option.help) + "'\n";
+              (option.letter.empty() ? "" : " -s " + option.letter.substr(1)) + fish_value(option) +
+              " -d '" + fish_text(option.help) + "'\n";
   }
   for (const Option& option : global_options())
     text += "complete -c maestro -l " + option.name.substr(2) +
-            (option.letter.empty() ? "" : " -s " + option.letter.substr(1)) +
-            (option.value.empty() ? "" : " -r") + " -d '" + fish_text(option.help) + "'\n";
+            (option.letter.empty() ? "" : " -s " + option.letter.substr(1)) + fish_value(option) +
+            " -d '" + fish_text(option.help) + "'\n";
   return text;
 }
 

@@ -23,6 +23,9 @@ Paint paint_for(const Io& io, bool no_color, bool to_terminal);
 Tone tone_of(std::string_view status);
 std::string_view sign_of(std::string_view status);
 
+// Of a job that failed and may: `continue_on_error`.
+inline constexpr std::string_view kToleratedSign = "!";
+
 // Columns that `text` takes on a terminal: code points, colour sequences not counted.
 std::size_t display_width(std::string_view text);
 // At most `width` columns, the last an ellipsis when something was cut. Requires: text without

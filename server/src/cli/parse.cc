@@ -14,7 +14,9 @@ Error usage_error(std::string message) { return Error{Code::usage, std::move(mes
 Error unknown_verb(const std::string& word, const std::vector<std::string>& known,
                    const std::string& prefix) {
   std::string message = "there is no verb `" + prefix + word + "`";
-  if (const auto near = nearest(word, known)) message += "; did you mean `" + prefix + *near + "`?";
+  const auto near = nearest(word, known);
+  message +=
+      near ? "; did you mean `" + prefix + *near + "`?" : "; `maestro help` lists those there are";
   return usage_error(message);
 }
 

@@ -7,14 +7,25 @@
 namespace mc::cli {
 namespace {
 
+std::string counted(std::int64_t count, const std::string& noun) {
+  return std::to_string(count) + " " + noun + (count == 1 ? "" : "s");
+}
+
 std::string jobs_text(const Value& run) {
   const Value* jobs = run.find("jobs");
   if (jobs == nullptr || !jobs->is_object()) return "";
-  std::string text = std::to_string(jobs->int_or("total", 0)) + " jobs";
+  std::string text = counted(jobs->int_or("total", 0), "job");
   for (const auto& [name, count] : jobs->as_object())
     if (name != "total" && count.is_number() && count.as_int() > 0)
       text += ", " + std::to_string(count.as_int()) + " " + name;
   return text;
+}
+
+// A failure that is allowed has a sign of its own.
+Cell job_status_cell(const Value& job) {
+  const std::string status = job.string_or("status", "");
+  if (!job.bool_or("tolerated", false) || status == "succeeded") return status_cell(job);
+  return {std::string(kToleratedSign) + " " + status + " (allowed)", Tone::warning};
 }
 
 Result<int> report_end(Session& session, const std::string& id, const Followed& followed) {
@@ -91,7 +102,7 @@ Table job_table(const Value& jobs, Instant now) {
     const Instant ended = parse_rfc3339(job.string_or("finished_at", "")).value_or(now);
     const std::int64_t attempt = job.int_or("attempt", 0);
     table.rows.push_back({{printable(shown(job, "key"))},
-                          status_cell(job),
+                          job_status_cell(job),
                           {attempt > 0 ? std::to_string(attempt) : ""},
                           {started ? format_duration(ended - *started) : ""},
                           {printable(shown(job, "message"))}});

@@ -74,6 +74,7 @@ void RunTree::load(const Value& run, const Value& jobs) {
                 .message = item.string_or("message", ""),
                 .needs = {},
                 .attempt = static_cast<int>(item.int_or("attempt", 0)),
+                .tolerated = item.bool_or("tolerated", false),
                 .started_at = instant_or_none(item, "started_at"),
                 .finished_at = instant_or_none(item, "finished_at")};
     if (const Value* needs = item.find("needs"); needs != nullptr && needs->is_list())
@@ -117,6 +118,7 @@ bool RunTree::apply(const Value& event) {
   job->reason = without_none(data.string_or("reason", ""));
   job->message = data.string_or("message", "");
   job->attempt = static_cast<int>(data.int_or("attempt", job->attempt));
+  job->tolerated = data.bool_or("tolerated", false);
   if (type == "job.started") {
     job->started_at = time;
     job->finished_at = {};
@@ -189,7 +191,11 @@ std::string RunTree::line(const TreeJob& job, Instant now, std::size_t columns,
   const std::string margin(static_cast<std::size_t>(std::min(job.depth, 12) + 1) * 2, ' ');
   const std::size_t room = columns > margin.size() + 2 ? columns - margin.size() - 2 : 1;
   const std::string name = cut(printable(job.key), room);
-  std::string text = margin + paint(tone_of(job.status), std::string(sign_of(job.status))) + " ";
+  const bool spared = job.tolerated && is_over(job.status) && job.status != "succeeded";
+  std::string text = margin +
+                     (spared ? paint(Tone::warning, kToleratedSign)
+                             : paint(tone_of(job.status), std::string(sign_of(job.status)))) +
+                     " ";
   text += job.status == "pending" || job.status == "skipped" ? paint(Tone::dim, name) : name;
   if (!tail.empty() && display_width(name) + 4 < room)
     text += "  " + paint(Tone::dim, cut(tail, room - display_width(name) - 2));
@@ -240,9 +246,11 @@ std::string change_line(const RunTree& tree, const Value& event, const Paint& pa
   const std::string_view job = run.empty() ? status_after(type, *found) : "";
   const std::string status(run.empty() ? job : run);
   if (status.empty() || status == "ready" || type == "approval.requested") return "";
-  std::string text = paint(tone_of(status), std::string(sign_of(status))) + " " +
+  const bool spared = found->bool_or("tolerated", false);
+  const Tone tone = spared ? Tone::warning : tone_of(status);
+  std::string text = paint(tone, std::string(spared ? kToleratedSign : sign_of(status))) + " " +
                      (run.empty() ? printable(found->string_or("job", "")) : std::string("run")) +
-                     " " + paint(tone_of(status), status);
+                     " " + paint(tone, status) + (spared ? " (allowed)" : "");
   const TreeJob* known = run.empty() ? tree.job(found->string_or("job", "")) : nullptr;
   if (type == "job.started" && found->int_or("attempt", 1) > 1)
     text += " (attempt " + std::to_string(found->int_or("attempt", 1)) + ")";

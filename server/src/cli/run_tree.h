@@ -20,7 +20,8 @@ struct TreeJob {
   std::string message;
   std::vector<std::string> needs;
   int attempt = 0;
-  int depth = 0;  // longest chain of needs above it
+  bool tolerated = false;  // it may fail (continue_on_error)
+  int depth = 0;           // longest chain of needs above it
   Instant started_at;
   Instant finished_at;
 };

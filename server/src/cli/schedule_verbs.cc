@@ -19,7 +19,7 @@ Cell next_cell(const Value& item) { return text_cell(item, "next_fire_at"); }
 Result<int> list(Session& session, const Args&) {
   Result<Server*> server = session.server();
   if (!server.ok()) return server.error();
-  Result<Value> answer = (*server)->get("/api/v1/schedules");
+  Result<Value> answer = (*server)->get_all("/api/v1/schedules");
   if (!answer.ok()) return answer.error();
   session.print_list(*answer, {column("ID", "id"),
                                column("WORKFLOW", "workflow"),

@@ -66,7 +66,7 @@ Handler list_of(const std::string& kind) {
   return [kind](Session& session, const Args&) -> Result<int> {
     Result<Server*> server = session.server();
     if (!server.ok()) return server.error();
-    Result<Value> answer = (*server)->get("/api/v1/" + kind);
+    Result<Value> answer = (*server)->get_all("/api/v1/" + kind);
     if (!answer.ok()) return answer.error();
     std::vector<Column> columns = {column("NAME", "name")};
     if (kind == "vars") columns.push_back(column("VALUE", "value"));

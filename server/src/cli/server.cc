@@ -114,6 +114,25 @@ Result<Value> Server::get(const std::string& path, Millis timeout) {
   return call(std::move(request));
 }
 
+Result<Value> Server::get_all(const std::string& path) {
+  const std::string first = path + (path.find('?') == std::string::npos ? "?" : "&") + "limit=100";
+  List items;
+  for (std::string at = first;;) {
+    Result<Value> page = get(at);
+    if (!page.ok()) return page;
+    const Value* some = page->find("items");
+    if (some != nullptr && some->is_list())
+      items.insert(items.end(), some->as_list().begin(), some->as_list().end());
+    const std::string cursor = page->string_or("next_cursor", "");
+    if (cursor.empty()) break;
+    at = first + "&cursor=" + url_encode(cursor);
+  }
+  Value all{Object{}};
+  all.set("items", std::move(items));
+  all.set("next_cursor", Value());
+  return all;
+}
+
 Result<Value> Server::post(const std::string& path, const Value& body) {
   client::Call request;
   request.method = "POST";

@@ -18,6 +18,8 @@ class Server {
   Server(std::unique_ptr<client::Transport> transport, const std::atomic<bool>* cancelled);
 
   Result<Value> get(const std::string& path, Millis timeout = Millis(30'000));
+  // A list with the items of all its pages.
+  Result<Value> get_all(const std::string& path);
   Result<Value> post(const std::string& path, const Value& body);
   // As post, with an Idempotency-Key of its own: sent again when no answer came.
   Result<Value> create(const std::string& path, const Value& body);

@@ -11,18 +11,10 @@ constexpr int kSlotsMax = 1024;
 std::string trimmed_token(const std::string& text) { return std::string(trim(text)); }
 
 Result<int> up(Session& session, const Args& args) {
-  const Io& io = session.io();
   UpOptions options;
-  options.data = args.get("--data", data_folder(io));
-  options.listen = args.get("--listen", variable_or(io, "MAESTRO_LISTEN", options.listen));
-  Result<std::int64_t> slots = args.number("--worker-slots", 0, 0, kSlotsMax);
-  if (!slots.ok()) return slots.error();
-  options.worker = !args.has("--worker-slots") || *slots > 0;
-  options.worker_slots = static_cast<int>(*slots);
-  Result<Millis> drain = args.duration("--drain-timeout", options.drain_timeout);
-  if (!drain.ok()) return drain.error();
-  options.drain_timeout = *drain;
-  return session.doors().up(options, io);
+  for (const char* flag : {"--data", "--listen", "--worker-slots", "--drain-timeout"})
+    if (args.has(flag)) options.flags.emplace_back(flag, args.get(flag));
+  return session.doors().up(options, session.io());
 }
 
 Result<int> serve(Session& session, const Args& args) {

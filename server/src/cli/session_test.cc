@@ -171,7 +171,7 @@ TEST(Tokens, TheSecretStandsAlone) {
 
 TEST(Approve, NamesTheJobsWhenSeveralWait) {
   test::Stage stage;
-  stage.script.on("GET /api/v1/approvals?status=waiting", 200,
+  stage.script.on("GET /api/v1/approvals?status=waiting&limit=100", 200,
                   std::string(R"({"items":[{"id":"a1","run_id":")") + kId +
                       R"(","job":"x"},{"id":"a2","run_id":")" + kId +
                       R"(","job":"y"},{"id":"a3","run_id":"other","job":"z"}]})");

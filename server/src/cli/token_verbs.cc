@@ -23,9 +23,11 @@ void print_secret(Session& session, const Value& token) {
 }
 
 Result<int> create_direct(Session& session, const Args& args, Millis expires_in) {
+  const Result<std::string> data = store_folder(session.io(), args);
+  if (!data.ok()) return data.error();
   const NewToken wanted{.name = args.get("NAME"),
                         .role = args.get("--role"),
-                        .data = args.get("--data", data_folder(session.io())),
+                        .data = *data,
                         .expires_in = expires_in};
   Result<std::string> secret = session.doors().direct_token(wanted);
   if (!secret.ok()) return secret.error();
@@ -60,7 +62,7 @@ Result<int> create(Session& session, const Args& args) {
 Result<int> list(Session& session, const Args&) {
   Result<Server*> server = session.server();
   if (!server.ok()) return server.error();
-  Result<Value> answer = (*server)->get("/api/v1/tokens");
+  Result<Value> answer = (*server)->get_all("/api/v1/tokens");
   if (!answer.ok()) return answer.error();
   session.print_list(
       *answer, {column("NAME", "name"),
@@ -74,7 +76,7 @@ Result<int> list(Session& session, const Args&) {
 
 // People name tokens by name; the API by id.
 Result<std::string> token_id(Server& server, const std::string& name) {
-  Result<Value> answer = server.get("/api/v1/tokens");
+  Result<Value> answer = server.get_all("/api/v1/tokens");
   if (!answer.ok()) return answer.error();
   const Value* items = answer->find("items");
   std::vector<std::string> found;

@@ -42,8 +42,9 @@ Result<int> doctor(Session& session, const Args& args) {
 
 Handler migrate(const char* action) {
   return [action](Session& session, const Args& args) -> Result<int> {
-    Result<Value> answer =
-        session.doors().migrate(action, args.get("--data", data_folder(session.io())));
+    const Result<std::string> data = store_folder(session.io(), args);
+    if (!data.ok()) return data.error();
+    Result<Value> answer = session.doors().migrate(action, *data);
     if (!answer.ok()) return answer.error();
     Table table;
     for (const auto& [name, value] : answer->as_object())
@@ -54,8 +55,9 @@ Handler migrate(const char* action) {
 }
 
 Result<int> backup(Session& session, const Args& args) {
-  Result<Value> answer =
-      session.doors().backup(args.get("--data", data_folder(session.io())), args.get("PATH"));
+  const Result<std::string> data = store_folder(session.io(), args);
+  if (!data.ok()) return data.error();
+  Result<Value> answer = session.doors().backup(*data, args.get("PATH"));
   if (!answer.ok()) return answer.error();
   Table table;
   for (const auto& [name, value] : answer->as_object())

@@ -13,7 +13,7 @@ Column column(const char* head, const char* field) {
 Result<int> list(Session& session, const Args&) {
   Result<Server*> server = session.server();
   if (!server.ok()) return server.error();
-  Result<Value> answer = (*server)->get("/api/v1/workers");
+  Result<Value> answer = (*server)->get_all("/api/v1/workers");
   if (!answer.ok()) return answer.error();
   const Instant now = system_clock().now();
   session.print_list(
@@ -30,7 +30,7 @@ Result<int> list(Session& session, const Args&) {
 
 // People name workers by name; the API by id.
 Result<std::string> worker_id(Server& server, const std::string& name) {
-  Result<Value> answer = server.get("/api/v1/workers");
+  Result<Value> answer = server.get_all("/api/v1/workers");
   if (!answer.ok()) return answer.error();
   const Value* items = answer->find("items");
   std::vector<std::string> found;

@@ -17,33 +17,47 @@ Column column(const char* head, const char* field) {
   return {head, [field](const Value& item) { return text_cell(item, field); }};
 }
 
-void print_stored(Session& session, const Value& stored, int status) {
+// A definition file that was read and found valid.
+struct Definition {
+  std::string text;
+  std::string name;
+};
+
+void print_stored(Session& session, const Value& stored, std::string_view what) {
   Table table;
-  table.rows.push_back({{status == 201 ? "created" : "stored", Tone::good},
+  table.rows.push_back({{std::string(what), Tone::good},
                         {shown(stored, "name") + " version " + shown(stored, "version")},
                         {shown(stored, "digest"), Tone::dim}});
   session.print_one(stored, table, "name");
 }
 
-Result<int> apply_file(Session& session, Server& server, const std::string& file,
-                       const std::string& wanted_name) {
+Result<Definition> check_file(Session& session, const std::string& file) {
   Result<std::string> text = read_definition_file(session.io(), file);
   if (!text.ok()) return text.error();
   const lang::Parsed parsed = lang::parse_workflow(*text, {.default_name = name_of_file(file)});
   if (!parsed.ok()) {
     session.err(lang::render_problems(file, *text, parsed.errors, "error", session.err_paint().on));
-    return Error{
-        Code::invalid_definition,
-        file + " has " + std::to_string(parsed.errors.size()) + " errors; nothing was stored",
-        {}};
+    return Error{Code::invalid_definition,
+                 file + " has " + std::to_string(parsed.errors.size()) +
+                     (parsed.errors.size() == 1 ? " error" : " errors") + "; nothing was stored",
+                 {}};
   }
   session.err(
       lang::render_problems(file, *text, parsed.warnings, "warning", session.err_paint().on));
-  const std::string name = wanted_name.empty() ? parsed.spec.name : wanted_name;
-  Result<Value> stored = server.put_text(workflow_path(name), *text);
+  return Definition{std::move(*text), parsed.spec.name};
+}
+
+Status store(Session& session, Server& server, const Definition& definition) {
+  const Result<Value> before = server.get(workflow_path(definition.name));
+  const std::string old = before.ok() ? shown(*before, "version") : "";
+  Result<Value> stored = server.put_text(workflow_path(definition.name), definition.text);
   if (!stored.ok()) return stored.error();
-  print_stored(session, *stored, server.last_status());
-  return 0;
+  const bool same = shown(*stored, "version") == old;
+  print_stored(session, *stored,
+               server.last_status() == 201 ? "created"
+               : same                      ? "unchanged"
+                                           : "stored");
+  return {};
 }
 
 Result<int> apply(Session& session, const Args& args) {
@@ -52,17 +66,23 @@ Result<int> apply(Session& session, const Args& args) {
     return Error{Code::usage, "--name wants a single FILE", {}};
   Result<Server*> server = session.server();
   if (!server.ok()) return server.error();
+  // All are read before the first is stored.
+  std::vector<Definition> definitions;
   for (const std::string& file : files) {
-    Result<int> done = apply_file(session, **server, file, args.get("--name"));
-    if (!done.ok()) return done;
+    Result<Definition> read = check_file(session, file);
+    if (!read.ok()) return read.error();
+    definitions.push_back(std::move(*read));
   }
+  if (args.has("--name")) definitions.front().name = args.get("--name");
+  for (const Definition& definition : definitions)
+    if (Status done = store(session, **server, definition); !done.ok()) return done.error();
   return 0;
 }
 
 Result<int> list(Session& session, const Args&) {
   Result<Server*> server = session.server();
   if (!server.ok()) return server.error();
-  Result<Value> answer = (*server)->get("/api/v1/workflows");
+  Result<Value> answer = (*server)->get_all("/api/v1/workflows");
   if (!answer.ok()) return answer.error();
   const Instant now = system_clock().now();
   session.print_list(

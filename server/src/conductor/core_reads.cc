@@ -124,8 +124,7 @@ void Core::approvals(const auth::Principal& by, const std::string& status, Done<
     const HotRun* run = find_hot(key.run);
     if (run == nullptr || run->state.facts.project != by.project) continue;
     const engine::JobState& job = run->state.jobs[key.node];
-    const bool waits = job.status == JobStatus::waiting;
-    if ((status == "waiting" && !waits) || (status == "decided" && waits)) continue;
+    if (!fits_status(job, status)) continue;
     if (++shown > kApprovalsShownMax) break;
     out.raw(approval_json(run->state, job));
   }

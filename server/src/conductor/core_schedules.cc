@@ -25,6 +25,13 @@ Instant planned(const Schedule& schedule, Instant after) {
          Millis(static_cast<std::int64_t>(rng.below(static_cast<std::uint64_t>(spread) + 1)));
 }
 
+// A fire that starts nothing, and why.
+Status skip(Schedule& schedule, const Error& why) {
+  ++schedule.skipped;
+  schedule.last_error = why.message;
+  return {};
+}
+
 Error unknown_schedule(const std::string& id) {
   return Error{Code::not_found, "there is no schedule " + id, {}};
 }
@@ -150,7 +157,10 @@ Status Core::fire_schedule(Schedule& schedule, Instant at, std::string_view kind
   std::set<Uuid>& open = schedule_runs_[key];
   if (!open.empty() && kind == "schedule") {
     switch (schedule.spec.overlap) {
-      case Overlap::skip: ++schedule.skipped; return {};
+      case Overlap::skip:
+        ++schedule.skipped;
+        schedule.last_error = "the run before was not over";
+        return {};
       case Overlap::queue_one: schedule.queued = 1; return {};
       case Overlap::queue_all:
         schedule.queued = std::min(schedule.queued + 1, kQueuedFiresMax);
@@ -179,17 +189,12 @@ Status Core::fire_schedule(Schedule& schedule, Instant at, std::string_view kind
   if (!past) return past.error();
   schedule.last_fire = now;
   ++schedule.fires;
-  if (!fresh) {
-    ++schedule.skipped;
-    return {};
-  }
+  if (!fresh) return skip(schedule, fresh.error());
   fresh->id = id;
   if (find_hot(id) != nullptr || *past) return {};
   const Result<RunView> shown = admit(std::move(*fresh), now);
-  if (!shown) {
-    ++schedule.skipped;
-    return {};
-  }
+  if (!shown) return skip(schedule, shown.error());
+  schedule.last_error.clear();
   schedule.last_run = id;
   open.insert(id);
   return {};
@@ -239,10 +244,10 @@ void Core::schedule_action(const auth::Principal& by, const std::string& id,
     if (const Status fired = fire_schedule(schedule, now, "manual", now); !fired)
       return done(fired.error());
     if (schedule.skipped > before) {
-      return done(Error{Code::workflow_not_found,
-                        "the workflow " + schedule.workflow +
-                            " could not be started: does it still exist, and do the inputs fit?",
-                        {}});
+      return done(Error{
+          Code::conflict,
+          "the workflow " + schedule.workflow + " could not be started: " + schedule.last_error,
+          {}});
     }
   } else {
     return done(
@@ -263,6 +268,9 @@ void Core::create_schedule(const auth::Principal& by, const std::string& workflo
   if (!record) return done(record.error());
   if (!*record)
     return done(Error{Code::workflow_not_found, "there is no workflow " + workflow, {}});
+  // Inputs that do not fit would fail at each fire, when nobody looks.
+  StartRun trial{.principal = by, .workflow = workflow, .inputs = read->inputs};
+  if (const auto fits = prepare_start(trial, now); !fits) return done(fits.error());
   Schedule schedule{.id = to_string(make_uuid(now, rng_)),
                     .project = by.project,
                     .workflow = workflow,

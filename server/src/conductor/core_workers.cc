@@ -258,10 +258,14 @@ void Core::check_hold(const std::string& id, std::int64_t fence, Done<LogTarget>
 }
 
 void Core::workers(Instant now, Done<std::string> done) {
+  // Who waits for work in a poll that is open is here, and has nothing to beat for.
+  std::set<std::string_view> polling;
+  for (const Poller& poller : pollers_) polling.insert(poller.worker_id);
   JsonWriter out;
   out.open('{').key("items").open('[');
   for (const auto& [id, worker] : dispatcher_.workers()) {
-    const bool silent = worker.last_seen + options_.lease < now;
+    const Instant seen = polling.contains(id) ? now : worker.last_seen;
+    const bool silent = seen + options_.lease < now;
     const std::string_view status = silent               ? "lost"
                                     : worker.draining    ? "draining"
                                     : worker.running > 0 ? "busy"
@@ -271,7 +275,7 @@ void Core::workers(Instant now, Done<std::string> done) {
     for (const std::string& label : worker.labels) out.item(label);
     out.close(']').field("slots", worker.slots).field("running", worker.running);
     out.field("version", worker.version).field("registered_at", worker.registered_at);
-    out.field("last_seen_at", worker.last_seen).close('}');
+    out.field("last_seen_at", seen).close('}');
   }
   done(out.close(']').key("next_cursor").null().close('}').take());
 }

@@ -76,6 +76,11 @@ std::string event_json(Uuid run, const Event& event) {
     const Value* ms = data.find(name);
     if (ms != nullptr && ms->is_int()) data.set(name, to_rfc3339(Instant{ms->as_int()}));
   }
+  if (const auto* queued = std::get_if<RunQueued>(&event.body); queued && !queued->labels.empty()) {
+    Object labels;
+    for (const auto& [name, value] : queued->labels) labels.emplace_back(name, Value(value));
+    data.set("labels", Value(std::move(labels)));  // stored as pairs
+  }
   std::visit(Essentials{data}, event.body);
   JsonWriter out;
   out.open('{').field("seq", event.seq).field("type", type_of(event)).field("time", event.time);

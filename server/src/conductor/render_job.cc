@@ -9,17 +9,6 @@ using engine::JobDetail;
 using engine::JobState;
 using engine::RunState;
 
-std::string_view kind_of(const JobState& job) {
-  if (job.phase == Phase::compensate) return "compensate";
-  switch (job.spec->kind) {
-    case JobKind::steps: return "steps";
-    case JobKind::approve: return "approve";
-    case JobKind::wait: return "wait";
-    case JobKind::workflow: return "workflow";
-  }
-  return "";
-}
-
 std::string_view effects_name(Effects effects) {
   switch (effects) {
     case Effects::none: return "none";
@@ -82,6 +71,16 @@ void write_attempts(JsonWriter& out, const JobState& job) {
              last != nullptr ? last->signal : 0);
 }
 
+std::string_view approval_status(const JobState& job) {
+  switch (job.status) {
+    case JobStatus::succeeded: return "approved";
+    case JobStatus::denied: return "rejected";
+    case JobStatus::timed_out: return "expired";
+    case JobStatus::cancelled: return "cancelled";
+    default: return "waiting";
+  }
+}
+
 void write_cache(JsonWriter& out, const JobState& job) {
   out.key("cache");
   if (!job.detail || !job.detail->cache) {
@@ -103,7 +102,18 @@ void write_needs(JsonWriter& out, const RunState& run, const JobState& job) {
 }
 }  // namespace
 
-std::string job_json(const RunState& run, const JobState& job) {
+std::string_view kind_of(const JobState& job) {
+  if (job.phase == Phase::compensate) return "compensate";
+  switch (job.spec->kind) {
+    case JobKind::steps: return "steps";
+    case JobKind::approve: return "approve";
+    case JobKind::wait: return "wait";
+    case JobKind::workflow: return "workflow";
+  }
+  return "";
+}
+
+std::string job_json(const RunState& run, const JobState& job, Instant now) {
   JsonWriter out;
   out.open('{').field("key", job.key).field("name", engine::shown_name(run, job));
   out.field("kind", kind_of(job)).field("phase", engine::to_name(job.phase));
@@ -125,31 +135,41 @@ std::string job_json(const RunState& run, const JobState& job) {
   if (job.detail && job.detail->approval) out.key("approval").raw(approval_json(run, job));
   out.field("ready_at", job.ready_at).field("started_at", job.started_at);
   out.field("finished_at", job.finished_at);
-  const Instant end = job.finished_at ? job.finished_at : run.updated_at;
+  const Instant end = job.finished_at ? job.finished_at : now;
   out.field("duration_ms", job.started_at ? (end - job.started_at).count() : 0);
   return out.close('}').take();
 }
 
-std::string jobs_json(const RunState& run) {
+std::string jobs_json(const RunState& run, Instant now) {
   JsonWriter out;
   out.open('{').key("items").open('[');
   for (const JobState& job : run.jobs) {
-    if (engine::is_listed(run, job)) out.raw(job_json(run, job));
+    if (engine::is_listed(run, job)) out.raw(job_json(run, job, now));
+  }
+  return out.close(']').key("next_cursor").null().close('}').take();
+}
+
+bool fits_status(const JobState& job, const std::string& status) {
+  const std::string_view own = approval_status(job);
+  return status.empty() || status == own || (status == "decided" && own != "waiting");
+}
+
+std::string approvals_json(const RunState& run, const std::string& status) {
+  JsonWriter out;
+  out.open('{').key("items").open('[');
+  for (const JobState& job : run.jobs) {
+    const bool asks = job.detail && job.detail->approval;
+    if (asks && fits_status(job, status)) out.raw(approval_json(run, job));
   }
   return out.close(']').key("next_cursor").null().close('}').take();
 }
 
 std::string approval_json(const RunState& run, const JobState& job) {
   const engine::Approval& approval = *job.detail->approval;
-  std::string_view status = "waiting";
-  if (job.status == JobStatus::succeeded) status = "approved";
-  if (job.status == JobStatus::denied) status = "rejected";
-  if (job.status == JobStatus::timed_out) status = "expired";
-  if (job.status == JobStatus::cancelled) status = "cancelled";
   JsonWriter out;
   out.open('{').field("id", approval.id).field("run", run.id).field("job", job.key);
   out.field("workflow", run.facts.workflow).field("number", run.facts.number);
-  out.field("status", status).text_or_null("prompt", approval.request.prompt);
+  out.field("status", approval_status(job)).text_or_null("prompt", approval.request.prompt);
   out.key("by").open('[');
   for (const std::string& who : approval.request.by) out.item(who);
   out.close(']').field("count", approval.request.count).field("self", approval.request.self);

@@ -86,6 +86,21 @@ std::string run_json(const RunState& run) {
   return out.close('}').take();
 }
 
+std::string with_time_taken(std::string json, Instant now) {
+  constexpr std::string_view kStarted = R"("started_at":")";
+  constexpr std::string_view kOpen = R"(,"finished_at":null,"duration_ms":)";
+  constexpr std::size_t kTimeLength = std::string_view("2026-01-31T12:00:00.000Z").size();
+  // Nothing that people wrote comes behind these fields.
+  const std::size_t open = json.rfind(kOpen);
+  const std::size_t started = json.rfind(kStarted);
+  if (open == std::string::npos || started == std::string::npos) return json;
+  const auto from =
+      parse_rfc3339(std::string_view(json).substr(started + kStarted.size(), kTimeLength));
+  if (!from) return json;
+  json.resize(open + kOpen.size());
+  return json + std::to_string(std::max<std::int64_t>(0, (now - *from).count())) + "}";
+}
+
 std::string run_etag(const RunState& run) { return "\"" + std::to_string(run.seq) + "\""; }
 
 db::RunRow run_row(const RunState& run) {
@@ -118,8 +133,7 @@ std::string graph_json(const RunState& run) {
   for (const JobState& job : run.jobs) {
     if (!engine::is_listed(run, job)) continue;
     out.open('{').field("key", job.key).field("status", to_name(job.status));
-    out.field("kind", std::string_view(job.phase == Phase::compensate ? "compensate" : "job"));
-    out.field("phase", engine::to_name(job.phase)).close('}');
+    out.field("kind", kind_of(job)).field("phase", engine::to_name(job.phase)).close('}');
   }
   out.close(']').key("edges").open('[');
   for (const JobState& job : run.jobs) {
@@ -150,6 +164,6 @@ std::string artifacts_json(const RunState& run) {
       out.close('}');
     }
   }
-  return out.close(']').close('}').take();
+  return out.close(']').key("next_cursor").null().close('}').take();
 }
 }  // namespace mc::conductor

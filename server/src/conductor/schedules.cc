@@ -70,7 +70,8 @@ std::string schedule_json(const Schedule& schedule, const std::vector<Instant>& 
   out.field("next_fire_at", schedule.next_fire).field("last_run", schedule.last_run);
   out.field("fires", schedule.fires)
       .field("skipped", schedule.skipped)
-      .field("queued", schedule.queued);
+      .field("queued", schedule.queued)
+      .text_or_null("last_error", schedule.last_error);
   out.key("next_fires").open('[');
   for (const Instant at : upcoming) out.item(to_rfc3339(at));
   return out.close(']').close('}').take();
@@ -91,8 +92,11 @@ Result<ScheduleSpec> read_schedule_spec(const Value& body) {
   spec.cron = body.string_or("cron", "");
   spec.timezone = body.string_or("timezone", "UTC");
   if (spec.cron.empty()) return Error{Code::missing_field, "cron is missing", {}};
+  // Once without the zone, so that the field which is wrong is the one that is named.
+  const Result<lang::Cron> times = lang::Cron::parse(spec.cron, "UTC");
+  if (!times) return wrong("cron", times.error().message);
   const Result<lang::Cron> cron = lang::Cron::parse(spec.cron, spec.timezone);
-  if (!cron) return wrong("cron", cron.error().message);
+  if (!cron) return wrong("timezone", cron.error().message);
   if (const Status s = read_choice(body, "overlap", kOverlaps, spec.overlap); !s) return s.error();
   if (const Status s = read_choice(body, "catch_up", kCatchUps, spec.catch_up); !s)
     return s.error();
@@ -128,6 +132,7 @@ Result<Schedule> read_schedule(const Value& record) {
   schedule.last_run = parse_uuid(record.string_or("last_run", "")).value_or(Uuid{});
   schedule.fires = record.int_or("fires", 0);
   schedule.skipped = record.int_or("skipped", 0);
+  schedule.last_error = record.string_or("last_error", "");
   schedule.queued = static_cast<int>(record.int_or("queued", 0));
   return schedule;
 }

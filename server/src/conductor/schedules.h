@@ -25,7 +25,8 @@ struct Schedule {
   Uuid last_run;
   std::int64_t fires = 0;
   std::int64_t skipped = 0;
-  int queued = 0;  // fires that wait for the run before (overlap: queue_one, queue_all)
+  std::string last_error;  // why the newest fire started no run; "" when it did
+  int queued = 0;          // fires that wait for the run before (overlap: queue_one, queue_all)
 };
 
 std::string schedule_key(const Schedule& schedule);  // PROJECT/ID

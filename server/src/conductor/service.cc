@@ -227,18 +227,18 @@ void Service::wait_run(auth::Principal by, Uuid id, Instant until, Done<RunView>
   loop_->post([=](Core& core, Instant) { core.wait_run(by, id, until, done); });
 }
 void Service::jobs(auth::Principal by, Uuid id, Done<std::string> done) {
-  loop_->post([=](Core& core, Instant) {
-    core.read(by, id, [](const engine::RunState& run) { return jobs_json(run); }, done);
+  loop_->post([=](Core& core, Instant now) {
+    core.read(by, id, [now](const engine::RunState& run) { return jobs_json(run, now); }, done);
   });
 }
 void Service::job(auth::Principal by, Uuid id, std::string key, Done<std::string> done) {
-  loop_->post([=](Core& core, Instant) {
+  loop_->post([=](Core& core, Instant now) {
     core.read(
         by, id,
-        [key](const engine::RunState& run) -> Result<std::string> {
+        [key, now](const engine::RunState& run) -> Result<std::string> {
           const engine::JobState* job = engine::find_job(run, key);
           if (job == nullptr) return Error{Code::job_not_found, "the run has no job " + key, {}};
-          return job_json(run, *job);
+          return job_json(run, *job, now);
         },
         done);
   });
@@ -255,6 +255,14 @@ void Service::artifacts(auth::Principal by, Uuid id, Done<std::string> done) {
 }
 void Service::approvals(auth::Principal by, std::string status, Done<std::string> done) {
   loop_->post([=](Core& core, Instant) { core.approvals(by, status, done); });
+}
+void Service::run_approvals(auth::Principal by, Uuid id, std::string status,
+                            Done<std::string> done) {
+  loop_->post([=](Core& core, Instant) {
+    core.read(
+        by, id, [status](const engine::RunState& run) { return approvals_json(run, status); },
+        done);
+  });
 }
 void Service::why(auth::Principal by, Uuid id, std::string job, Done<std::string> done) {
   loop_->post([=](Core& core, Instant) { core.why(by, id, job, done); });

@@ -152,9 +152,11 @@ class Service {
   void wait_run(auth::Principal by, Uuid id, Instant until, Done<RunView> done);
   void jobs(auth::Principal by, Uuid id, Done<std::string> done);  // {items: […]}
   void job(auth::Principal by, Uuid id, std::string key, Done<std::string> done);
-  void graph(auth::Principal by, Uuid id, Done<std::string> done);                 // {nodes, edges}
-  void artifacts(auth::Principal by, Uuid id, Done<std::string> done);             // {items}
-  void approvals(auth::Principal by, std::string status, Done<std::string> done);  // {items}
+  void graph(auth::Principal by, Uuid id, Done<std::string> done);      // {nodes, edges}
+  void artifacts(auth::Principal by, Uuid id, Done<std::string> done);  // {items}
+  // {items}; `status`: waiting, approved, rejected, expired, cancelled, decided, or "" for all.
+  void approvals(auth::Principal by, std::string status, Done<std::string> done);  // of open runs
+  void run_approvals(auth::Principal by, Uuid id, std::string status, Done<std::string> done);
   void why(auth::Principal by, Uuid id, std::string job, Done<std::string> done);  // {items: […]}
   // Where a job's log lies; attempt 0: the newest. Errors: run_not_found, job_not_found.
   void log_target(auth::Principal by, Uuid id, std::string key, int attempt, Done<LogTarget> done);

@@ -58,7 +58,9 @@ constexpr std::array kTable = {
     text("feature_flags", "", "FEATURE_FLAGS", Kind::list, "",
          "Features switched on, with commas between."),
     bounded("worker_slots", "--worker-slots", "MAESTRO_WORKER_SLOTS", Kind::integer, "0", 0, 1024,
-            "Jobs at the same time on the worker of `maestro up`; 0: one a processor."),
+            "Jobs at the same time on the worker of `maestro up`: one a processor unless said; a 0 "
+            "that "
+            "is said: no worker."),
     text("worker_labels", "--labels", "MAESTRO_WORKER_LABELS", Kind::list, "",
          "Labels of the worker, with commas between."),
     bounded("http_threads", "", "MAESTRO_HTTP_THREADS", Kind::integer, "2", 1, 64,

@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """The command line: exit codes, formats, positions, following, and what happens without a server."""
+import contextlib
 import json
 import os
+import pty
 import signal
 import subprocess
 
@@ -104,6 +106,67 @@ def test_workflows_secrets_tokens(server, scratch):
     server.cli("runs", "list", env={"MAESTRO_TOKEN": "wrong"}).expect(4)
     server.cli("tokens", "revoke", "bot").expect(0)
     server.cli("runs", "list", env={"MAESTRO_TOKEN": token.strip()}).expect(4)
+
+
+def test_apply_stores_all_or_nothing_and_says_what_it_did(server, scratch):
+    good, bad = write(scratch, "applied.yaml", HELLO.replace("hello", "applied")), write(scratch, "bad.yaml", "jobs: {}")
+    assert "nothing was stored" in server.cli("workflows", "apply", good, bad).expect(2).err
+    server.cli("workflows", "show", "applied").expect(6)
+    assert "created" in server.cli("workflows", "apply", good).expect(0).out
+    assert "unchanged" in server.cli("workflows", "apply", good).expect(0).out
+    write(scratch, "applied.yaml", HELLO.replace("hello", "applied") + "# more\n")
+    assert "stored" in server.cli("workflows", "apply", good).expect(0).out
+
+
+def test_a_failure_that_is_allowed_has_its_own_sign(server, scratch):
+    text = "name: spared\njobs:\n  a: {continue_on_error: true, steps: [{run: 'exit 4'}]}\n"
+    followed = server.cli("run", write(scratch, "spared.yaml", text), "--follow").expect(0)
+    assert "! a failed (allowed)" in followed.out, followed.out
+    assert "! failed (allowed)" in server.cli("runs", "show", "@latest").expect(0).out
+
+
+def on_a_terminal(words, env, cwd):
+    """What a command wrote to a terminal."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(cwd)
+        os.execve(BINARY, ["maestro", *words], {**env, "TERM": "xterm"})
+    out = b""
+    with contextlib.suppress(OSError):  # the terminal is gone with the last process that had it
+        while piece := os.read(terminal, 65536):
+            out += piece
+    os.close(terminal)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0, out
+    return out.decode("utf-8", "replace")
+
+
+def test_groups_and_errors_in_logs_are_shown_as_such_on_a_terminal(scratch):
+    text = ("name: marks\njobs:\n  a:\n    steps:\n      - run: |\n          echo '::group::compile'; echo inside\n"
+            "          echo '::endgroup::'; echo '::error file=a.c,line=3::it broke'\n")
+    path = write(scratch, "marks.yaml", text)
+    env = clean_env()
+    del env["NO_COLOR"]
+    shown = on_a_terminal(("exec", path), env, scratch)
+    assert "▸ compile" in shown and "it broke" in shown and "inside" in shown, shown
+    assert "::group::" not in shown and "::endgroup::" not in shown and "::error" not in shown, shown
+    plain = maestro("exec", path, cwd=scratch).expect(0).out
+    assert "::group::compile" in plain and "::error file=a.c,line=3::it broke" in plain, "pipes get it as written"
+
+
+def test_completion_offers_what_fits(scratch):
+    script = write(scratch, "completion.bash", maestro("completion", "bash").expect(0).out)
+    write(scratch, "flow.yaml", HELLO)
+
+    def offered(*words):
+        line = f"source {script}; COMP_WORDS=(maestro {' '.join(repr(word) for word in words)}); " \
+               f"COMP_CWORD={len(words)}; _maestro; printf '%s\\n' \"${{COMPREPLY[@]}}\""
+        return subprocess.run(["bash", "--norc", "-c", line], cwd=scratch, text=True, check=True,
+                              stdout=subprocess.PIPE, timeout=harness.DEADLINE_S).stdout.split()
+    assert "runs" in offered("ru") and "list" in offered("runs", "l")
+    assert offered("tokens", "create", "x", "--role", "") == ["admin", "operator", "viewer", "worker"]
+    assert offered("runs", "list", "-o", "ya") == ["yaml"]
+    assert "--status" in offered("runs", "list", "--st") and "flow.yaml" in offered("exec", "")
+    assert offered("completion", "") == ["bash", "zsh", "fish"]
 
 
 def test_no_server_is_exit_8():

@@ -127,6 +127,18 @@ def test_kept_over_a_restart(fresh):
     assert server.client().run(run["id"])["status"] == "succeeded"
 
 
+def test_doctor_misses_the_key_of_the_secrets(fresh):
+    server = fresh()
+    server.client().call("PUT", "/api/v1/secrets/S", body={"value": "v"}).expect(201)
+    server.stop()
+    key = os.path.join(server.folder, "secret.key")
+    maestro("doctor", "--data", server.folder).expect(0)
+    os.chmod(key, 0o644)
+    assert "chmod 0600" in maestro("doctor", "--data", server.folder).expect(1).out
+    os.remove(key)
+    assert "secret.key is missing" in maestro("doctor", "--data", server.folder).expect(1).out
+
+
 def test_migrate_and_backup(fresh, scratch):
     server = fresh()
     run = server.client().succeed(HELLO)

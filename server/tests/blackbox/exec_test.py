@@ -44,6 +44,15 @@ def test_exit_codes(scratch):
     maestro("exec", "-", stdin="jobs:\n  a: {steps: [{uses: noop}]}\n", cwd=scratch).expect(0)
 
 
+def test_a_time_out_is_told_once_in_one_story(scratch):
+    path = os.path.join(scratch, "slow.yaml")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write("jobs: {a: {steps: [{run: 'sleep 600'}]}}\n")
+    done = maestro("exec", path, "--timeout", "300ms", cwd=scratch).expect(5)
+    assert done.out.count("run queued") == 1 and "cancelled" in done.out, done.out
+    assert done.err.count("the run is cancelled after") == 1, done.err
+
+
 def test_one_job_and_what_it_needs(scratch):
     file = write(scratch, "jobs:\n  a: {steps: [{uses: noop}]}\n  b: {needs: a, steps: [{uses: noop}]}\n"
                           "  c: {steps: [{run: 'exit 1'}]}\n")

@@ -2,9 +2,11 @@
 """Settings and the server's own log: what is refused at start, and what a log line holds."""
 import json
 import os
+import re
+import subprocess
 
 import harness
-from harness import Server, maestro, wait_until
+from harness import BINARY, Server, clean_env, maestro, wait_until
 
 GOOD = {"POSTGRES_URL": "postgres://maestro:hunter2@127.0.0.1:1/maestro",
         "JWT_SECRET": "a-secret-of-thirty-two-bytes-or-more", "SESSION_SECRET": "another-secret-of-thirty-two-bytes-or-more"}
@@ -41,6 +43,42 @@ def test_unknown_settings_are_refused_with_a_suggestion(scratch):
                    env={"MAESTRO_WORKER_SLOT": "2"}).expect(2)
     assert "MAESTRO_WORKER_SLOT" in done.err and "MAESTRO_WORKER_SLOTS" in done.err, done.err
     maestro("up", "--data", os.path.join(scratch, "d"), "--listen", "127.0.0.1:0", env={"LOG_LEVEL": "loud"}).expect(2)
+
+
+def test_up_takes_its_settings_from_file_environment_and_flags(scratch):
+    config, data = os.path.join(scratch, "config.yaml"), os.path.join(scratch, "from-file")
+    with open(config, "w", encoding="utf-8") as file:
+        file.write(f"data: {data}\nlisten: 127.0.0.1:0\nworker_slots: 3\nworker_labels: gpu\n")
+    env = {"MAESTRO_CONFIG": config}
+
+    def workers(count, *flags, **more):
+        process = subprocess.Popen([BINARY, "up", *flags], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                                   env=clean_env({**env, **more}))
+        try:
+            url = re.search(r"http://127\.0\.0\.1:\d+", harness.read_line(process.stdout, harness.DEADLINE_S)).group(0)
+            with open(os.path.join(data, "admin.token"), encoding="utf-8") as file, \
+                    harness.Client(url, file.read().strip()) as client:
+                def registered():
+                    answer = client.get("/api/v1/workers").expect(200).json()
+                    return answer if len(answer["items"]) == count else None
+                return wait_until(registered, f"{count} workers are registered")["items"]
+        finally:
+            process.terminate()
+            process.communicate(timeout=harness.DEADLINE_S)
+    worker = workers(1)[0]
+    assert worker["slots"] == 3 and "gpu" in worker["labels"], worker
+    assert workers(1, MAESTRO_WORKER_SLOTS="2")[0]["slots"] == 2, "the environment wins over the file"
+    assert workers(1, "--worker-slots", "1", MAESTRO_WORKER_SLOTS="2")[0]["slots"] == 1, "flags win over all"
+    assert workers(0, "--worker-slots", "0") == [], "a 0 that is said means no worker"
+
+
+def test_verbs_on_the_store_refuse_to_guess_when_postgres_is_named(scratch):
+    env = {"POSTGRES_URL": GOOD["POSTGRES_URL"]}
+    for words in (("tokens", "create", "first", "--role", "admin", "--direct"), ("migrate", "status"),
+                  ("backup", os.path.join(scratch, "copy"))):
+        assert "POSTGRES_URL is set" in maestro(*words, env=env).expect(2).err
+    data = os.path.join(scratch, "data")
+    maestro("tokens", "create", "first", "--role", "admin", "--direct", "--data", data, env=env).expect(0)
 
 
 def lines(server):
