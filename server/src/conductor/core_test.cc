@@ -367,6 +367,20 @@ TEST_F(CoreTest, APollWaitsForWork) {
   EXPECT_TRUE((*idle).empty());
 }
 
+TEST_F(CoreTest, ASilentWorkersPollDoesNotSwallowTheRetry) {
+  start("jobs: {a: {steps: [{run: x}], retry: {attempts: 2, backoff: 0s, jitter: 0}}}");
+  const std::string stopped = worker("stopped");
+  ASSERT_EQ(poll(stopped).size(), 1U);
+  Reply<std::vector<Task>> parked;
+  core->poll({stopped, 3, 60'000}, now, parked.done());
+  pass(Millis(15'000));
+  ASSERT_TRUE(parked.here());
+  EXPECT_TRUE((*parked).empty());
+  const auto retried = poll(worker("other"));
+  ASSERT_EQ(retried.size(), 1U);
+  EXPECT_EQ(retried[0].attempt, 2);
+}
+
 TEST_F(CoreTest, WaitingForARunEndsWithItOrInTime) {
   const Uuid run = start(kOne);
   Reply<RunView> until_end, until_time;

@@ -142,10 +142,14 @@ std::vector<Task> Core::take_tasks(WorkerInfo& worker, int max, Instant now) {
 void Core::match_pollers(Instant now) {
   for (auto poller = pollers_.begin(); poller != pollers_.end();) {
     WorkerInfo* worker = dispatcher_.find_worker(poller->worker_id);
+    // A worker that holds tasks and sends no heartbeats is dead, stopped or cut off: its poll would
+    // only swallow the very retry. Should it live, it asks again.
+    const bool silent =
+        worker != nullptr && worker->running > 0 && worker->last_seen + options_.lease <= now;
     std::vector<Task> tasks;
-    if (worker != nullptr && dispatcher_.ready_count() > 0)
+    if (worker != nullptr && !silent && dispatcher_.ready_count() > 0)
       tasks = take_tasks(*worker, poller->max, now);
-    if (tasks.empty() && poller->until > now) {
+    if (tasks.empty() && !silent && poller->until > now) {
       ++poller;
       continue;
     }
