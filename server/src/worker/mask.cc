@@ -8,6 +8,25 @@ namespace mc::worker {
 namespace {
 constexpr std::string_view kStars = "***";
 constexpr std::size_t kBlock = 4096;  // bytes given back at a time
+constexpr std::string_view kBase64 =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+// How `value` looks in the base64 of a text that has it behind `before` other bytes (modulo
+// three), without the characters that its neighbours have a part in.
+std::string inside_base64(std::string_view value, std::size_t before) {
+  constexpr std::size_t kSextet = 6;
+  std::string out;
+  for (std::size_t at = (before * 8 + kSextet - 1) / kSextet;
+       at < (before + value.size()) * 8 / kSextet; ++at) {
+    unsigned sextet = 0;
+    for (std::size_t bit = at * kSextet; bit < (at + 1) * kSextet; ++bit) {
+      const auto byte = static_cast<unsigned char>(value[bit / 8 - before]);
+      sextet = sextet << 1 | ((byte >> (7 - bit % 8)) & 1U);
+    }
+    out += kBase64[sextet];
+  }
+  return out;
+}
 }  // namespace
 
 bool SecretSet::add(std::string_view value) {
@@ -26,7 +45,24 @@ bool SecretSet::add_one(std::string_view value) {
   if (value.size() < kSecretBytesMin) return true;
   if (patterns_.size() >= kSecretsMax) return false;
   if (std::ranges::find(patterns_, value) == patterns_.end()) patterns_.emplace_back(value);
+  add_encoded(value);
   return true;
+}
+
+// Programs show credentials encoded: in headers, in Kubernetes secrets.
+void SecretSet::add_encoded(std::string_view value) {
+  if (value.size() < kEncodedBytesMin) return;
+  for (std::size_t before = 0; before < 3; ++before) {
+    std::string text = inside_base64(value, before);
+    for (int form = 0; form < 2; ++form) {
+      // Encoded forms leave room for values.
+      if (patterns_.size() < kSecretsMax / 2 &&
+          std::ranges::find(patterns_, text) == patterns_.end())
+        patterns_.push_back(text);
+      std::ranges::replace(text, '+', '-');
+      std::ranges::replace(text, '/', '_');
+    }
+  }
 }
 
 std::uint32_t SecretSet::child(std::uint32_t node, unsigned char byte) const {

@@ -12,14 +12,16 @@
 
 namespace mc::worker {
 
-inline constexpr std::size_t kSecretBytesMin = 3;  // shorter values would mask every second word
-inline constexpr std::size_t kSecretsMax = 4096;   // values and their lines together
+inline constexpr std::size_t kSecretBytesMin = 3;   // shorter values would mask every second word
+inline constexpr std::size_t kSecretsMax = 4096;    // values, their lines and encoded forms
+inline constexpr std::size_t kEncodedBytesMin = 6;  // shorter values are not looked for in base64
 
 // The set of what to hide (Aho-Corasick). Immutable while maskers use it.
 class SecretSet {
  public:
-  // Takes the value and, when it has several, each of its lines; parts below kSecretBytesMin are
-  // left out, as is everything beyond kSecretsMax (false then).
+  // Takes the value and, when it has several, each of its lines, and what these are in base64
+  // (both alphabets, also in the middle of other text). Parts below kSecretBytesMin are left out,
+  // as is everything beyond kSecretsMax (false then).
   bool add(std::string_view value);
   // Requires before use: called after the last add.
   void build();
@@ -36,6 +38,7 @@ class SecretSet {
     std::uint32_t match = 0;  // length of the longest secret that ends here; 0: none
   };
   bool add_one(std::string_view value);
+  void add_encoded(std::string_view value);
   std::uint32_t child(std::uint32_t node, unsigned char byte) const;  // 0: none
   std::uint32_t step(std::uint32_t node, unsigned char byte) const;
 

@@ -57,6 +57,23 @@ TEST(Mask, HidesEachSecretWholly) {
 // However the text is cut into pieces, the result is the same and holds no secret.
 TEST(Mask, CutsDoNotMatter) {
   const SecretSet set = secrets({"aab", "abba", "bab"});
+TEST(Mask, HidesBase64InEveryPlaceAndBothAlphabets) {
+  // printf '%s' … | base64; the first and last characters may belong to what stands beside it.
+  const struct {
+    const char *secret, *text, *want;
+  } rows[] = {
+      {"correct-horse-9", "Y29ycmVjdC1ob3JzZS05", "***"},                   // alone
+      {"correct-horse-9", "OmNvcnJlY3QtaG9yc2UtOQ==", "Om***Q=="},          // behind ":"
+      {"correct-horse-9", "dTpjb3JyZWN0LWhvcnNlLTk=", "dTp***k="},          // behind "u:"
+      {"correct-horse-9", "dXNlcjpjb3JyZWN0LWhvcnNlLTk=", "dXNlcjp***k="},  // "user:" before
+      {"\xfb\xff\xfb\xff\xfb\xff", "+//7//v/", "***"},
+      {"\xfb\xff\xfb\xff\xfb\xff", "-__7__v_", "***"},
+      {"short", "c2hvcnQ=", "c2hvcnQ="},
+  };
+  for (const auto& row : rows)
+    EXPECT_EQ(secrets({row.secret}).mask(row.text), row.want) << row.text;
+}
+
   for (std::uint64_t seed = 0; seed < 2000; ++seed) {
     Rng rng(seed);
     std::string text;
