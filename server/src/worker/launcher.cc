@@ -9,6 +9,9 @@ constexpr auto kStartContainer = std::chrono::minutes(10);  // pulling an image 
 constexpr auto kTrySandbox = std::chrono::seconds(30);
 constexpr auto kRemoveContainer = std::chrono::seconds(30);
 constexpr std::size_t kNameDigits = 16;
+// The container's first process: waits, and takes in what ends without a parent. (--init would
+// need a program that podman only recommends.)
+constexpr const char* kIdle = "while :; do sleep 3600 & wait; done";
 
 class Plain final : public Launcher {
  public:
@@ -87,16 +90,19 @@ class Container final : public Launcher {
 };
 
 Result<std::unique_ptr<Launcher>> start_container(TaskRun& run, const std::string& image) {
+  if (const Status named = check_image(image); !named) return named.error();
   const Environment env = run.process_env({}, "");
   const auto runtime = find_container_runtime(env.get("PATH"));
   if (!runtime.ok()) return runtime.error();
   const std::string folder = (*run.workspace())->folder();
   const std::string name = "maestro-" + sha256_hex(run.task().task_id).substr(0, kNameDigits);
-  SpawnOptions start{.argv = {*runtime, "run", "-d", "--rm", "--init", "--name", name, "--network",
-                              "host", "-v", folder + ":" + folder, "-w",
-                              (*run.workspace())->files(), image, "tail", "-f", "/dev/null"},
-                     .env = env.list(),
-                     .folder = folder};
+  SpawnOptions start{
+      .argv = {*runtime, "run", "-d", "--rm", "--name", name, "--stop-signal", "SIGKILL",
+               "--network", "host", "-v", folder + ":" + folder, "-w", (*run.workspace())->files()},
+      .env = env.list(),
+      .folder = folder};
+  add_markers(run, start.argv);
+  start.argv.insert(start.argv.end(), {image, "sh", "-c", kIdle});
   auto made = std::make_unique<Container>(run, *runtime, name);
   const auto started = run.run_command(
       start, "", {.deadline = std::min(run.deadline, Steady::now() + kStartContainer)});
@@ -126,6 +132,16 @@ Result<std::unique_ptr<Launcher>> start_sandbox(TaskRun& run, const std::string&
   return std::unique_ptr<Launcher>(std::move(made));
 }
 }  // namespace
+
+Status check_image(const std::string& image) {
+  if (!image.empty() && !image.starts_with('-')) return {};
+  return Error{Code::invalid_field, "`" + image + "` is no container image", {}};
+}
+
+void add_markers(const TaskRun& run, std::vector<std::string>& argv) {
+  const std::string home = worker_marker(run.settings().data);
+  argv.insert(argv.end(), {"-e", "MAESTRO_TASK_ID", "-e", home.substr(0, home.find('='))});
+}
 
 Result<std::string> find_container_runtime(const std::string& path) {
   for (const char* name : {"podman", "docker"}) {

@@ -29,4 +29,11 @@ Result<std::unique_ptr<Launcher>> make_launcher(TaskRun& run);
 // podman, else docker, looked up in `path`. Errors: unavailable.
 Result<std::string> find_container_runtime(const std::string& path);
 
+// Errors: invalid_field: nothing, or something that the runtime would take for an option.
+Status check_image(const std::string& image);
+
+// Options of `run` that give a container's first process the marks by which a worker, or its guard
+// after it was killed, finds and ends what a job left (sweep.h).
+void add_markers(const TaskRun& run, std::vector<std::string>& argv);
+
 }  // namespace mc::worker

@@ -48,7 +48,9 @@ Status Services::start_one(const ServiceSpec& spec) {
     const auto runtime = find_container_runtime(env.get("PATH"));
     if (!runtime.ok()) return runtime.error();
     const std::string name = "maestro-" + sha256_hex(run_.task().task_id + spec.name).substr(0, 16);
-    options.argv = {*runtime, "run", "--rm", "--init", "--name", name};
+    if (const Status named = check_image(spec.image); !named) return named.error();
+    options.argv = {*runtime, "run", "--rm", "--name", name};
+    add_markers(run_, options.argv);
     for (const auto& [variable, text] : spec.env)
       options.argv.insert(options.argv.end(), {"-e", variable});
     for (const std::string& port : spec.ports)
