@@ -29,6 +29,7 @@ Finished supervise(Process& process, TaskControl& control, const Ladder& ladder,
   Steady::time_point next = how.deadline;
   const auto descend = [&](std::size_t to) {
     process.signal_group(rungs.at(to).signal);
+    process.signal_group(SIGCONT);  // what is stopped hears the other signals only when it goes on
     rung = to + 1;
     next = rung < rungs.size() ? Steady::now() + rungs.at(to).patience : Steady::time_point::max();
   };
