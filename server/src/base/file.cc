@@ -1,7 +1,6 @@
 #include "base/file.h"
 
 #include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -30,7 +29,13 @@ Status write_all(int fd, std::string_view bytes) {
   return {};
 }
 
-namespace {
+Result<std::string> read_file(const std::string& path, std::size_t bytes_max) {
+  const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd)
+    return os_error(errno == ENOENT ? Code::not_found : Code::store_failed, "cannot read " + path);
+  return read_all(fd, path, bytes_max);
+}
+
 Result<std::string> read_all(const Fd& fd, const std::string& path, std::size_t bytes_max) {
   std::string text;
   for (;;) {
@@ -47,25 +52,6 @@ Result<std::string> read_all(const Fd& fd, const std::string& path, std::size_t 
     }
     if (n == 0) return text;
   }
-}
-}  // namespace
-
-Result<std::string> read_file(const std::string& path, std::size_t bytes_max) {
-  const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!fd)
-    return os_error(errno == ENOENT ? Code::not_found : Code::store_failed, "cannot read " + path);
-  return read_all(fd, path, bytes_max);
-}
-
-Result<std::string> read_plain_file(const std::string& path, std::size_t bytes_max) {
-  const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW));
-  struct stat facts{};
-  const bool plain = fd && ::fstat(fd.get(), &facts) == 0 && S_ISREG(facts.st_mode);
-  if (fd ? !plain : errno == ELOOP || errno == ENXIO)  // a link, a socket
-    return Error{Code::conflict, path + " is no regular file any more", {}};
-  if (!fd)
-    return os_error(errno == ENOENT ? Code::not_found : Code::store_failed, "cannot read " + path);
-  return read_all(fd, path, bytes_max);
 }
 
 Status write_file(const std::string& path, std::string_view bytes, unsigned mode) {

@@ -43,9 +43,8 @@ Status write_all(int fd, std::string_view bytes);
 // The first `bytes_max` bytes of a file. Errors: not_found, too_large (there is more),
 // store_failed.
 Result<std::string> read_file(const std::string& path, std::size_t bytes_max);
-// As read_file, of a path that a stranger may have put something else at: neither waits (a pipe)
-// nor follows a link. Errors: those of read_file; conflict (there is no regular file any more).
-Result<std::string> read_plain_file(const std::string& path, std::size_t bytes_max);
+// The same of an open file; `path` is for messages.
+Result<std::string> read_all(const Fd& fd, const std::string& path, std::size_t bytes_max);
 // Replaces the file's content (not atomically). Errors: store_failed.
 Status write_file(const std::string& path, std::string_view bytes, unsigned mode = 0644);
 

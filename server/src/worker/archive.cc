@@ -13,6 +13,7 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "worker/inside.h"
 
 namespace mc::worker {
 namespace {
@@ -27,14 +28,15 @@ Error failed(Code code, const std::string& what, struct archive* from) {
   return {code, what + (text == nullptr ? "" : ": " + std::string(text)), {}};
 }
 
-Status copy_file(const std::string& path, std::int64_t size, struct archive* to) {
-  const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!fd) return os_error(Code::store_failed, "cannot read " + path);
+Status copy_file(const std::string& root, const std::string& path, std::int64_t size,
+                 struct archive* to) {
+  const auto fd = open_inside(root, path, O_RDONLY);
+  if (!fd.ok()) return fd.error();
   std::string buffer(kBlock, '\0');
   // Exactly as many bytes as the header says, also when the file changes meanwhile.
   for (std::int64_t left = size; left > 0;) {
     const ssize_t n =
-        ::read(fd.get(), buffer.data(), std::min(buffer.size(), static_cast<std::size_t>(left)));
+        ::read(fd->get(), buffer.data(), std::min(buffer.size(), static_cast<std::size_t>(left)));
     if (n < 0 && errno == EINTR) continue;
     if (n <= 0) return Error{Code::store_failed, path + " changed while it was packed", {}};
     if (::archive_write_data(to, buffer.data(), static_cast<std::size_t>(n)) < 0)
@@ -61,7 +63,7 @@ Status pack_one(const std::string& root, const std::string& file, struct archive
   }
   if (::archive_write_header(to, entry.get()) != ARCHIVE_OK)
     return failed(Code::store_failed, "cannot pack " + file, to);
-  return link ? Status() : copy_file(path, info.st_size, to);
+  return link ? Status() : copy_file(root, path, info.st_size, to);
 }
 
 bool stays_inside(const char* name) {

@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/sha256.h"
 #include "base/text.h"
+#include "worker/inside.h"
 
 namespace mc::worker {
 namespace {
@@ -40,14 +41,21 @@ std::string literal_part(const std::string& pattern) {
 
 Status walk(const fs::path& root, const std::string& pattern, std::set<std::string>& found) {
   const bool wild = pattern.find_first_of("*?[") != std::string::npos;
-  const fs::path start = root / literal_part(pattern);
+  const std::string literal = literal_part(pattern);
+  const fs::path start = root / literal;
   std::error_code failed;
-  const fs::file_status kind = fs::symlink_status(start, failed);
-  if (kind.type() == fs::file_type::regular || kind.type() == fs::file_type::symlink) {
-    found.insert(fs::path(pattern).lexically_normal().string());
+  const fs::file_type named = fs::symlink_status(start, failed).type();
+  if (named == fs::file_type::none || named == fs::file_type::not_found) return {};
+  const fs::file_type kind = fs::status(start, failed).type();
+  // A link so named stands for the folder it leads to; as a file among others it stays a link.
+  const bool through = kind == fs::file_type::directory || literal.find('/') != std::string::npos;
+  if (const auto inside = resolve_inside(root.string(), literal); through && !inside.ok())
+    return inside.error();
+  if (kind != fs::file_type::directory) {
+    const bool taken = named == fs::file_type::regular || named == fs::file_type::symlink;
+    if (taken && !wild) found.insert(fs::path(pattern).lexically_normal().string());
     return {};
   }
-  if (kind.type() != fs::file_type::directory) return {};
   const bool git_named = pattern.find(".git") != std::string::npos;
   fs::recursive_directory_iterator it(start, fs::directory_options::skip_permission_denied, failed);
   for (; !failed && it != fs::recursive_directory_iterator(); it.increment(failed)) {
@@ -74,16 +82,7 @@ Status walk(const fs::path& root, const std::string& pattern, std::set<std::stri
   return {};
 }
 
-Status hash_one(const fs::path& path, Sha256& hash) {
-  std::error_code failed;
-  if (fs::is_symlink(path, failed)) {
-    hash.update(fs::read_symlink(path, failed).string());
-    return {};
-  }
-  const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!fd)
-    return os_error(errno == ENOENT ? Code::not_found : Code::store_failed,
-                    "cannot read " + path.string());
+Status hash_content(const Fd& fd, const fs::path& path, Sha256& hash) {
   std::string buffer(256 << 10, '\0');
   for (;;) {
     const ssize_t n = ::read(fd.get(), buffer.data(), buffer.size());
@@ -92,6 +91,17 @@ Status hash_one(const fs::path& path, Sha256& hash) {
     if (n == 0) return {};
     hash.update(std::string_view(buffer).substr(0, static_cast<std::size_t>(n)));
   }
+}
+
+Status hash_one(const std::string& root, const std::string& file, Sha256& hash) {
+  const fs::path path = fs::path(root) / file;
+  std::error_code failed;
+  if (fs::is_symlink(path, failed)) {
+    hash.update(fs::read_symlink(path, failed).string());
+    return {};
+  }
+  const auto fd = open_inside(root, file, O_RDONLY);
+  return fd.ok() ? hash_content(*fd, path, hash) : Status(fd.error());
 }
 }  // namespace
 
@@ -119,9 +129,8 @@ Result<std::string> hash_files(const std::string& root, const std::vector<std::s
   Sha256 all;
   for (const std::string& file : *files) {
     Sha256 one;
-    const fs::path path = fs::path(root) / file;
-    if (const Status hashed = hash_one(path, one); !hashed) return hashed.error();
-    const bool executable = ::access(path.c_str(), X_OK) == 0;
+    if (const Status hashed = hash_one(root, file, one); !hashed) return hashed.error();
+    const bool executable = ::access((root + "/" + file).c_str(), X_OK) == 0;
     all.update(file);
     all.update(std::string_view(executable ? "\0x" : "\0-", 2));
     all.update(one.hex());
@@ -130,8 +139,11 @@ Result<std::string> hash_files(const std::string& root, const std::vector<std::s
 }
 
 Result<std::string> digest_file(const std::string& path) {
+  const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd)
+    return os_error(errno == ENOENT ? Code::not_found : Code::store_failed, "cannot read " + path);
   Sha256 hash;
-  if (const Status hashed = hash_one(path, hash); !hashed) return hashed.error();
+  if (const Status hashed = hash_content(fd, path, hash); !hashed) return hashed.error();
   return "sha256:" + hash.hex();
 }
 

@@ -7,6 +7,7 @@
 
 #include <thread>
 
+#include "base/file.h"
 #include "base/text.h"
 #include "worker/fake_server_test.h"
 #include "worker/sweep.h"
@@ -116,6 +117,36 @@ TEST_F(Job, MalformedOutputsFailTheStepWithTheLine) {
   const auto result = run(script("printf 'a=1\\nnonsense\\n' >> $MAESTRO_OUTPUT"));
   EXPECT_EQ(result.outcome, Outcome::failed);
   EXPECT_THAT(result.message, HasSubstr("MAESTRO_OUTPUT, line 2"));
+}
+
+TEST_F(Job, AnswersThatAreNoFilesFailTheStepAndHoldNobody) {
+  auto result = run(script("rm $MAESTRO_OUTPUT; mkfifo $MAESTRO_OUTPUT"));
+  EXPECT_EQ(result.outcome, Outcome::failed);
+  EXPECT_EQ(result.failure_kind, FailureKind::user);
+  EXPECT_THAT(result.message, HasSubstr("is not a regular file"));
+  result = run(script("ln -sf /etc/passwd $MAESTRO_OUTPUT"), "", "t2");
+  EXPECT_THAT(result.message, HasSubstr("leads out of the workspace"));
+  result = run(R"j({"steps":[{"run":"cd $(dirname $MAESTRO_OUTPUT); mkfifo 2.sh 2.output 2.env"},
+    {"run":"echo second"}]})j",
+               "", "t3");
+  EXPECT_EQ(result.outcome, Outcome::succeeded) << result.message;
+  EXPECT_THAT(log("t3"), HasSubstr("second"));
+}
+
+TEST_F(Job, ARemovedWorkspaceIsTheJobsOwnFault) {
+  const auto result =
+      run(R"j({"steps":[{"run":"rm -rf \"$(dirname $MAESTRO_WORKSPACE)\""},{"run":"echo no"}]})j");
+  EXPECT_EQ(result.outcome, Outcome::failed);
+  EXPECT_EQ(result.failure_kind, FailureKind::user);
+  EXPECT_THAT(result.message, HasSubstr("the workspace is gone"));
+}
+
+TEST_F(Job, AStoppedStepHearsTheFirstSignalOfTheLadder) {
+  settings_.ladder = {.ask = Duration(20'000), .terminate = Duration(20'000)};
+  const auto result =
+      run(R"j({"steps":[{"run":"trap 'exit 5' INT; kill -STOP $$","timeout":"200ms"}]})j");
+  EXPECT_EQ(result.steps[0].status, StepStatus::timed_out);
+  EXPECT_EQ(result.steps[0].exit_code, 5);
 }
 
 TEST_F(Job, AJobThatIgnoresSignalsIsKilledAtTheEndOfTheLadder) {
@@ -295,6 +326,31 @@ TEST_F(Job, AnArtifactTravelsAndComesBack) {
                "t3");
   EXPECT_EQ(result.outcome, Outcome::failed);
   EXPECT_THAT(result.message, HasSubstr("no file matches nothing/**"));
+}
+
+TEST_F(Job, LinksOfArtifactsLeadNowhereElse) {
+  const std::string victim = settings_.data + "/victim";
+  ASSERT_TRUE(write_file(victim, "kept").ok());
+  auto result = run(R"j({"steps":[{"run":"echo new > victim; mkdir d; echo f > d/f; ln -s d l"},
+    {"uses":"artifact/upload","with":{"name":"one","path":"victim"}},
+    {"uses":"artifact/upload","with":{"name":"all","path":"l"}}]})j");
+  ASSERT_EQ(result.outcome, Outcome::succeeded) << result.message;
+  server_.artifacts = result.artifacts;
+  result = run(R"j({"steps":[{"run":"ln -s )j" + victim + R"j( victim"},
+    {"uses":"artifact/download","with":{"name":"one"}},
+    {"uses":"artifact/download","with":{"name":"all","path":"in"}},{"run":"cat victim in/f"}]})j",
+               "", "t2");
+  EXPECT_EQ(result.outcome, Outcome::succeeded) << result.message;
+  EXPECT_EQ(log("t2").find("new\nf\n") != std::string::npos, true) << log("t2");
+  EXPECT_EQ(*read_file(victim, 100), "kept");
+  for (const std::string path : {"up", "up/deep", "/tmp"}) {
+    result = run(R"j({"steps":[{"run":"ln -s )j" + settings_.data + R"j( up"},
+      {"uses":"artifact/download","with":{"name":"all","path":")j" +
+                     path + R"j("}}]})j",
+                 "", "t3" + path);
+    EXPECT_EQ(result.failure_kind, FailureKind::user);
+    EXPECT_THAT(result.message, HasSubstr("leads out of the workspace")) << path;
+  }
 }
 
 TEST_F(Job, TheSameCacheKeyIsReusedAndAChangedInputIsNot) {

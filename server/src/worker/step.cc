@@ -1,11 +1,14 @@
 #include "worker/step.h"
 
+#include <fcntl.h>
+
 #include <filesystem>
 
 #include "base/file.h"
 #include "base/text.h"
 #include "worker/actions/action.h"
 #include "worker/env_file.h"
+#include "worker/inside.h"
 #include "worker/launcher.h"
 
 namespace mc::worker {
@@ -20,26 +23,32 @@ struct Exchange {
 Result<Exchange> make_exchange(TaskRun& run, const StepSpec& spec, int number) {
   const auto workspace = run.workspace();
   if (!workspace.ok()) return workspace.error();
+  const std::string root = (*workspace)->folder();
+  std::error_code known;  // the job may have removed it; what else is wrong shows below
+  std::filesystem::create_directories((*workspace)->exchange(), known);
   const std::string stem = (*workspace)->exchange() + "/" + std::to_string(number) + ".";
   Exchange files{stem + "sh", stem + "output", stem + "env", stem + "summary",
                  stem + "annotations"};
   for (const std::string& path : {files.output, files.env, files.summary, files.annotations}) {
-    if (Status made = write_file(path, ""); !made) return made.error();
+    if (Status made = replace_inside(root, path, ""); !made) return made.error();
   }
-  if (Status made = write_file(files.script, spec.run); !made) return made.error();
+  if (Status made = replace_inside(root, files.script, spec.run); !made) return made.error();
   return files;
 }
 
-// What has been written to an exchange file; more than is ever taken is an error that says so.
-Result<std::string> read_exchange(const std::string& path, std::string_view what) {
-  auto text = read_plain_file(path, kEnvFileBytesMax);
-  if (text.ok() || text.error().code == Code::not_found) return text.ok() ? *text : std::string();
-  if (text.error().code != Code::too_large) {
-    // The script's doing, not the machine's: it is not tried again.
-    return Error{Code::invalid_field,
-                 std::string(what) + ": " + text.error().message + "; write to the file itself",
+// What has been written to an exchange file, a file that is gone being an empty one. Errors:
+// limit_exceeded: more than is ever taken, with how much there is; as of open_inside.
+Result<std::string> read_exchange(TaskRun& run, const std::string& path, std::string_view what) {
+  const auto fd = open_inside((*run.workspace())->folder(), path, O_RDONLY);
+  if (!fd.ok() && fd.error().code == Code::not_found) return std::string();
+  if (!fd.ok()) {
+    return Error{fd.error().code,
+                 std::string(what) + ": " + fd.error().message +
+                     "; it must stay the regular file that it was",
                  {}};
   }
+  auto text = read_all(*fd, path, kEnvFileBytesMax);
+  if (text.ok() || text.error().code != Code::too_large) return text;
   std::error_code unknown;
   const auto size = static_cast<std::int64_t>(std::filesystem::file_size(path, unknown));
   return Error{Code::limit_exceeded,
@@ -49,14 +58,14 @@ Result<std::string> read_exchange(const std::string& path, std::string_view what
                {}};
 }
 
-Result<EnvPairs> read_pairs(const std::string& path, std::string_view what) {
-  const auto text = read_exchange(path, what);
+Result<EnvPairs> read_pairs(TaskRun& run, const std::string& path, std::string_view what) {
+  const auto text = read_exchange(run, path, what);
   if (!text.ok()) return text.error();
   return parse_env_file(*text, what);
 }
 
 Status take_env(TaskRun& run, const Exchange& files) {
-  const auto pairs = read_pairs(files.env, "MAESTRO_ENV");
+  const auto pairs = read_pairs(run, files.env, "MAESTRO_ENV");
   if (!pairs.ok()) return pairs.error();
   for (const auto& [name, value] : *pairs) {
     if (name.starts_with("MAESTRO_")) {
@@ -71,20 +80,23 @@ Status take_env(TaskRun& run, const Exchange& files) {
 
 // Takes in what the script wrote. Errors: its outputs or variables are malformed or too large.
 Status take_answers(TaskRun& run, const Exchange& files, StepOutcome& outcome) {
-  if (const auto text = read_plain_file(files.summary, kSummaryBytesMax);
-      text.ok() && !text->empty()) {
+  if (const auto text = read_exchange(run, files.summary, "MAESTRO_SUMMARY"); !text.ok()) {
+    run.say(outcome.result.id, "[maestro: the summary was dropped: " + text.error().message + "]");
+  } else {
     const std::string summary = run.log().masked(to_valid_utf8(*text));
-    if (run.summary.size() + summary.size() <= kSummaryBytesMax) run.summary += summary;
-  } else if (!text.ok() && text.error().code == Code::too_large) {
-    run.say(outcome.result.id, "[maestro: MAESTRO_SUMMARY has more than 1 MiB and was dropped]");
+    if (run.summary.size() + summary.size() <= kSummaryBytesMax) {
+      run.summary += summary;
+    } else {
+      run.say(outcome.result.id, "[maestro: MAESTRO_SUMMARY has more than 1 MiB and was dropped]");
+    }
   }
-  if (const auto text = read_plain_file(files.annotations, kEnvFileBytesMax); text.ok()) {
+  if (const auto text = read_exchange(run, files.annotations, "MAESTRO_ANNOTATIONS"); text.ok()) {
     for (Value& found : parse_annotations(run.log().masked(*text))) {
       if (run.annotations.size() < kAnnotationsMax) run.annotations.push_back(std::move(found));
     }
   }
   if (Status taken = take_env(run, files); !taken) return taken;
-  const auto outputs = read_pairs(files.output, "MAESTRO_OUTPUT");
+  const auto outputs = read_pairs(run, files.output, "MAESTRO_OUTPUT");
   if (!outputs.ok()) return outputs.error();
   for (const auto& [name, value] : *outputs)
     outcome.outputs.set(name, run.log().masked(to_valid_utf8(value)));
@@ -95,9 +107,11 @@ Result<std::string> working_folder(TaskRun& run, const StepSpec& spec) {
   const std::string root = (*run.workspace())->files();
   const auto folder = lang::evaluate_text(spec.working_directory, run.scope());
   if (!folder.ok()) return folder.error();
+  std::error_code unknown;
+  if (!std::filesystem::is_directory(root, unknown))
+    return Error{Code::invalid_field, "the workspace is gone: a step of this job removed it", {}};
   if (folder->empty()) return root;
   const std::string path = folder->starts_with('/') ? *folder : root + "/" + *folder;
-  std::error_code unknown;
   if (!std::filesystem::is_directory(path, unknown)) {
     return Error{Code::invalid_field, "working_directory " + *folder + " does not exist", {}};
   }

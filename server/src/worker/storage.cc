@@ -1,5 +1,6 @@
 #include "worker/storage.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -7,6 +8,7 @@
 
 #include "worker/archive.h"
 #include "worker/globs.h"
+#include "worker/inside.h"
 
 namespace mc::worker {
 namespace {
@@ -14,10 +16,13 @@ namespace fs = std::filesystem;
 constexpr const char* kPackedType = "application/gzip";
 constexpr std::string_view kPlainType = "application/octet-stream; name=";
 
-// A file of ours beside the workspace that is gone with the object.
+// A file of ours, where the job cannot put another in its place; gone with the object.
 class Scratch {
  public:
-  Scratch(Workspace& workspace, const char* name) : path_(workspace.exchange() + "/" + name) {}
+  Scratch(Workspace& workspace, const char* name) : path_(workspace.own() + "/" + name) {
+    std::error_code shows_when_used;
+    fs::create_directories(workspace.own(), shows_when_used);
+  }
   ~Scratch() { ::unlink(path_.c_str()); }
   Scratch(const Scratch&) = delete;
   Scratch& operator=(const Scratch&) = delete;
@@ -73,6 +78,7 @@ std::string base_of(const std::string& root, const std::vector<std::string>& pat
                                                                              : std::string();
 }
 
+// One file called by its name; a link so called stands for the file it leads to.
 bool is_single(const std::string& root, const std::vector<std::string>& patterns,
                const std::vector<std::string>& files) {
   if (files.size() != 1 || patterns.size() != 1) return false;
@@ -95,10 +101,14 @@ Result<ArtifactRef> upload(TaskRun& run, const std::string& name,
       .name = name, .digest = {}, .media_type = kPackedType, .keep_ms = keep.count()};
   const Scratch packed(workspace, "upload.tar.gz");
   std::string path = packed.path();
+  Fd single;
   if (is_single(root, patterns, *files)) {
-    path = root + "/" + files->front();
+    auto opened = open_inside(root, files->front(), O_RDONLY);
+    if (!opened.ok()) return opened.error();
+    single = std::move(*opened);
+    path = "/proc/self/fd/" + std::to_string(single.get());  // this file, whatever becomes of names
     artifact.media_type =
-        std::string(kPlainType) + "\"" + fs::path(path).filename().string() + "\"";
+        std::string(kPlainType) + "\"" + fs::path(files->front()).filename().string() + "\"";
   } else {
     const std::string base = base_of(root, patterns);
     if (!base.empty()) {
@@ -135,7 +145,13 @@ Status download(TaskRun& run, const ArtifactRef& artifact, const std::string& fo
     file = fs::path(given.substr(0, given.rfind('"'))).filename().string();
   }
   if (file.empty() || file == "." || file == "..") file = "artifact";
-  return fetch_blob(run, artifact.digest, folder + "/" + file);
+  const Scratch whole(**workspace, "download");
+  if (Status got = fetch_blob(run, artifact.digest, whole.path()); !got) return got;
+  // Takes the place of a link, instead of writing through it.
+  fs::rename(whole.path(), folder + "/" + file, failed);
+  if (!failed) return {};
+  return Error{
+      Code::store_failed, "cannot create " + folder + "/" + file + ": " + failed.message(), {}};
 }
 
 Status keep_in_cache(TaskRun& run, const std::string& key, const std::vector<std::string>& patterns,

@@ -1,4 +1,5 @@
 // Masking, commands, env files, globs, archives, processes: the parts below a job.
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <poll.h>
@@ -16,6 +17,7 @@
 #include "worker/commands.h"
 #include "worker/env_file.h"
 #include "worker/globs.h"
+#include "worker/inside.h"
 #include "worker/mask.h"
 #include "worker/process.h"
 #include "worker/supervise.h"
@@ -54,9 +56,6 @@ TEST(Mask, HidesEachSecretWholly) {
   for (const auto& row : rows) EXPECT_EQ(secrets(row.values).mask(row.text), row.want) << row.text;
 }
 
-// However the text is cut into pieces, the result is the same and holds no secret.
-TEST(Mask, CutsDoNotMatter) {
-  const SecretSet set = secrets({"aab", "abba", "bab"});
 TEST(Mask, HidesBase64InEveryPlaceAndBothAlphabets) {
   // printf '%s' … | base64; the first and last characters may belong to what stands beside it.
   const struct {
@@ -74,6 +73,9 @@ TEST(Mask, HidesBase64InEveryPlaceAndBothAlphabets) {
     EXPECT_EQ(secrets({row.secret}).mask(row.text), row.want) << row.text;
 }
 
+// However the text is cut into pieces, the result is the same and holds no secret.
+TEST(Mask, CutsDoNotMatter) {
+  const SecretSet set = secrets({"aab", "abba", "bab"});
   for (std::uint64_t seed = 0; seed < 2000; ++seed) {
     Rng rng(seed);
     std::string text;
@@ -232,6 +234,43 @@ TEST_F(Folder, AnArchiveCannotWriteOutside) {
   fs::create_symlink(root_ + "/target", root_ + "/out/away");
   EXPECT_FALSE(unpack(root_ + "/a.tgz", root_ + "/out").ok() && fs::exists(root_ + "/target/f"));
   EXPECT_FALSE(fs::exists(root_ + "/target/f"));
+}
+
+TEST_F(Folder, LinksAreFollowedOnlyInside) {
+  put("in/real/f", "inside");
+  put("secret", "outside");
+  const std::string in = root_ + "/in";
+  fs::create_directory_symlink("real", in + "/folder");
+  fs::create_directory_symlink(root_, in + "/up");
+  fs::create_symlink(root_ + "/secret", in + "/file");
+  EXPECT_THAT(*find_files(in, {"folder"}), ElementsAre("folder/f"));
+  EXPECT_THAT(*find_files(in, {"folder/*"}), ElementsAre("folder/f"));
+  EXPECT_THAT(*find_files(in, {"**"}), ElementsAre("file", "folder", "real/f", "up"));
+  for (const char* outside : {"up", "up/secret", "up/*", "../secret", "up/in/../secret"})
+    EXPECT_EQ(find_files(in, {outside}).error().code, Code::invalid_field) << outside;
+  EXPECT_TRUE(open_inside(in, "folder/f", O_RDONLY).ok());
+  EXPECT_TRUE(open_inside(in, in + "/real/f", O_RDONLY).ok());
+  for (const char* outside : {"file", "up/secret", "/etc/hostname", "../secret"})
+    EXPECT_EQ(open_inside(in, outside, O_RDONLY).error().code, Code::invalid_field) << outside;
+  EXPECT_EQ(open_inside(in, "nothing", O_RDONLY).error().code, Code::not_found);
+  EXPECT_EQ(*resolve_inside(in, "not/there/yet"), fs::canonical(in).string() + "/not/there/yet");
+}
+
+TEST_F(Folder, WhatIsNoRegularFileIsNeitherWaitedForNorWrittenTo) {
+  put("outside", "kept");
+  ASSERT_EQ(::mkfifo((root_ + "/pipe").c_str(), 0600), 0);
+  fs::create_directories(root_ + "/in/folder");
+  ASSERT_EQ(::mkfifo((root_ + "/in/pipe").c_str(), 0600), 0);
+  fs::create_symlink(root_ + "/outside", root_ + "/in/link");
+  for (const char* name : {"pipe", "folder"}) {
+    EXPECT_EQ(open_inside(root_ + "/in", name, O_RDONLY).error().code, Code::invalid_field);
+    EXPECT_EQ(open_inside(root_ + "/in", name, O_WRONLY).error().code, Code::invalid_field);
+  }
+  for (const char* name : {"pipe", "folder", "link"}) {
+    ASSERT_TRUE(replace_inside(root_ + "/in", name, "new").ok()) << name;
+    EXPECT_EQ(*read_file(root_ + "/in/" + name, 100), "new");
+  }
+  EXPECT_EQ(*read_file(root_ + "/outside", 100), "kept");
 }
 
 TEST_F(Folder, AWorkspaceIsRemovedWhateverIsInIt) {

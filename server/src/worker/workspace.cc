@@ -25,7 +25,9 @@ void make_writable(const fs::path& folder) {
 
 Result<Workspace> Workspace::create(const std::string& data, const std::string& task_id) {
   Workspace made(data + "/work/" + sha256_hex(task_id).substr(0, kNameDigits));
-  if (const Status clean = remove_tree(made.folder_); !clean) return clean.error();
+  for (const std::string& folder : {made.folder(), made.own()}) {
+    if (const Status clean = remove_tree(folder); !clean) return clean.error();
+  }
   for (const std::string& folder :
        {made.files(), made.temp(), made.exchange(), made.artifacts(), made.services()}) {
     std::error_code failed;
@@ -40,7 +42,9 @@ Workspace::Workspace(Workspace&& other) noexcept : folder_(std::exchange(other.f
 
 Workspace::~Workspace() {
   // What cannot be removed now is removed by the sweep at the next start.
-  if (!folder_.empty() && !remove_tree(folder_)) return;
+  if (folder_.empty()) return;
+  static_cast<void>(remove_tree(folder_).ok());
+  static_cast<void>(remove_tree(own()).ok());
 }
 
 Status remove_tree(const std::string& path) {

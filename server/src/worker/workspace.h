@@ -20,7 +20,10 @@ class Workspace {
   std::string exchange() const { return folder_ + "/io"; }    // scripts and MAESTRO_* files
   std::string artifacts() const { return folder_ + "/art"; }  // MAESTRO_ARTIFACTS_DIR
   std::string services() const { return folder_ + "/svc"; }   // a folder a service in it
-  const std::string& folder() const { return folder_; }
+  // Of the worker's own, beside the job's: a sandbox or container does not see it. Made when it is
+  // needed.
+  std::string own() const { return folder_ + ".own"; }
+  const std::string& folder() const { return folder_; }  // all that the job may write
 
  private:
   explicit Workspace(std::string folder) : folder_(std::move(folder)) {}

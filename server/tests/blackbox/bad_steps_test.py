@@ -94,6 +94,73 @@ def test_outputs_have_a_limit_that_is_told(server):
     assert run["status"] == "failed" and "64" in run["message"] and "artifact" in run["message"], run["message"]
 
 
+def test_a_pipe_in_place_of_a_file_holds_no_slot(server):
+    client = server.client()
+    swap = 'rm "$MAESTRO_{0}"; mkfifo "$MAESTRO_{0}"'
+    for name, status in (("OUTPUT", "failed"), ("ENV", "failed"), ("SUMMARY", "succeeded"), ("ANNOTATIONS", "succeeded")):
+        run = client.finished(client.start(f"jobs:\n  a: {{steps: [{{run: '{swap.format(name)}'}}]}}\n")["id"], 30)
+        assert run["status"] == status, (name, run)
+        assert status == "succeeded" or run["failure_kind"] == "user", run
+    client.succeed("jobs:\n  a: {steps: [{run: 'cd $(dirname $MAESTRO_OUTPUT); mkfifo 2.sh 2.output'}, {run: 'true'}]}\n")
+
+
+def test_links_carry_nothing_from_outside(server, scratch):
+    client, secret = server.client(), write(scratch, "not for artifacts")
+    for make, path in ((f"ln -s {secret} l", "l"), (f"ln -s {scratch} l", "l/w.yaml"), (f"ln -s {scratch} l", "l/*"),
+                       ("true", "../w.yaml"), ("true", secret)):
+        run = client.finished(client.start(
+            f"jobs:\n  a: {{steps: [{{run: '{make}'}}, {{uses: artifact/upload, with: {{name: x, path: '{path}'}}}}]}}\n")["id"])
+        assert run["status"] == "failed" and "leads out of the workspace" in run["message"], (path, run["message"])
+        assert client.get(f"/api/v1/runs/{run['id']}/artifacts").expect(200).json()["items"] == []
+    run = client.finished(client.start(
+        f"jobs:\n  a: {{steps: [{{run: 'ln -sf {secret} \"$MAESTRO_OUTPUT\"'}}]}}\n")["id"])
+    assert run["status"] == "failed" and "leads out of the workspace" in run["message"], run
+
+
+def test_downloads_write_only_into_the_workspace(server, scratch):
+    client, kept = server.client(), write(scratch, "kept")
+    made = "  a: {steps: [{run: 'mkdir d; echo new > d/w.yaml; echo more > d/more'}], artifacts: [{name: one, path: d/w.yaml}, {name: all, path: d}]}\n"
+    for make, path, name in ((f"ln -s {scratch} l", "l", "one"), (f"ln -s {scratch} l", "l/deep", "all"), ("true", scratch, "all")):
+        run = client.finished(client.start(
+            f"jobs:\n{made}  b: {{needs: a, steps: [{{run: '{make}'}}, {{uses: artifact/download, with: {{name: {name}, path: '{path}'}}}}]}}\n")["id"])
+        assert run["status"] == "failed" and "leads out of the workspace" in run["message"], (path, run["message"])
+    client.succeed(f"jobs:\n{made}  b: {{needs: a, steps: [{{run: 'ln -s {kept} w.yaml'}}, {{uses: artifact/download, with: {{name: one}}}}, {{run: 'grep new w.yaml'}}]}}\n")
+    assert os.listdir(scratch) == ["w.yaml"]
+    with open(kept, encoding="utf-8") as file:
+        assert file.read() == "kept"
+
+
+def test_a_removed_workspace_is_the_jobs_own_fault(server):
+    client = server.client()
+    run = client.finished(client.start("jobs:\n  a: {steps: [{run: 'rm -rf \"$(dirname $MAESTRO_WORKSPACE)\"'}, {run: 'true'}], finally: [{run: 'true'}]}\n")["id"])
+    assert run["failure_kind"] == "user" and "the workspace is gone" in run["message"], run
+
+
+def test_a_stopped_step_is_ended_at_its_time_out(server):
+    client, began = server.client(), time.monotonic()
+    run = client.finished(client.start("jobs:\n  a: {timeout: 300ms, steps: [{run: 'kill -STOP $$'}]}\n")["id"])
+    assert run["failure_kind"] == "timeout" and time.monotonic() - began < 9, run
+
+
+def test_memory_that_the_kernel_takes_back_is_told(server):
+    group = f"/sys/fs/cgroup/memory/maestro-test-{os.getpid()}"
+    try:
+        os.mkdir(group)
+    except OSError as error:
+        raise harness.Skip(f"no memory limits can be set here: {error}") from None
+    try:
+        if not os.path.exists(f"{group}/memory.limit_in_bytes"):
+            raise harness.Skip("this is no cgroup v1 with a memory controller")
+        with open(f"{group}/memory.limit_in_bytes", "w", encoding="utf-8") as file:
+            file.write("64M")
+        client = server.client()
+        run = client.finished(client.start(
+            f"jobs:\n  a: {{steps: [{{run: 'echo $$ > {group}/cgroup.procs; head -c 400M /dev/zero | tail'}}]}}\n")["id"])
+        assert run["failure_kind"] == "oom" and "out of memory" in run["message"], run
+    finally:
+        harness.wait_until(lambda: harness.remove_group(group), "the group is empty")
+
+
 def test_a_full_disk_fails_the_step_not_the_worker(server):
     client = server.client()
     run = client.finished(client.start("jobs:\n  a: {steps: [{run: 'ulimit -f 8; head -c 1000000 /dev/zero > big'}]}\n")["id"])

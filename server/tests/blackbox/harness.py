@@ -370,6 +370,13 @@ def state_of(pid):
     return "X"
 
 
+def remove_group(path):
+    """Removes a control group; false while a process is in it."""
+    with contextlib.suppress(OSError):
+        os.rmdir(path)
+    return not os.path.exists(path)
+
+
 def peak_kib(pid):
     """The most memory (KiB resident) a living process has had."""
     with open(f"/proc/{pid}/status", encoding="utf-8") as file:

@@ -3,6 +3,7 @@
 
 #include "base/text.h"
 #include "worker/actions/action.h"
+#include "worker/inside.h"
 #include "worker/storage.h"
 
 namespace mc::worker {
@@ -48,10 +49,9 @@ ActionResult download_artifact(ActionCall& call) {
     return failed(FailureKind::user,
                   "there is no artifact `" + name + "` in run " + to_string(source));
   const std::string path = call.get("path", ".");
-  if (split(path, '/').front() == ".." || path.find("/..") != std::string::npos) {
-    return failed(FailureKind::user, "with.path leads out of the workspace: " + path);
-  }
-  const std::string root = path.starts_with('/') ? path : (*workspace)->files() + "/" + path;
+  const auto target = resolve_inside((*workspace)->files(), path);
+  if (!target.ok()) return failed(FailureKind::user, "with.path: " + target.error().message);
+  const std::string& root = *target;
   std::vector<std::string> taken;
   for (const ArtifactRef& artifact : *found) {
     // Newest first: of several attempts the latest counts. Without a name all come, a folder each.

@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "worker/actions/action.h"
+#include "worker/inside.h"
 #include "worker/working_tree.h"
 
 namespace mc::worker {
@@ -125,12 +126,9 @@ ActionResult checkout(ActionCall& call) {
   if (!workspace.ok()) return failed(workspace.error());
   std::string to = (*workspace)->files();
   if (call.has("path")) {
-    const std::string path = call.get("path");
-    const auto parts = split(path, '/');
-    if (path.starts_with('/') || std::ranges::find(parts, "..") != parts.end()) {
-      return failed(FailureKind::user, "with.path leads out of the workspace: " + path);
-    }
-    to += "/" + path;
+    auto target = resolve_inside(to, call.get("path"));
+    if (!target.ok()) return failed(FailureKind::user, "with.path: " + target.error().message);
+    to = std::move(*target);
     std::error_code ignored;
     fs::create_directories(to, ignored);
   }

@@ -1,5 +1,7 @@
 // http {url, method?, headers?, body?, expect_status?, timeout?, output?}; notify {message, url?,
 // level?}
+#include <fcntl.h>
+
 #include <algorithm>
 #include <charconv>
 
@@ -8,6 +10,7 @@
 #include "base/text.h"
 #include "worker/actions/action.h"
 #include "worker/env_file.h"
+#include "worker/inside.h"
 
 namespace mc::worker {
 namespace {
@@ -59,13 +62,11 @@ Result<client::Answer> send(ActionCall& call, client::Call request) {
 // Writes the whole body to the file that `output` names in the workspace.
 Status keep_body(ActionCall& call, const std::string& body) {
   const std::string path = call.get("output");
-  const auto parts = split(path, '/');
-  if (path.starts_with('/') || std::ranges::find(parts, "..") != parts.end()) {
-    return Error{Code::invalid_field, "with.output leads out of the workspace: " + path, {}};
-  }
   const auto workspace = call.run.workspace();
   if (!workspace.ok()) return workspace.error();
-  return write_file((*workspace)->files() + "/" + path, body);
+  const auto file = open_inside((*workspace)->files(), path, O_WRONLY | O_CREAT | O_TRUNC);
+  if (!file.ok()) return file.error();
+  return write_all(file->get(), body);
 }
 }  // namespace
 
