@@ -1,5 +1,7 @@
 #include "http/server.h"
 
+#include <fcntl.h>
+
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <charconv>
@@ -36,6 +38,10 @@ Result<tcp::endpoint> read_address(const std::string& text) {
   if (error || read.ec != std::errc{} || read.ptr != end) return wrong;
   return tcp::endpoint(address, port);
 }
+
+// A process that outlives this one (the worker's guard) must not hold the port against the next
+// server, nor a connection open for a client that waits. Asio does not see to that.
+void keep_from_children(int descriptor) { ::fcntl(descriptor, F_SETFD, FD_CLOEXEC); }
 
 std::string show(const tcp::endpoint& at) {
   const std::string host = at.address().to_string();
@@ -99,6 +105,7 @@ class Server::Impl {
   Status bind(const tcp::endpoint& endpoint) {
     error_code error;
     acceptor_->open(endpoint.protocol(), error);
+    if (!error) keep_from_children(acceptor_->native_handle());
     if (!error) acceptor_->set_option(asio::socket_base::reuse_address(true), error);
     if (!error) acceptor_->bind(endpoint, error);
     if (!error) acceptor_->listen(kBacklog, error);
@@ -122,6 +129,7 @@ class Server::Impl {
     acceptor_->async_accept(loop.context(), [this, &loop](error_code error, tcp::socket socket) {
       if (!acceptor_->is_open()) return;
       if (error) return accept_later();
+      keep_from_children(socket.native_handle());
       if (++state_.connections > state_.options.connections_max) {
         turn_away(socket);
       } else {

@@ -101,5 +101,23 @@ def test_a_killed_worker_leaves_no_orphan_and_its_job_is_tried_again(scratch):
         server.stop()
 
 
+def test_no_port_is_held_by_what_outlives_the_server(server):
+    """The worker's guard lives a little longer than a server that is killed; the next one needs the port."""
+    client = server.client()
+    run = client.start("jobs: {a: {steps: [{run: 'echo up; exec sleep 600'}]}}")
+    wait_until(lambda: "up" in client.log(run["id"], "a").text, "the job runs")
+    held = {}
+    for pid in processes_with("__guard") + processes_with("MAESTRO_RUN_ID=" + run["id"]):
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+            if int(file.read().rsplit(")", 1)[1].split()[1]) != server.pid:
+                continue
+        links = [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
+        held[pid] = [link for link in links if link.startswith("socket:")]
+    client.post(f"/api/v1/runs/{run['id']}/cancel").expect(200, 202)
+    client.finished(run["id"])
+    assert len(held) >= 2, held
+    assert not any(held.values()), held
+
+
 if __name__ == "__main__":
     main(globals())
