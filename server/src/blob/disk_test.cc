@@ -171,19 +171,56 @@ TEST_F(Disk, ATornIndexCostsTheStepsNeverTheText) {
   }
 }
 
-TEST_F(Disk, AnIndexAheadOfTheTextIsCut) {
+TEST_F(Disk, TextThatTheDiskLostIsReplacedByANoticeOfItsLength) {
+  const std::string second(120, 'x');
+  const std::string whole = "first\n" + second + "\n";
+  const auto size = static_cast<std::int64_t>(whole.size());
+  for (std::size_t keep = 0; keep < whole.size(); ++keep) {
+    ASSERT_EQ(append(0, "first\n", "a"), 6);
+    ASSERT_EQ(append(6, second + "\n", "b"), size);
+    store_.reset();
+    fs::resize_file(log_path("log"), keep);
+    reopen();
+    const std::string found = text();
+    ASSERT_EQ(found.size(), whole.size()) << keep;
+    ASSERT_EQ(found.substr(0, keep), whole.substr(0, keep));
+    ASSERT_TRUE(found.ends_with("\n"));
+    const std::size_t lost = whole.size() - keep;
+    if (lost > 80) {
+      ASSERT_NE(found.find("[maestro: " + std::to_string(lost) + " bytes of this log were lost"),
+                std::string::npos)
+          << found;
+    }
+    // A worker that goes on where it was is not refused, and places stay right.
+    ASSERT_EQ(append(size, "on", "c"), size + 2);
+    ASSERT_EQ(pieces().back().text, "on");
+    ASSERT_TRUE(store_->remove_logs(kRun).ok());
+  }
+}
+
+TEST_F(Disk, AnIndexThatClaimsTheImpossibleCostsTheStepsOnly) {
+  ASSERT_EQ(append(0, "first\n", "a"), 6);
+  store_.reset();
+  const auto index = *read_file(log_path("idx"), 1 << 20);
+  ASSERT_TRUE(
+      write_file(log_path("idx"),
+                 index + R"({"o":6,"n":1152921504606846976,"t":7,"s":"b","c":"stdout"})" + "\n")
+          .ok());
+  reopen();
+  EXPECT_EQ(text(), "first\n");
+  EXPECT_EQ(append(6, "second\n"), 13);
+}
+
+TEST_F(Disk, ATailOfZerosInTheIndexCostsTheStepsNeverTheText) {
   ASSERT_EQ(append(0, "first\n", "a"), 6);
   ASSERT_EQ(append(6, "second\n", "b"), 13);
-  store_.reset();
-  fs::resize_file(log_path("log"), 9);
-  reopen();
-  EXPECT_EQ(text(), "first\nsec");
-  ASSERT_EQ(append(9, "XY", "c"), 11);
-  const auto got = pieces();
-  ASSERT_EQ(got.size(), 3U);
-  EXPECT_EQ(got[1].text, "sec");
-  EXPECT_EQ(got[1].step, "");
-  EXPECT_EQ(got[2].text, "XY");
+  const auto whole = *read_file(log_path("idx"), 1 << 20);
+  for (std::size_t keep = 0; keep <= whole.size(); keep += 7) {
+    store_.reset();
+    ASSERT_TRUE(write_file(log_path("idx"), whole.substr(0, keep) + std::string(4096, '\0')).ok());
+    reopen();
+    ASSERT_EQ(text(), "first\nsecond\n") << keep;
+  }
 }
 
 TEST_F(Disk, ALogWithManyPiecesIsReadFromAnywhere) {

@@ -10,11 +10,14 @@
 
 #include "base/clip.h"
 #include "base/json.h"
+#include "base/log.h"
 
 namespace mc::blob {
 namespace {
 constexpr std::int64_t kLineBytesMax = 4096;  // of the index; names of steps are shorter
 constexpr std::size_t kNameBytesMax = 512;
+// More was never in one piece on its way to the disk: then it is the index that is damaged.
+constexpr std::int64_t kLostBytesMax = 64 << 20;
 
 std::int64_t file_size(int fd) {
   struct stat info{};
@@ -72,7 +75,9 @@ Status LogFile::mend() {
     const std::int64_t start =
         before == std::string::npos ? from : from + static_cast<std::int64_t>(before) + 1;
     const Line line = line_at(start, complete);
-    if (line.ok && line.entry.offset + line.entry.length <= size_) {
+    const std::int64_t lost = line.ok ? line.entry.offset + line.entry.length - size_ : 0;
+    if (line.ok && lost <= kLostBytesMax) {
+      if (const Status filled = fill_lost(lost); !filled) return filled;
       end = complete;
       break;
     }
@@ -81,6 +86,22 @@ Status LogFile::mend() {
   if (end != was && ::ftruncate(index_.get(), end) != 0)
     return os_error(Code::store_failed, "cannot mend a log's index");
   index_size_ = end;
+  return {};
+}
+
+// The text was written before its line of the index, so only damage or a power cut takes it away.
+// The notice is as long as what it stands for: places in the log, and workers that go on writing,
+// stay right.
+Status LogFile::fill_lost(std::int64_t lost) {
+  if (lost <= 0) return {};
+  std::string notice =
+      "[maestro: " + std::to_string(lost) + " bytes of this log were lost on the disk]";
+  const auto length = static_cast<std::size_t>(lost);
+  if (notice.size() >= length) notice.clear();
+  notice.resize(length - 1, '?');
+  log_warn("a log lost its end to damage or a power cut", {{"bytes", lost}});
+  if (Status written = write_all(text_.get(), notice + "\n"); !written) return written;
+  size_ += lost;
   return {};
 }
 

@@ -21,9 +21,9 @@ inline constexpr std::int64_t kReadBytesMax = 8 << 20;  // of text, in one read
 // Threads: any.
 class LogFile {
  public:
-  // `stem` is the path without ".log". Mends what a crash left: a torn last line of the index, and
-  // lines about text that never got to the disk. Errors: not_found (only without `create`),
-  // store_failed.
+  // `stem` is the path without ".log". Mends what a crash left: a torn last line of the index is
+  // cut off, and text that the index knows of but the disk lost is replaced by a notice. Errors:
+  // not_found (only without `create`), store_failed.
   static Result<std::shared_ptr<LogFile>> open(const std::string& stem, bool create);
 
   // As BlobStore::append_log.
@@ -49,6 +49,7 @@ class LogFile {
   };
 
   Status mend();
+  Status fill_lost(std::int64_t lost);
   Line line_at(std::int64_t position, std::int64_t end) const;
   std::int64_t next_line_start(std::int64_t position, std::int64_t end) const;
   std::int64_t find_line(std::int64_t offset, std::int64_t end) const;
