@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 
 #include "base/text.h"
@@ -13,6 +14,7 @@ namespace mc::db {
 namespace {
 constexpr mode_t kFolderMode = 0700;
 constexpr mode_t kFileMode = 0600;
+constexpr ssize_t kHeadBytes = 32;  // of what SQLite writes first: page size, number of pages
 constexpr std::string_view kMagic("SQLite format 3\0", 16);
 
 Error refused(std::string message) { return {Code::data_folder, std::move(message), {}}; }
@@ -69,7 +71,25 @@ Status prepare_files(const std::string& folder, bool create) {
   const ssize_t n = ::pread(fd.get(), head, sizeof(head), 0);
   if (n != static_cast<ssize_t>(sizeof(head)) || std::string_view(head, sizeof(head)) != kMagic)
     return refused(path + " is no database or is damaged; restore a backup, or move it away");
-  return {};
+  return check_size(folder);
+}
+
+Status check_size(const std::string& folder) {
+  const std::string path = database_path(folder);
+  struct stat log{};
+  if (::stat((path + "-wal").c_str(), &log) == 0 && log.st_size > 0) return {};
+  const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  std::array<unsigned char, kHeadBytes> head{};
+  struct stat info{};
+  if (!fd || ::fstat(fd.get(), &info) != 0) return refused(path + " " + explain(errno));
+  if (::pread(fd.get(), head.data(), head.size(), 0) != kHeadBytes) return {};
+  const std::int64_t page = head[16] * 256 + head[17];  // 1 stands for 65536
+  std::int64_t pages = 0;
+  for (std::size_t i = 28; i < 32; ++i) pages = pages * 256 + head[i];
+  const std::int64_t whole = pages * (page == 1 ? 65'536 : page);
+  if (info.st_size >= whole) return {};
+  return refused(path + " was cut: it has " + std::to_string(info.st_size) + " bytes of " +
+                 std::to_string(whole) + "; restore a backup");
 }
 
 Result<Fd> lock_folder(const std::string& folder) {

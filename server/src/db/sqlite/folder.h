@@ -20,6 +20,11 @@ std::string database_path(const std::string& folder);
 // SQLite's locks).
 Status prepare_files(const std::string& folder, bool create);
 
+// Refuses a maestro.db that lacks its end while there is no log that could hold it: what SQLite
+// reads beyond the end of a file is zero, and taken for data. Errors: data_folder.
+// Requires: as prepare_files, which does this too.
+Status check_size(const std::string& folder);
+
 // Held as long as the descriptor is open. Errors: data_folder, naming the process that holds it.
 Result<Fd> lock_folder(const std::string& folder);
 

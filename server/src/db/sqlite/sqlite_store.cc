@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "db/sqlite/folder.h"
+#include "db/sqlite/mark.h"
 #include "db/sqlite/migrate.h"
 #include "db/sqlite/read.h"
 #include "db/sqlite/readers.h"
@@ -23,7 +24,10 @@ constexpr const char* kWriterSettings =
 class SqliteStore final : public Store {
  public:
   SqliteStore(std::string folder, Fd lock)
-      : folder_(std::move(folder)), lock_(std::move(lock)), readers_(database_path(folder_)) {}
+      : folder_(std::move(folder)),
+        lock_(std::move(lock)),
+        readers_(database_path(folder_)),
+        mark_(folder_) {}
   ~SqliteStore() override {
     readers_.close();
     const std::lock_guard lock(write_mutex_);
@@ -39,8 +43,11 @@ class SqliteStore final : public Store {
 
   Status commit(const Batch& batch) override {
     if (batch.empty()) return {};
-    return write([&](Connection& connection, std::int64_t& position) {
-      return write_batch(connection, batch, position);
+    return write([&](Connection& connection, Progress& reached) -> Status {
+      const std::int64_t before = reached.position;
+      if (Status done = write_batch(connection, batch, reached.position); !done) return done;
+      return reached.position == before ? count_quiet_commit(connection, ++reached.quiet)
+                                        : Status();
     });
   }
   Result<std::int64_t> drop_receipts(Instant before, int limit) override {
@@ -94,7 +101,7 @@ class SqliteStore final : public Store {
   template <class Change>
   Result<std::int64_t> write_counted(const Change& change) {
     std::int64_t count = 0;
-    Status written = write([&](Connection& connection, std::int64_t&) -> Status {
+    Status written = write([&](Connection& connection, Progress&) -> Status {
       const Result<std::int64_t> changed = change(connection);
       if (!changed) return changed.error();
       count = *changed;
@@ -103,9 +110,10 @@ class SqliteStore final : public Store {
     if (!written) return written.error();
     return count;
   }
-  // Opens the writer when there is none. Requires: write_mutex_ is held, as for the next two.
+  // Opens the writer when there is none. Requires: write_mutex_ is held, as for the next three.
   Status ensure_writer();
-  Status write_once(const std::function<Status(Connection&, std::int64_t&)>& change);
+  Status write_once(const std::function<Status(Connection&, Progress&)>& change);
+  Status read_reached();
   void checkpoint(int mode);
 
   const std::string folder_;
@@ -113,8 +121,9 @@ class SqliteStore final : public Store {
   Readers readers_;
   std::mutex write_mutex_;              // guards everything below
   std::unique_ptr<Connection> writer_;  // null: to be opened anew, what is held was doubtful
-  std::int64_t position_ = 0;           // the last one given
-  int wal_pages_ = 0;                   // in the log since it was last begun anew
+  Progress reached_;                    // by commits that were made
+  Mark mark_;
+  int wal_pages_ = 0;  // in the log since it was last begun anew
   int checkpoint_at_ = kCheckpointPages;
 };
 
@@ -137,11 +146,21 @@ Status SqliteStore::ensure_writer() {
 Status SqliteStore::start_writing() {
   const std::lock_guard lock(write_mutex_);
   if (Status opened = ensure_writer(); !opened) return opened;
+  const Result<Progress> found = read_progress(*writer_);
+  if (!found) return found.error();
+  if (Status whole = check_mark(folder_, read_mark(folder_), *found); !whole) {
+    writer_.reset();  // nothing may be written now, not even a checkpoint
+    return whole;
+  }
   Status migrated = apply_missing(*writer_, sqlite_migrations(), system_clock().now());
   if (!migrated) return migrated;
-  const Result<std::int64_t> last = last_position(*writer_);
-  if (!last) return last.error();
-  position_ = *last;
+  return read_reached();
+}
+
+Status SqliteStore::read_reached() {
+  const Result<Progress> found = read_progress(*writer_);
+  if (!found) return found.error();
+  reached_ = *found;
   return {};
 }
 
@@ -162,26 +181,27 @@ Status SqliteStore::write(const Change& change) {
   if (!writer_) {
     if (Status ready = ensure_writer(); !ready) return ready;
     // A commit whose answer was lost may have been made all the same.
-    const Result<std::int64_t> last = last_position(*writer_);
-    if (!last) return last.error();
-    position_ = *last;
+    if (Status read = read_reached(); !read) return read;
   }
   if (wal_pages_ >= checkpoint_at_) checkpoint(SQLITE_CHECKPOINT_PASSIVE);
   return write_once(change);
 }
 
-Status SqliteStore::write_once(const std::function<Status(Connection&, std::int64_t&)>& change) {
-  std::int64_t position = position_;
+Status SqliteStore::write_once(const std::function<Status(Connection&, Progress&)>& change) {
+  Progress reached = reached_;
   bool doubtful = false;
   Status result = [&]() -> Status {
     Transaction transaction(*writer_, "BEGIN IMMEDIATE");
     Status written = transaction.begun();
-    if (written) written = change(*writer_, position);
+    if (written) written = change(*writer_, reached);
     if (written) written = transaction.commit();
     doubtful = !written && written.error().code != Code::conflict && writer_->is_doubtful();
     return written;
   }();
-  if (result) position_ = position;
+  if (result && reached != reached_) {
+    reached_ = reached;
+    mark_.set(reached_);
+  }
   if (doubtful || writer_->in_transaction()) writer_.reset();
   return result;
 }

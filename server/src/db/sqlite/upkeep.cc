@@ -5,8 +5,10 @@
 #include <cstdio>
 
 #include "db/sqlite/folder.h"
+#include "db/sqlite/mark.h"
 #include "db/sqlite/migrate.h"
 #include "db/sqlite/sqlite_store.h"
+#include "db/sqlite/write.h"
 
 namespace mc::db {
 namespace {
@@ -85,7 +87,10 @@ Result<SchemaStatus> migrate_down(const std::string& folder) {
   if (!held) return held.error();
   Connection& connection = *held->connection;
   if (Status done = take_back_last(connection, sqlite_migrations()); !done) return done.error();
-  return status_of(connection);
+  Result<SchemaStatus> status = status_of(connection);
+  // With the first migration its counters are gone too.
+  if (status && status->schema == 0) drop_mark(folder);
+  return status;
 }
 
 Status backup_sqlite(const std::string& folder, const std::string& target) {
@@ -119,9 +124,16 @@ Status backup_sqlite(const std::string& folder, const std::string& target) {
 Result<std::vector<std::string>> check_sqlite(const std::string& folder) {
   const std::string path = database_path(folder);
   if (::access(path.c_str(), R_OK) != 0) return os_error(Code::data_folder, "cannot read " + path);
+  if (Status whole = check_size(folder); !whole) return whole.error();
+  const std::optional<Progress> mark = read_mark(folder);
   auto connection = Connection::open(path, Connection::Mode::read);
   if (!connection) return connection.error();
   std::vector<std::string> problems;
+  const Result<Progress> found = read_progress(**connection);
+  if (!found) return found.error();
+  // A server may have gone on since: the mark is read first.
+  if (Status whole = check_mark(folder, mark, *found); !whole)
+    problems.push_back(whole.error().message);
   const std::string sql = "PRAGMA integrity_check(" + std::to_string(kProblemsMax) + ")";
   Query q(**connection, sql);
   while (q.next()) {

@@ -126,9 +126,8 @@ Status write_run(Connection& connection, const RunWrite& write, std::int64_t& po
               .run();
     if (!put) return put;
   }
-  if (write.snapshot)
-    return Query(connection, kPutSnapshot, row_id, last_seq, *write.snapshot).run();
-  return {};
+  if (!write.snapshot) return {};
+  return Query(connection, kPutSnapshot, row_id, last_seq, *write.snapshot).run();
 }
 
 Status check_version(Connection& connection, const RecordPut& put) {
@@ -183,6 +182,29 @@ Result<std::int64_t> last_position(Connection& connection) {
     if (q.failed()) return q.error();
   }
   return last;
+}
+
+Status count_quiet_commit(Connection& connection, std::int64_t count) {
+  return Query(connection,
+               "INSERT INTO counters (name, value) VALUES ('quiet_commits', ?) "
+               "ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+               count)
+      .run();
+}
+
+Result<Progress> read_progress(Connection& connection) {
+  {
+    Query schema(connection, "SELECT 1 FROM sqlite_schema WHERE name = 'counters'");
+    const bool any = schema.next();
+    if (schema.failed()) return schema.error();
+    if (!any) return Progress{};
+  }
+  const Result<std::int64_t> position = last_position(connection);
+  if (!position) return position.error();
+  Query q(connection, "SELECT value FROM counters WHERE name = 'quiet_commits'");
+  const std::int64_t quiet = q.next() ? q.integer(0) : 0;
+  if (q.failed()) return q.error();
+  return Progress{*position, quiet};
 }
 
 Result<std::int64_t> delete_receipts(Connection& connection, Instant before, int limit) {

@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "db/sqlite/connection.h"
+#include "db/sqlite/mark.h"
 #include "db/store.h"
 
 namespace mc::db {
@@ -14,6 +15,11 @@ Status write_batch(Connection& connection, const Batch& batch, std::int64_t& pos
 
 // The highest position that was ever given.
 Result<std::int64_t> last_position(Connection& connection);
+
+// A commit without events, so that every commit leaves a trace in read_progress. `count`: of all.
+Status count_quiet_commit(Connection& connection, std::int64_t count);
+// All zero in a database without tables.
+Result<Progress> read_progress(Connection& connection);
 
 Result<std::int64_t> delete_receipts(Connection& connection, Instant before, int limit);
 Result<std::int64_t> delete_runs(Connection& connection, Instant before, int limit);
