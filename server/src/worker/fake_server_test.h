@@ -34,6 +34,7 @@ struct FakeServer {
   std::vector<ArtifactRef> artifacts;
   std::vector<std::string> cancel, lost;
   std::atomic<int> failing{0};  // so many calls answer "unreachable"
+  int blobs_refused = 0;        // so many of them asked for a blob
   int registrations = 0, completes = 0, polls = 0;
   bool forget_worker = false;  // the next call under a worker id answers worker_not_found
   Code refuse_complete =
@@ -117,7 +118,13 @@ class FakeApi final : public client::WorkerApi {
     return static_cast<std::int64_t>(log.size());
   }
   Result<bool> has_blob(const client::Hold&, const std::string& digest) override {
+    const bool refused = down();
     const std::scoped_lock lock(server_.mutex);
+    if (refused) {
+      ++server_.blobs_refused;
+      server_.changed.notify_all();
+      return away();
+    }
     return server_.blobs.contains(digest);
   }
   Status put_blob(const client::Hold&, const std::string& digest,
@@ -129,24 +136,28 @@ class FakeApi final : public client::WorkerApi {
   }
   Status get_blob(const client::Hold&, const std::string& digest,
                   const std::string& file) override {
+    if (down()) return away();
     const std::scoped_lock lock(server_.mutex);
     if (!server_.blobs.contains(digest)) return Error{Code::not_found, "no blob", {}};
     return write_file(file, server_.blobs[digest]);
   }
   Result<std::optional<client::CacheEntry>> cache_get(const client::Hold&, const std::string& scope,
                                                       const std::string& key) override {
+    if (down()) return away();
     const std::scoped_lock lock(server_.mutex);
     const auto at = server_.cache.find(scope + "/" + key);
     return at == server_.cache.end() ? std::nullopt : std::optional(at->second);
   }
   Status cache_put(const client::Hold&, const std::string& scope, const std::string& key,
                    const client::CacheEntry& entry) override {
+    if (down()) return away();
     const std::scoped_lock lock(server_.mutex);
     server_.cache[scope + "/" + key] = entry;
     return {};
   }
   Result<std::vector<ArtifactRef>> find_artifacts(const client::Hold&, Uuid,
                                                   const std::string& name) override {
+    if (down()) return away();
     const std::scoped_lock lock(server_.mutex);
     std::vector<ArtifactRef> found;
     for (const ArtifactRef& artifact : server_.artifacts) {

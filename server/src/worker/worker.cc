@@ -16,6 +16,7 @@
 #include "worker/desk.h"
 #include "worker/guard.h"
 #include "worker/job_runner.h"
+#include "worker/patient_api.h"
 #include "worker/session.h"
 #include "worker/sweep.h"
 #include "worker/task_run.h"
@@ -72,8 +73,12 @@ class Worker::Loops {
   void run_slot() {
     const auto api = options_.connect();
     while (const Desk::Ref held = desk_.next()) {
+      Backoff backoff = session_.backoff();
+      PatientApi patient(*api, [&] {
+        return !held->control.lost() && !held->control.cancelled() && session_.pause(backoff);
+      });
       TaskResult result =
-          run_task(held->task, options_.run, *api, held->control,
+          run_task(held->task, options_.run, patient, held->control,
                    [&](std::int64_t offset, const std::vector<wire::LogChunk>& chunks) {
                      return session_.send_log(held->task, offset, chunks);
                    });

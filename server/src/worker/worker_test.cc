@@ -45,6 +45,24 @@ TEST_F(Working, NoResultIsLostWhileTheServerIsAway) {
   EXPECT_EQ(server_.results["a"].outcome, Outcome::succeeded);
 }
 
+// A restart of the server, which is long for an upload, must not fail the job.
+TEST_F(Working, NoArtifactIsLostWhileTheServerIsAway) {
+  const auto worker = start();
+  server_.give(task(script("echo hi; until [ -e " + data_ +
+                               "/go ]; do read -t 0.01 <> <(:) || :; done"
+                               "; echo bytes > out.txt",
+                           R"("artifacts":[{"name":"out","path":"out.txt"}])"),
+                    "", "a"));
+  ASSERT_TRUE(server_.wait([&] { return server_.logs.contains("a"); }));
+  server_.failing = 1'000'000;
+  ASSERT_TRUE(write_file(data_ + "/go", ""));
+  ASSERT_TRUE(server_.wait([&] { return server_.blobs_refused >= 3; }));
+  server_.failing = 0;
+  ASSERT_TRUE(wait_result("a"));
+  EXPECT_EQ(server_.results["a"].outcome, Outcome::succeeded) << server_.results["a"].message;
+  EXPECT_EQ(server_.blobs.size(), 1U);
+}
+
 TEST_F(Working, RegistersAgainWhenTheServerForgotIt) {
   const auto worker = start();
   ASSERT_TRUE(server_.wait([&] { return server_.polls > 0; }));
