@@ -4,6 +4,8 @@
 
 #include <atomic>
 
+#include "base/fault.h"
+
 namespace mc {
 namespace {
 using Days = std::chrono::sys_days;
@@ -33,8 +35,11 @@ std::optional<int> offset_minutes(std::string_view text) {
 class SystemClock final : public Clock {
  public:
   Instant now() override {
-    const auto wall =
+    auto wall =
         std::chrono::duration_cast<Millis>(std::chrono::system_clock::now().time_since_epoch());
+#ifdef MC_FAULTS
+    wall += Millis(fault_clock_offset());
+#endif
     std::int64_t seen = last_ms_.load();
     while (seen < wall.count() && !last_ms_.compare_exchange_weak(seen, wall.count())) {}
     return {std::max(seen, static_cast<std::int64_t>(wall.count()))};

@@ -1,6 +1,7 @@
 #include "bin/stack.h"
 
 #include "auth/secret_box.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "bin/data_folder.h"
 #include "cli/version.h"
@@ -33,6 +34,7 @@ Status ensure_admin_token(db::Store& store, api::TokenTable& tokens, const std::
                            api::token_record(fresh.row), std::nullopt});
   if (Status written = store.commit(batch); !written.ok()) return written;
   tokens.put(fresh.row);
+  MC_FAULT_POINT("start.token");
   return write_private(folder, file, fresh.secret);
 }
 
@@ -51,6 +53,7 @@ Status Stack::open_secrets(const StackOptions& options) {
   if (!key.ok()) return key.error();
   if (key->empty()) {
     *key = auth::SecretBox::make_key();
+    MC_FAULT_POINT("start.key");
     if (Status kept = write_private(options.folder, kSecretKeyFile, *key); !kept.ok()) return kept;
   }
   Result<auth::SecretBox> box = auth::SecretBox::open(*key);
@@ -88,6 +91,7 @@ Result<std::unique_ptr<Stack>> Stack::open(const StackOptions& options) {
       *stack->store_, *stack->blobs_, system_clock(), std::move(settings));
   if (!service.ok()) return service.error();
   stack->service_ = std::move(*service);
+  MC_FAULT_POINT("start.recovered");
   api::Options api_options;
   api_options.version = cli::kVersion;
   api_options.public_url = options.public_url;

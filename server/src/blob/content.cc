@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <filesystem>
 
+#include "base/fault.h"
 #include "base/file.h"
 #include "base/sha256.h"
 
@@ -58,13 +59,16 @@ class DiskUpload final : public BlobStore::Upload {
     }
     const std::string target = path_of(folder_, hex);
     if (::access(target.c_str(), F_OK) == 0) return {};  // known already: this copy is dropped
+    MC_FAULT_POINT("blob.written");
     if (::fdatasync(fd_.get()) != 0) return os_error(Code::store_failed, "cannot sync an upload");
     const std::string shelf = folder_ + "/blobs/sha256/" + hex.substr(0, 2);
     const bool fresh = ::mkdir(shelf.c_str(), 0750) == 0;
     if (!fresh && errno != EEXIST) return os_error(Code::store_failed, "cannot create " + shelf);
+    MC_FAULT_POINT("blob.before_rename");
     if (::rename(path_.c_str(), target.c_str()) != 0)
       return os_error(Code::store_failed, "cannot keep an upload");
     path_.clear();
+    MC_FAULT_POINT("blob.after_rename");
     if (const Status synced = sync_folder(shelf); !synced) return synced;
     return fresh ? sync_folder(folder_ + "/blobs/sha256") : Status{};
   }

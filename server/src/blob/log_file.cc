@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "base/clip.h"
+#include "base/fault.h"
 #include "base/json.h"
 #include "base/log.h"
 
@@ -198,12 +199,15 @@ Result<std::int64_t> LogFile::append(std::int64_t offset, const std::vector<LogP
     }
   }
   if (text.empty()) return size_;
+  MC_FAULT_POINT("log.before");
   if (const Status written = write_all(text_.get(), text); !written) {
     if (::ftruncate(text_.get(), size_) != 0) size_ = file_size(text_.get());
     return written.error();
   }
   size_ = end;
+  MC_FAULT_POINT("log.between");
   if (const Status written = write_entries(entries); !written) return written.error();
+  MC_FAULT_POINT("log.after");
   return size_;
 }
 

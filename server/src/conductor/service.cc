@@ -7,6 +7,7 @@
 #include <mutex>
 #include <thread>
 
+#include "base/fault.h"
 #include "conductor/core.h"
 #include "conductor/render.h"
 
@@ -139,7 +140,9 @@ class Service::Loop {
           std::make_shared<std::pair<Commit, Status>>(std::move(*commit), std::move(result));
       post([this, done](Core& core, Instant now) {
         committing_ = false;
+        MC_FAULT_POINT("reply.before");
         core.finish_commit(std::move(done->first), done->second, now);
+        MC_FAULT_POINT("reply.after");
       });
     }
   }

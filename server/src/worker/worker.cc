@@ -10,6 +10,7 @@
 #include <mutex>
 #include <thread>
 
+#include "base/fault.h"
 #include "base/file.h"
 #include "base/rng.h"
 #include "base/sha256.h"
@@ -82,6 +83,7 @@ class Worker::Loops {
                    [&](std::int64_t offset, const std::vector<wire::LogChunk>& chunks) {
                      return session_.send_log(held->task, offset, chunks);
                    });
+      MC_FAULT_POINT("worker.ran");
       desk_.finish(held, std::move(result));
       // What got away by wiping its environment has nobody else to end it.
       desk_.if_quiet([] { reap_orphans(true); });
@@ -98,6 +100,7 @@ class Worker::Loops {
                                   : Result<std::vector<Task>>(worker_id.error());
       if (tasks.ok()) {
         backoff.reset();
+        if (!tasks->empty()) MC_FAULT_POINT("worker.granted");
         desk_.take_in(reserved, std::move(*tasks));
         continue;
       }
@@ -113,12 +116,14 @@ class Worker::Loops {
     for (;;) {
       std::vector<TaskResult> results = desk_.results();
       if (results.empty() || desk_.closed()) return;
+      MC_FAULT_POINT("worker.before_deliver");
       const int reserved = desk_.reserve_some();
       const auto worker_id = session_.worker_id(*api);
       auto reply = worker_id.ok() ? api->complete({*worker_id, results, reserved})
                                   : Result<wire::CompleteReply>(worker_id.error());
       if (reply.ok()) {
         backoff.reset();
+        MC_FAULT_POINT("worker.after_deliver");
         // Rejected is settled too: the attempt is over for us, whatever the reason.
         for (const wire::Rejected& no : reply->rejected) {
           session_.report("a result for " + no.task_id + " was refused: " + no.code);

@@ -2,6 +2,8 @@
 
 #include <array>
 
+#include "db/sqlite/fault_disk.h"
+
 namespace mc::db {
 namespace {
 
@@ -22,6 +24,7 @@ const char* advice(int code) {
 }  // namespace
 
 Result<std::unique_ptr<Connection>> Connection::open(const std::string& path, Mode mode) {
+  use_fault_disk();
   sqlite3* db = nullptr;
   const int flags = (mode == Mode::read ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE) |
                     SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;

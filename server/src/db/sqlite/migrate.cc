@@ -1,5 +1,6 @@
 #include "db/sqlite/migrate.h"
 
+#include "base/fault.h"
 #include "base/sha256.h"
 
 namespace mc::db {
@@ -33,7 +34,10 @@ Status apply(Connection& connection, const Migration& step, Instant now) {
                        step.version, step.name, checksum, now)
                      .run();
   if (!noted) return noted;
-  return transaction.commit();
+  MC_FAULT_POINT("migration.before");
+  if (Status done = transaction.commit(); !done) return done;
+  MC_FAULT_POINT("migration.after");
+  return {};
 }
 }  // namespace
 

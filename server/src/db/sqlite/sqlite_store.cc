@@ -2,6 +2,7 @@
 
 #include <optional>
 
+#include "base/fault.h"
 #include "db/sqlite/folder.h"
 #include "db/sqlite/mark.h"
 #include "db/sqlite/migrate.h"
@@ -191,10 +192,13 @@ Status SqliteStore::write_once(const std::function<Status(Connection&, Progress&
   Progress reached = reached_;
   bool doubtful = false;
   Status result = [&]() -> Status {
+    MC_FAULT_POINT("commit.begin");
     Transaction transaction(*writer_, "BEGIN IMMEDIATE");
     Status written = transaction.begun();
     if (written) written = change(*writer_, reached);
+    MC_FAULT_POINT("commit.before");
     if (written) written = transaction.commit();
+    MC_FAULT_POINT("commit.after");
     doubtful = !written && written.error().code != Code::conflict && writer_->is_doubtful();
     return written;
   }();
@@ -209,7 +213,9 @@ Status SqliteStore::write_once(const std::function<Status(Connection&, Progress&
 void SqliteStore::checkpoint(int mode) {
   int in_log = 0;
   int moved = 0;
+  MC_FAULT_POINT("checkpoint.before");
   const int code = sqlite3_wal_checkpoint_v2(writer_->get(), nullptr, mode, &in_log, &moved);
+  MC_FAULT_POINT("checkpoint.after");
   // What readers still look at stays in the log; it is tried again when as much has come on top.
   const bool whole = code == SQLITE_OK && moved == in_log;
   checkpoint_at_ = kCheckpointPages + (whole ? 0 : wal_pages_);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/fault.h"
 #include "db/sqlite/row.h"
 
 namespace mc::db {
@@ -127,6 +128,7 @@ Status write_run(Connection& connection, const RunWrite& write, std::int64_t& po
     if (!put) return put;
   }
   if (!write.snapshot) return {};
+  MC_FAULT_POINT("snapshot.before");
   return Query(connection, kPutSnapshot, row_id, last_seq, *write.snapshot).run();
 }
 
