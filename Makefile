@@ -35,6 +35,7 @@ down: ## stop the server of `make dev`
 
 test: packages-test ## build and run every test; ends with `N passed, N failed`
 	$(call build_preset,release,build)
+	$(call build_preset,faults,build/faults)
 	$(call build_preset,dev,build/dev)
 	@scripts/test build/dev
 
