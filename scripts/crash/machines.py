@@ -89,14 +89,17 @@ class Machines:
         faults = list(faults)
         if self.clock_ms:
             faults.append(f"clock:offset:{self.clock_ms}")
-        words = ["up", "--data", self.data, "--listen", f"127.0.0.1:{self.port}", "--worker-slots", str(self.slots)]
-        self.server = self.spawn(words, faults, "server.err", limit, subprocess.PIPE)
+        self.spawn_server(faults, limit)
         line = read_line(self.server.stdout, READY_S)
         if not re.search(r"ready at http://", line):
             self.kill_server()
             raise NotReady(f"exit {self.last_code}: {tail(os.path.join(self.folder, 'server.err')).rstrip()}")
         with open(os.path.join(self.data, "admin.token"), encoding="utf-8") as file:
             self.token = file.read().strip()
+
+    def spawn_server(self, faults=(), limit=None):
+        words = ["up", "--data", self.data, "--listen", f"127.0.0.1:{self.port}", "--worker-slots", str(self.slots)]
+        self.server = self.spawn(words, faults, "server.err", limit, subprocess.PIPE)
 
     def start_worker(self, faults=()):
         path = os.path.join(self.folder, "worker.token")

@@ -237,6 +237,11 @@ class Fresh(Phase):
             shutil.rmtree(folder, ignore_errors=True)
 
     def die_early(self, fresh):
+        if self.chance.random() < 0.4:
+            fresh.spawn_server()
+            time.sleep(self.chance.random() * 0.1)
+            fresh.kill_server()
+            return
         point = self.chance.choice(FIRST_START_POINTS)
         most = 30 if point.startswith("wal") else 2
         with contextlib.suppress(NotReady):

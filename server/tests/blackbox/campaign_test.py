@@ -5,7 +5,7 @@ import os
 import re
 import subprocess
 
-from harness import RELEASE, ROOT, Skip, main
+from harness import RELEASE, ROOT, Skip, main, processes_with, wait_until
 
 KILLS = os.environ.get("CAMPAIGN_KILLS", "200")
 CAMPAIGN = os.path.join(ROOT, "scripts", "crash", "campaign.sh")
@@ -27,15 +27,19 @@ def sources():
                     yield name, file.read()
 
 
-def test_a_campaign_finds_nothing():
+def test_a_campaign_finds_nothing_and_leaves_nothing(scratch):
     binary = FAULTS if os.access(FAULTS, os.X_OK) else RELEASE
     if not os.access(binary, os.X_OK):
         raise Skip("neither build/faults nor a release build is there")
-    done = campaign(KILLS, binary=binary)
+    folder = os.path.join(scratch, "campaign")
+    done = campaign(KILLS, "--folder", folder, binary=binary)
     print(done.stdout[-6000:])
     assert done.returncode == 0, done.returncode
     assert re.search(r"^\d+ kills, 0 violations$", done.stdout.splitlines()[-1]), done.stdout.splitlines()[-1]
-    assert subprocess.run(["pgrep", "-f", "maestro-crash-"], stdout=subprocess.DEVNULL, check=False).returncode == 1
+    assert not os.path.exists(folder)
+    wait_until(lambda: not processes_with(folder), "no process is left")
+    with open("/proc/mounts", encoding="utf-8") as file:
+        assert folder not in file.read()
 
 
 def test_no_trace_of_fault_points_is_in_a_release():
