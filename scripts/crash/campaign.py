@@ -1,8 +1,10 @@
 """See campaign.sh."""
 import argparse
+import contextlib
 import os
 import random
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -48,6 +50,14 @@ class Campaign:
         self.kills = self.acknowledged = 0
         self.violations, self.reached, self.by_phase = [], set(), {}
         self.began = time.monotonic()
+
+    def remove_root(self):
+        """Only what is ours: somebody else's folder may hold more."""
+        for name in os.listdir(self.root):
+            if name.startswith("block-"):
+                shutil.rmtree(os.path.join(self.root, name), ignore_errors=True)
+        with contextlib.suppress(OSError):
+            os.rmdir(self.root)
 
     def check_points(self):
         """A point that a whole campaign never came by tests nothing."""
@@ -117,6 +127,7 @@ class Campaign:
 
 def main():
     options = arguments()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does: nothing stays behind
     campaign = Campaign(options)
     print(f"seed {options.seed}, program {options.binary}, data in {campaign.root}", flush=True)
     try:
@@ -134,7 +145,7 @@ def main():
     if campaign.violations:
         print(f"the data is kept in {campaign.root}; again with --seed {options.seed}")
     else:
-        shutil.rmtree(campaign.root, ignore_errors=True)
+        campaign.remove_root()
     SCRATCH.remove()
     print(f"{campaign.kills} kills, {len(campaign.violations)} violations", flush=True)
     return 1 if campaign.violations or short else 0
