@@ -127,7 +127,8 @@ class Campaign:
 
 def main():
     options = arguments()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does: nothing stays behind
+    for number in (signal.SIGINT, signal.SIGTERM):  # in the background too: nothing stays behind
+        signal.signal(number, signal.default_int_handler)
     campaign = Campaign(options)
     print(f"seed {options.seed}, program {options.binary}, data in {campaign.root}", flush=True)
     try:

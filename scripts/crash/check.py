@@ -2,6 +2,7 @@
 import time
 
 from load import DOWN, JOBS, LINES
+from machines import Patience
 
 END_S = 120  # for everything that was started to end, once nobody kills any more
 STATUS = {"cancel": "cancelled"}
@@ -9,8 +10,8 @@ STATUS = {"cancel": "cancelled"}
 
 def wait_for_ends(load, machines):
     """The runs that still had not ended when the time was over."""
-    end = time.monotonic() + END_S
-    while load.open() and time.monotonic() < end:
+    patience = Patience(END_S)
+    while load.open() and not patience.over():
         if machines.server.poll() is not None:
             return load.open()
         time.sleep(0.02)
@@ -119,9 +120,9 @@ def check_kept(client, load):
 
 
 def check_orphans(machines):
-    end = time.monotonic() + 15
+    patience = Patience(15)
     while machines.orphans():
-        if time.monotonic() > end:
+        if patience.over():
             return [f"processes of jobs are left though no run is open: {machines.orphans()}"]
         time.sleep(0.05)
     return []

@@ -33,6 +33,19 @@ def free_port():
             return port
 
 
+class Patience:
+    """So many seconds in which this process ran: whoever stops a whole campaign for a while breaks no promise."""
+
+    def __init__(self, seconds):
+        self.left, self.last = seconds, time.monotonic()
+
+    def over(self):
+        now = time.monotonic()
+        self.left -= min(now - self.last, 1)
+        self.last = now
+        return self.left < 0
+
+
 def tail(path, size=2000):
     with open(path, "rb") as file:
         file.seek(max(0, os.path.getsize(path) - size))

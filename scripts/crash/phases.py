@@ -7,7 +7,7 @@ import time
 
 from check import check
 from load import Load
-from machines import Machines, NotReady
+from machines import Machines, NotReady, Patience
 
 ACK_S = 60  # for a server that is up to acknowledge something
 AT_CLOSE_S = 5
@@ -75,9 +75,9 @@ class Phase:
         self.start_all()
 
     def wait_for_acknowledgement(self, patience_s=ACK_S):
-        before, end = self.load.acknowledged, time.monotonic() + patience_s
+        before, patience = self.load.acknowledged, Patience(patience_s)
         while self.load.acknowledged == before:
-            if time.monotonic() > end or self.machines.server.poll() is not None:
+            if patience.over() or self.machines.server.poll() is not None:
                 raise Ended(f"nothing was acknowledged within {patience_s} s; the server's exit code: "
                             f"{self.machines.server.poll()}")
             time.sleep(0.002)
