@@ -161,6 +161,32 @@ TEST_F(Torn, AnEarlierDatabaseInItsPlaceIsRefused) {
   EXPECT_TRUE(store->commit(step(kCommits / 2 + 1)));
 }
 
+// Putting a backup in its place is no accident.
+TEST_F(Torn, ABackupInItsPlaceIsTaken) {
+  TempFolder folder;
+  copy_all(crashed_.path(), folder.path());
+  TempFolder copies;
+  const std::string copy = copies.path() + kDb;
+  ASSERT_TRUE(backup_sqlite(earlier_.path(), copy));
+  for (const char* name : {kDb, kLog}) fs::remove(folder.path() + name);
+  fs::copy_file(copy, folder.path() + kDb);
+  EXPECT_TRUE(check_sqlite(folder.path()).value().empty());
+  {
+    const std::unique_ptr<Store> store = open(folder.path());
+    ASSERT_TRUE(store);
+    ASSERT_TRUE(store->commit(step(kCommits / 2 + 1)));
+  }
+  // From then on it is a database as any other.
+  const std::string before = bytes_of(folder.path() + kDb);
+  {
+    const std::unique_ptr<Store> store = open(folder.path());
+    ASSERT_TRUE(store);
+    ASSERT_TRUE(store->commit(step(kCommits / 2 + 2)));
+  }
+  ASSERT_TRUE(write_file(folder.path() + kDb, before));
+  EXPECT_FALSE(open(folder.path()));
+}
+
 TEST_F(Torn, ADatabaseThatIsGoneIsRefused) {
   TempFolder folder;
   fs::copy_file(crashed_.path() + kMark, folder.path() + kMark);

@@ -111,9 +111,11 @@ class SqliteStore final : public Store {
     if (!written) return written.error();
     return count;
   }
-  // Opens the writer when there is none. Requires: write_mutex_ is held, as for the next three.
+  // Opens the writer when there is none. Requires: write_mutex_ is held, as for all below.
   Status ensure_writer();
   Status write_once(const std::function<Status(Connection&, Progress&)>& change);
+  // Errors: data_folder: commits are missing.
+  Status check_whole();
   Status read_reached();
   void checkpoint(int mode);
 
@@ -147,15 +149,25 @@ Status SqliteStore::ensure_writer() {
 Status SqliteStore::start_writing() {
   const std::lock_guard lock(write_mutex_);
   if (Status opened = ensure_writer(); !opened) return opened;
-  const Result<Progress> found = read_progress(*writer_);
-  if (!found) return found.error();
-  if (Status whole = check_mark(folder_, read_mark(folder_), *found); !whole) {
+  if (Status whole = check_whole(); !whole) {
     writer_.reset();  // nothing may be written now, not even a checkpoint
     return whole;
   }
   Status migrated = apply_missing(*writer_, sqlite_migrations(), system_clock().now());
   if (!migrated) return migrated;
   return read_reached();
+}
+
+Status SqliteStore::check_whole() {
+  const Result<bool> backup = is_backup(*writer_);
+  if (!backup) return backup.error();
+  if (*backup) {
+    drop_mark(folder_);
+    return forget_backup(*writer_);
+  }
+  const Result<Progress> found = read_progress(*writer_);
+  if (!found) return found.error();
+  return check_mark(folder_, read_mark(folder_), *found);
 }
 
 Status SqliteStore::read_reached() {

@@ -112,6 +112,7 @@ Status backup_sqlite(const std::string& folder, const std::string& target) {
     const Transaction moment(**from, "BEGIN");
     if (!moment.begun()) return moment.begun();
     if (Status copied = copy_pages(**from, **to); !copied) return copied;
+    if (Status noted = note_backup(**to); !noted) return noted;
     return (*to)->run("PRAGMA journal_mode = DELETE");
   }();
   if (copied) copied = sync_file(partial);
@@ -132,7 +133,9 @@ Result<std::vector<std::string>> check_sqlite(const std::string& folder) {
   const Result<Progress> found = read_progress(**connection);
   if (!found) return found.error();
   // A server may have gone on since: the mark is read first.
-  if (Status whole = check_mark(folder, mark, *found); !whole)
+  const Result<bool> backup = is_backup(**connection);
+  if (!backup) return backup.error();
+  if (Status whole = check_mark(folder, *backup ? std::nullopt : mark, *found); !whole)
     problems.push_back(whole.error().message);
   const std::string sql = "PRAGMA integrity_check(" + std::to_string(kProblemsMax) + ")";
   Query q(**connection, sql);

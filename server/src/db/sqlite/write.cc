@@ -194,13 +194,41 @@ Status count_quiet_commit(Connection& connection, std::int64_t count) {
       .run();
 }
 
+namespace {
+Result<bool> has_counters(Connection& connection) {
+  Query q(connection, "SELECT 1 FROM sqlite_schema WHERE name = 'counters'");
+  const bool any = q.next();
+  if (q.failed()) return q.error();
+  return any;
+}
+
+}  // namespace
+
+Status note_backup(Connection& connection) {
+  const Result<bool> any = has_counters(connection);
+  if (!any) return any.error();
+  if (!*any) return {};
+  return Query(connection, "INSERT OR REPLACE INTO counters (name, value) VALUES ('backup', 1)")
+      .run();
+}
+
+Status forget_backup(Connection& connection) {
+  return Query(connection, "DELETE FROM counters WHERE name = 'backup'").run();
+}
+
+Result<bool> is_backup(Connection& connection) {
+  const Result<bool> any = has_counters(connection);
+  if (!any || !*any) return any;
+  Query q(connection, "SELECT 1 FROM counters WHERE name = 'backup'");
+  const bool noted = q.next();
+  if (q.failed()) return q.error();
+  return noted;
+}
+
 Result<Progress> read_progress(Connection& connection) {
-  {
-    Query schema(connection, "SELECT 1 FROM sqlite_schema WHERE name = 'counters'");
-    const bool any = schema.next();
-    if (schema.failed()) return schema.error();
-    if (!any) return Progress{};
-  }
+  const Result<bool> any = has_counters(connection);
+  if (!any) return any.error();
+  if (!*any) return Progress{};
   const Result<std::int64_t> position = last_position(connection);
   if (!position) return position.error();
   Query q(connection, "SELECT value FROM counters WHERE name = 'quiet_commits'");

@@ -21,6 +21,12 @@ Status count_quiet_commit(Connection& connection, std::int64_t count);
 // All zero in a database without tables.
 Result<Progress> read_progress(Connection& connection);
 
+// Backups say that they are one, so that one put in the place of maestro.db is not taken for an
+// accident (mark.h). Errors: store_failed.
+Status note_backup(Connection& connection);
+Status forget_backup(Connection& connection);
+Result<bool> is_backup(Connection& connection);
+
 Result<std::int64_t> delete_receipts(Connection& connection, Instant before, int limit);
 Result<std::int64_t> delete_runs(Connection& connection, Instant before, int limit);
 
