@@ -2,7 +2,6 @@
 // from the engine: a wrong decision must not be excused by the code that made it.
 #pragma once
 
-
 #include <map>
 #include <optional>
 #include <string>
