@@ -22,6 +22,7 @@ if(MC_TESTS)
     set_tests_properties(blackbox/${stem} PROPERTIES TIMEOUT 300 SKIP_RETURN_CODE 77
       ENVIRONMENT "MAESTRO_BIN=${CMAKE_RUNTIME_OUTPUT_DIRECTORY}/maestro;MAESTRO_RELEASE_BIN=${CMAKE_SOURCE_DIR}/build/bin/maestro")
   endforeach()
+  set_tests_properties(blackbox/campaign_test PROPERTIES TIMEOUT 900 COST 900)
 
   # One suite for every store.
   file(GLOB contract_tests CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/tests/contract/*.cc)

@@ -23,7 +23,9 @@ void answer_run(const Call& call, conductor::RunView view, int status, bool repl
   if (!view.etag.empty()) response.headers.push_back({"ETag", view.etag});
   if (status == 201) response.headers.push_back({"Location", run_path(view.id)});
   if (replayed) response.headers.push_back({"Idempotency-Replayed", "true"});
-  response.body = conductor::with_time_taken(std::move(view.json), call.now());
+  // The answer to a start is the one that an idempotency key keeps, to the byte.
+  response.body = status == 201 ? std::move(view.json)
+                                : conductor::with_time_taken(std::move(view.json), call.now());
   call.answer(std::move(response));
 }
 

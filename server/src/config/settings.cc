@@ -44,7 +44,7 @@ class Reader {
     Settings out;
     for (const Setting& setting : settings_table()) {
       Given given = find_value(setting);
-      // An empty value is as good as none: orchestrators set variables to nothing.
+      // An empty variable is as good as none: orchestrators set variables to nothing.
       if (given.value.empty()) given = {std::string(setting.fallback), "default"};
       out.origins.emplace_back(setting.name, given.origin);
       store(setting, given, out);
@@ -115,8 +115,11 @@ class Reader {
     const bool has_path = path != nullptr && !path->empty();
     if (has_value && has_path)
       wrong(variable, "both " + variable + " and " + variable + "_FILE are set: unset one");
-    if (const std::string* flag = find(sources_.flags, setting.flag))
+    if (const std::string* flag = find(sources_.flags, setting.flag)) {
+      if (flag->empty())
+        wrong(std::string(setting.flag), "has no value: give one, or leave the flag out");
       return {*flag, std::string(setting.flag)};
+    }
     if (has_value) return {*value, variable};
     if (has_path) return read_value_file(variable + std::string(kFileSuffix), *path);
     for (const FileLine& line : file_) {

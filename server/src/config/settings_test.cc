@@ -49,6 +49,16 @@ TEST(Settings, FlagOverVariableOverFileOverDefault) {
   EXPECT_EQ(read_settings(sources)->rate_limit, 7) << "an empty variable is none";
 }
 
+TEST(Settings, AnEmptyFlagIsRefusedAnEmptyVariableIsNone) {
+  Sources sources;
+  sources.environment = {{"MAESTRO_LISTEN", ""}};
+  EXPECT_TRUE(read_settings(sources));
+  sources.flags = {{"--data", ""}};
+  const Result<Settings> refused = read_settings(sources);
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(messages(refused.error()), HasSubstr("has no value"));
+}
+
 TEST(Settings, AVariableMayNameAFileButNotBoth) {
   Sources sources;
   sources.read_file = [](const std::string& path) -> Result<std::string> {

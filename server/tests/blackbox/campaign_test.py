@@ -13,7 +13,7 @@ FAULTS = os.path.join(ROOT, "build", "faults", "bin", "maestro")
 TRACES = (b"MC_FAULT", b"wal.torn", b"commit.before", b"worker.before_deliver")
 
 
-def campaign(*words, binary, timeout=280):
+def campaign(*words, binary, timeout=840):
     return subprocess.run([CAMPAIGN, *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
                           stderr=subprocess.STDOUT, env={**os.environ, "MAESTRO_BIN": binary}, timeout=timeout,
                           check=False)
