@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <deque>
 
 #include "base/json.h"
 #include "base/text.h"
@@ -14,15 +15,42 @@ constexpr int kBackfillMax = 1000;
 constexpr int kQueuedFiresMax = 1000;  // overlap: queue_all
 constexpr int kSchedulePage = 1000;
 
-// The next fire after `after`, moved by the schedule's own jitter: always the same for one fire.
+// A fire moved by the schedule's own jitter: always by the same.
+Instant moved(const Schedule& schedule, Instant fire) {
+  const std::int64_t spread = schedule.spec.jitter.count();
+  if (spread <= 0) return fire;
+  Rng rng(derive_uuid(fire, schedule_key(schedule)).low);
+  return fire +
+         Millis(static_cast<std::int64_t>(rng.below(static_cast<std::uint64_t>(spread) + 1)));
+}
+
 Instant planned(const Schedule& schedule, Instant after) {
   const std::vector<Instant> next = next_fires(schedule.spec, after, 1);
-  if (next.empty()) return {};
-  const std::int64_t spread = schedule.spec.jitter.count();
-  if (spread <= 0) return next.front();
-  Rng rng(derive_uuid(next.front(), schedule_key(schedule)).low);
-  return next.front() +
-         Millis(static_cast<std::int64_t>(rng.below(static_cast<std::uint64_t>(spread) + 1)));
+  return next.empty() ? Instant{} : moved(schedule, next.front());
+}
+
+// Fires from the planned one on that nobody was there for, as `catch_up` says; of very many the
+// newest.
+std::vector<Instant> missed_fires(const Schedule& schedule, Instant now) {
+  const ScheduleSpec& spec = schedule.spec;
+  if (spec.catch_up == CatchUp::none) return {};
+  const Millis window = spec.catch_up_window;
+  const Instant from =
+      window.count() > 0 ? std::max(schedule.next_fire, now - window) : schedule.next_fire;
+  const std::size_t most = spec.catch_up == CatchUp::last ? 1 : kCatchUpMax;
+  std::deque<Instant> missed;
+  Instant after = from - spec.jitter - Millis(1);
+  while (after <= now) {
+    const std::vector<Instant> page = next_fires(spec, after, kCatchUpMax);
+    if (page.empty()) break;
+    for (const Instant fire : page) {
+      const Instant at = moved(schedule, fire);
+      if (at >= from && at <= now) missed.push_back(at);
+      if (missed.size() > most) missed.pop_front();
+    }
+    after = page.back();
+  }
+  return {missed.begin(), missed.end()};
 }
 
 // A fire that starts nothing, and why.
@@ -66,15 +94,7 @@ Status Core::load_schedules(Instant now) {
   // Fires that were missed while nobody was here, as `catch_up` says.
   for (auto& [key, schedule] : schedules_) {
     if (schedule.paused || !schedule.next_fire || schedule.next_fire > now) continue;
-    const Instant from = schedule.spec.catch_up_window.count() > 0
-                             ? std::max(schedule.next_fire, now - schedule.spec.catch_up_window)
-                             : schedule.next_fire;
-    std::vector<Instant> missed = next_fires(schedule.spec, from - Millis(1), kCatchUpMax);
-    std::erase_if(missed, [&](Instant at) { return at > now; });
-    if (schedule.spec.catch_up == CatchUp::none) missed.clear();
-    if (schedule.spec.catch_up == CatchUp::last && missed.size() > 1)
-      missed.erase(missed.begin(), missed.end() - 1);
-    for (const Instant at : missed) {
+    for (const Instant at : missed_fires(schedule, now)) {
       follow_ups_.push_back([this, id = key, at](Instant later) { catch_up(id, at, later); });
     }
     schedule.next_fire = planned(schedule, now);

@@ -97,8 +97,10 @@ Result<std::unique_ptr<Launcher>> start_container(TaskRun& run, const std::strin
   const std::string folder = (*run.workspace())->folder();
   const std::string name = "maestro-" + sha256_hex(run.task().task_id).substr(0, kNameDigits);
   SpawnOptions start{
-      .argv = {*runtime, "run", "-d", "--rm", "--name", name, "--stop-signal", "SIGKILL",
-               "--network", "host", "-v", folder + ":" + folder, "-w", (*run.workspace())->files()},
+      // What it says of itself is the container's id: nothing for the job's log.
+      .argv = {"sh", "-c", "exec \"$@\" > /dev/null", "sh", *runtime, "run", "-d", "--rm", "--name",
+               name, "--stop-signal", "SIGKILL", "--network", "host", "-v", folder + ":" + folder,
+               "-w", (*run.workspace())->files()},
       .env = env.list(),
       .folder = folder};
   add_markers(run, start.argv);

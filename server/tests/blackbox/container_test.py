@@ -60,7 +60,7 @@ jobs:
     container: {{image: {IMAGE}}}
     env: {{WORD: "two words"}}
     steps:
-      - {{id: s, run: 'test ! -e /etc/passwd; echo "x=$WORD in $(ls /)" >> "$MAESTRO_OUTPUT"; echo kept > f; echo "LATER=yes" >> "$MAESTRO_ENV"'}}
+      - {{id: s, run: 'test ! -e /etc/passwd; echo "x=$WORD in $(echo $(ls /))" >> "$MAESTRO_OUTPUT"; echo kept > f; echo "LATER=yes" >> "$MAESTRO_ENV"'}}
       - {{run: 'test "$(cat f) $LATER" = "kept yes"; setsid sleep 900 & exit 3'}}
     outputs: {{x: "${{{{ steps.s.outputs.x }}}}"}}
     finally: [{{run: 'echo "at the end"'}}]
