@@ -4,8 +4,10 @@
 #if defined(__clang__)
 #pragma clang attribute push(__attribute__((no_sanitize("pointer-overflow"))), apply_to = function)
 #endif
+#if defined(__SSE2__)
+#define RAPIDJSON_SSE2
+#endif
 #include <rapidjson/error/en.h>
-#include <rapidjson/memorystream.h>
 #include <rapidjson/reader.h>
 #if defined(__clang__)
 #pragma clang attribute pop
@@ -15,6 +17,7 @@
 #include <charconv>
 #include <cmath>
 #include <cstdlib>
+#include <cstring>
 #include <unordered_set>
 
 #include "base/text.h"
@@ -138,11 +141,28 @@ Error syntax_error(std::string_view text, std::size_t offset, std::string messag
   return Error{Code::malformed_json, std::move(summary), {std::move(problem)}};
 }
 
+// Not 0 when a byte of `word` is zero.
+constexpr std::uint64_t zero_bytes(std::uint64_t word) {
+  return (word - 0x0101010101010101U) & ~word & 0x8080808080808080U;
+}
+
+// The first place from `at` on that may hold a character to escape: eight bytes at a look.
+std::size_t skip_plain(std::string_view text, std::size_t at) {
+  constexpr std::uint64_t kOnes = 0x0101010101010101U;
+  for (; at + sizeof(std::uint64_t) <= text.size(); at += sizeof(std::uint64_t)) {
+    std::uint64_t word = 0;
+    std::memcpy(&word, text.data() + at, sizeof word);
+    const std::uint64_t control = (word - kOnes * 0x20) & ~word & (kOnes * 0x80);
+    if ((control | zero_bytes(word ^ kOnes * '"') | zero_bytes(word ^ kOnes * '\\')) != 0) break;
+  }
+  return at;
+}
+
 void append_escaped(std::string& out, std::string_view text) {
   constexpr char kHex[] = "0123456789abcdef";
   out.push_back('"');
   std::size_t clean = 0;
-  for (std::size_t i = 0; i < text.size(); ++i) {
+  for (std::size_t i = skip_plain(text, 0); i < text.size(); ++i) {
     const auto c = static_cast<unsigned char>(text[i]);
     if (c >= 0x20 && c != '"' && c != '\\') continue;
     out.append(text, clean, i - clean);
@@ -158,6 +178,7 @@ void append_escaped(std::string& out, std::string_view text) {
         out.push_back(kHex[c >> 4]);
         out.push_back(kHex[c & 15]);
     }
+    i = skip_plain(text, i + 1) - 1;
   }
   out.append(text, clean, text.size() - clean);
   out.push_back('"');
@@ -208,10 +229,16 @@ void append_pretty(std::string& out, const Value& value, std::size_t indent) {
 
 Result<Value> parse_json(std::string_view text, JsonLimits limits) {
   if (const auto bad = find_invalid_utf8(text)) return syntax_error(text, *bad, "invalid UTF-8");
-  constexpr unsigned kFlags =
-      rapidjson::kParseIterativeFlag | rapidjson::kParseNumbersAsStringsFlag;
-  rapidjson::MemoryStream memory(text.data(), text.size());
-  rapidjson::EncodedInputStream<rapidjson::UTF8<>, rapidjson::MemoryStream> stream(memory);
+  if (const std::size_t zero = text.find('\0'); zero != std::string_view::npos)
+    return syntax_error(text, zero, "a zero byte");
+  constexpr unsigned kFlags = rapidjson::kParseIterativeFlag |
+                              rapidjson::kParseNumbersAsStringsFlag | rapidjson::kParseInsituFlag;
+  // Read in a copy of its own, several bytes at a look: these may lie beyond the end.
+  constexpr std::size_t kBeyond = 32;
+  std::string copy;
+  copy.reserve(text.size() + kBeyond);
+  copy.append(text).append(kBeyond, '\0');
+  rapidjson::InsituStringStream stream(copy.data());
   rapidjson::Reader reader;
   Builder builder(limits.depth);
   const rapidjson::ParseResult result = reader.Parse<kFlags>(stream, builder);

@@ -6,6 +6,7 @@
 #include <array>
 #include <cctype>
 #include <cstdint>
+#include <cstring>
 
 namespace mc {
 namespace {
@@ -71,6 +72,15 @@ bool in_class(std::string_view pattern, std::size_t& at, char c) {
 
 std::optional<std::size_t> find_invalid_utf8(std::string_view text) {
   for (std::size_t at = 0; at < text.size();) {
+    // Most text is ASCII: eight bytes at a look.
+    std::uint64_t word = 0;
+    if (at + sizeof word <= text.size()) {
+      std::memcpy(&word, text.data() + at, sizeof word);
+      if ((word & 0x8080808080808080U) == 0) {
+        at += sizeof word;
+        continue;
+      }
+    }
     const std::size_t length = utf8_length(text, at);
     if (length == 0) return at;
     at += length;
