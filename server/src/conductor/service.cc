@@ -14,7 +14,9 @@
 namespace mc::conductor {
 
 // Two threads: the loop decides, the committer makes durable. While one commit is on its way the
-// loop decides the next; batches grow by themselves under load, and an idle system commits at once.
+// loop decides the next; batches grow by themselves under load. When nobody else waits, the loop
+// commits on its own thread: to hand a single run's commit over and back takes as long as to write
+// it.
 class Service::Loop {
  public:
   Loop(db::Store& store, blob::BlobStore& blobs, Clock& clock, Options options)
@@ -80,7 +82,7 @@ class Service::Loop {
         requests.pop_front();
       }
       core_.tick(now);
-      if (!committing_ && core_.has_commit()) hand_over(core_.take_commit());
+      commit_decided();
       update_health();
     }
   }
@@ -101,13 +103,40 @@ class Service::Loop {
     return !(stopping_ && !committing_ && (requests.empty() || !core_.usable()));
   }
 
-  void hand_over(Commit commit) {
-    if (commit.batch.empty()) {
-      // Nothing to write: what waits for it waits for nothing.
-      core_.finish_commit(std::move(commit), {}, clock_.now());
-      if (core_.has_commit()) hand_over(core_.take_commit());
-      return;
+  // Hands what was decided to the store, here or on the committer's thread.
+  void commit_decided() {
+    while (!committing_ && core_.has_commit()) {
+      Commit commit = core_.take_commit();
+      std::unique_lock store(store_mutex_, std::defer_lock);
+      // What waits for an empty commit waits for nothing.
+      const bool here = commit.batch.empty() ||
+                        (commit.batch.runs.size() <= 1 && nobody_waits() && store.try_lock());
+      if (!here) {
+        hand_over(std::move(commit));
+        continue;
+      }
+      const Status result = commit.batch.empty() ? Status() : write(commit.batch);
+      core_.finish_commit(std::move(commit), result, clock_.now());
     }
+  }
+
+  bool nobody_waits() {
+    const std::lock_guard lock(inbox_mutex_);
+    return inbox_.empty();
+  }
+
+  // Requires: store_mutex_ is held.
+  Status write(const db::Batch& batch) {
+    bool was_tidy = false;
+    {
+      const std::lock_guard lock(commit_mutex_);
+      was_tidy = tidied_ == written_++;
+    }
+    if (was_tidy) commit_given_.notify_one();  // there will be something to tidy
+    return store_.commit(batch);
+  }
+
+  void hand_over(Commit commit) {
     committing_ = true;
     {
       const std::lock_guard lock(commit_mutex_);
@@ -117,25 +146,26 @@ class Service::Loop {
   }
 
   void commit_loop() {
-    bool tidy = true;
     while (true) {
       std::optional<Commit> commit;
       {
         std::unique_lock lock(commit_mutex_);
         const auto given = [this] { return commit_.has_value() || commits_over_; };
-        if (tidy) {
-          commit_given_.wait(lock, given);
-        } else if (!commit_given_.wait_for(lock, kIdleAfter, given)) {
+        commit_given_.wait(lock, [&] { return given() || tidied_ != written_; });
+        const std::uint64_t seen = written_;
+        if (!commit_given_.wait_for(lock, kIdleAfter, given)) {
+          if (written_ != seen) continue;  // the loop has been busy itself
+          tidied_ = written_;
           lock.unlock();
           housekeep();
-          tidy = true;
           continue;
         }
         if (!commit_) return;
         commit.swap(commit_);
       }
-      tidy = false;
-      Status result = store_.commit(commit->batch);
+      std::unique_lock store(store_mutex_);
+      Status result = write(commit->batch);
+      store.unlock();
       auto done =
           std::make_shared<std::pair<Commit, Status>>(std::move(*commit), std::move(result));
       post([this, done](Core& core, Instant now) {
@@ -151,6 +181,7 @@ class Service::Loop {
   void housekeep() {
     constexpr int kAtOnce = 1000;
     const Instant now = clock_.now();
+    const std::lock_guard lock(store_mutex_);
     // What fails here is tried again at the next idle moment.
     (void)store_.drop_receipts(now - keep_receipts_, kAtOnce);
     (void)store_.purge_runs(now - keep_deleted_runs_, kAtOnce);
@@ -174,9 +205,12 @@ class Service::Loop {
   std::condition_variable inbox_filled_;
   std::vector<std::function<void(Core&, Instant)>> inbox_;
   bool stopping_ = false;
-  std::mutex commit_mutex_;  // guards commit_, commits_over_
+  std::mutex store_mutex_;   // one writer at a time
+  std::mutex commit_mutex_;  // guards what follows up to commits_over_
   std::condition_variable commit_given_;
   std::optional<Commit> commit_;
+  std::uint64_t written_ = 0;  // batches
+  std::uint64_t tidied_ = 0;   // of those, when the store was tidied
   bool commits_over_ = false;
   mutable std::mutex health_mutex_;  // guards health_
   Health health_;
