@@ -196,7 +196,9 @@ TaskResult run_task(const Task& task, const RunSettings& settings, client::Worke
   control.on_lost([&run] { run.log().discard(); });
   JobRunner(run, result).carry_out();
   run.launcher.reset();
-  if (run.spawned) kill_marked(run.marker(), kKillPatience);
+  // What a container runs has other parents.
+  const bool left = run.spawned && (!run.job().container_image.empty() || has_orphans());
+  if (left) kill_marked(run.marker(), kKillPatience);
   // Before the log is waited for: a job that filled the disk would else wait for room that only its
   // own end can make, where the server keeps logs on the same disk.
   run.drop_workspace();

@@ -41,13 +41,15 @@ void each_number(const char* path, const std::function<void(pid_t)>& visit) {
 
 void each_process(const std::function<void(pid_t)>& visit) { each_number("/proc", visit); }
 
+bool kernel_lists_children() {
+  const std::string list = "/proc/self/task/" + std::to_string(::getpid()) + "/children";
+  return ::access(list.c_str(), F_OK) == 0;
+}
+
 // The children of all threads of this process, from the kernel's own lists; every process where
 // the kernel keeps none (CONFIG_PROC_CHILDREN), so `visit` has to look at the parent.
 void each_child(const std::function<void(pid_t)>& visit) {
-  if (::access(("/proc/self/task/" + std::to_string(::getpid()) + "/children").c_str(), F_OK) !=
-      0) {
-    return each_process(visit);
-  }
+  if (!kernel_lists_children()) return each_process(visit);
   each_number("/proc/self/task", [&](pid_t thread) {
     const auto list =
         read_file("/proc/self/task/" + std::to_string(thread) + "/children", kChildrenMax);
@@ -137,6 +139,17 @@ void reap_orphans(bool kill) {
     if (kill && state->state != 'Z') ::kill(pid, SIGKILL);
     if (kill || state->state == 'Z') reap(pid);
   });
+}
+
+bool has_orphans() {
+  int subreaper = 0;
+  if (::prctl(PR_GET_CHILD_SUBREAPER, &subreaper) != 0 || subreaper == 0) return true;
+  if (!kernel_lists_children()) return true;
+  bool found = false;
+  // Twice: the kernel's list may skip one while another child ends.
+  for (int look = 0; look < 2 && !found; ++look)
+    each_child([&](pid_t pid) { found = found || !is_own_child(pid); });
+  return found;
 }
 
 long oom_kills() {

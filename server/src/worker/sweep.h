@@ -20,6 +20,11 @@ void become_subreaper();
 // left or `patience` is over. Returns how many were killed.
 int kill_marked(std::string_view marker, std::chrono::milliseconds patience);
 
+// Whether any process was adopted: what jobs left behind, alive or not, of whichever job. True when
+// it cannot be known: this program is no subreaper, or the kernel keeps no lists of children. False
+// saves a look at every process of the machine.
+bool has_orphans();
+
 // Reaps zombies that were adopted; with `kill`, also ends adopted processes that still run.
 // `kill` is only right while no task runs. Never touches children that spawn() made.
 void reap_orphans(bool kill);
