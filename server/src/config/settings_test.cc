@@ -29,7 +29,7 @@ TEST(Settings, TheDefaultsAreFine) {
   ASSERT_TRUE(settings.ok()) << messages(settings.error());
   EXPECT_EQ(settings->listen, "127.0.0.1:4000");
   EXPECT_EQ(settings->lease, Millis(15'000));
-  EXPECT_EQ(settings->rate_limit, 1000);
+  EXPECT_EQ(settings->rate_limit, 100'000);
   EXPECT_EQ(origin(*settings, "listen"), "default");
 }
 
