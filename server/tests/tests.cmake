@@ -2,6 +2,9 @@
 if(MC_TESTS)
   add_test(NAME tidy COMMAND ${CMAKE_SOURCE_DIR}/scripts/tidy)
   add_test(NAME tidy_bites COMMAND ${CMAKE_SOURCE_DIR}/scripts/tidy-test)
+  # Instructions of a fixed piece of work, in the release build, against the count that is kept.
+  add_test(NAME instructions COMMAND ${CMAKE_SOURCE_DIR}/scripts/instructions)
+  set_tests_properties(instructions PROPERTIES TIMEOUT 300 SKIP_RETURN_CODE 77)
 
   add_test(NAME mutants_fit COMMAND ${CMAKE_SOURCE_DIR}/scripts/mutants --check)
   # Fresh seeds, under the release build: a violation prints the command that replays it.

@@ -1,5 +1,6 @@
 #include "bin/doors.h"
 
+#include "bench/benchmarks.h"
 #include "bin/doctor.h"
 #include "client/http_transport.h"
 
@@ -29,9 +30,7 @@ cli::Doors open_doors(Signals& signals) {
   doors.direct_token = make_direct_token;
   doors.migrate = migrate;
   doors.backup = back_up;
-#ifdef MC_BENCH
-  doors.bench = cli::bench_main;
-#endif
+  doors.bench = bench::run;
   return doors;
 }
 

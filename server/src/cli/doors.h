@@ -9,7 +9,6 @@
 
 #include "base/error.h"
 #include "base/value.h"
-#include "cli/bench.h"
 #include "cli/io.h"
 #include "client/transport.h"
 
@@ -64,6 +63,12 @@ struct NewToken {
   Millis expires_in{0};  // 0: never
 };
 
+struct BenchOptions {
+  std::vector<std::string> names;  // b1 … b12; empty: all
+  bool json = false;
+  std::string db_url;  // empty: SQLite in a scratch folder
+};
+
 struct Doors {
   std::function<std::unique_ptr<client::Transport>(const std::string& url,
                                                    const std::string& token)>
@@ -81,7 +86,7 @@ struct Doors {
   // action: up, down or status. Answers {schema, wanted, …}.
   std::function<Result<Value>(const std::string& action, const std::string& data)> migrate;
   std::function<Result<Value>(const std::string& data, const std::string& target)> backup;
-  std::function<int(const BenchOptions&)> bench;  // null: this build has none
+  std::function<int(const BenchOptions&)> bench;  // prints; returns the exit code
 };
 
 }  // namespace mc::cli

@@ -67,7 +67,6 @@ Result<int> backup(Session& session, const Args& args) {
 }
 
 Result<int> bench(Session& session, const Args& args) {
-  if (!session.doors().bench) return Error{Code::unavailable, "this build has no benchmarks", {}};
   BenchOptions options;
   options.names = args.all("NAME");
   options.json = args.has("--json") || !session.for_people();

@@ -1,4 +1,4 @@
-#include "cli/bench_server.h"
+#include "bench/server_process.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -9,19 +9,18 @@
 #include <array>
 #include <charconv>
 #include <chrono>
-#include <filesystem>
 
 #include "base/file.h"
 #include "base/text.h"
 #include "client/http_transport.h"
 
-namespace mc::cli {
+namespace mc::bench {
 namespace {
 constexpr std::size_t kLineMax = 4096;
 
 Error failed(const std::string& what) { return Error{Code::unavailable, "bench: " + what, {}}; }
 
-std::int64_t number(const std::string& text) {
+std::int64_t number(std::string_view text) {
   std::int64_t value = 0;
   std::from_chars(text.data(), text.data() + text.size(), value);
   return value;
@@ -37,66 +36,87 @@ std::string first_line(int pipe) {
 }
 }  // namespace
 
-Result<std::unique_ptr<BenchServer>> BenchServer::start() {
-  std::unique_ptr<BenchServer> server(
-      new BenchServer());  // tidy: allow banned: private constructor
-  std::string pattern = (std::filesystem::temp_directory_path() / "maestro-bench-XXXXXX").string();
-  if (::mkdtemp(pattern.data()) == nullptr) return failed("cannot make a scratch folder");
-  server->folder_ = pattern;
+Result<std::unique_ptr<ServerProcess>> ServerProcess::start(int worker_slots) {
+  Result<Scratch> scratch = Scratch::make();
+  if (!scratch.ok()) return scratch.error();
+  std::unique_ptr<ServerProcess> server(new ServerProcess(std::move(*scratch), worker_slots));
+  if (const Status started = server->start_again(); !started) return started.error();
+  return server;
+}
+
+Status ServerProcess::start_again() {
   std::array<int, 2> ends{};
   if (::pipe2(ends.data(), O_CLOEXEC) != 0) return failed("no pipe");
-  Fd reader(ends[0]), writer(ends[1]);
+  const Fd reader(ends[0]);
+  Fd writer(ends[1]);
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_adddup2(&actions, writer.get(), STDOUT_FILENO);
-  std::string data = pattern + "/data";
-  std::vector<std::string> words = {"maestro",  "up",          "--data",         data,
-                                    "--listen", "127.0.0.1:0", "--worker-slots", "1"};
+  const std::string log = folder() + "/server.log";
+  posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, log.c_str(),
+                                   O_WRONLY | O_CREAT | O_APPEND, 0600);
+  std::vector<std::string> words = {
+      "maestro",  "up",          "--data",         data(),
+      "--listen", "127.0.0.1:0", "--worker-slots", std::to_string(worker_slots_)};
   std::vector<char*> arguments;
   for (std::string& word : words) arguments.push_back(word.data());
   arguments.push_back(nullptr);
   const auto began = std::chrono::steady_clock::now();
   const int error =
-      ::posix_spawn(&server->pid_, "/proc/self/exe", &actions, nullptr, arguments.data(), environ);
+      ::posix_spawn(&pid_, "/proc/self/exe", &actions, nullptr, arguments.data(), environ);
   posix_spawn_file_actions_destroy(&actions);
   writer.close();
   if (error != 0) return failed("cannot start the server");
   const std::string line = first_line(reader.get());
-  server->start_ms_ =
+  start_ms_ =
       std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - began).count();
   const std::size_t at = line.find("http://");
-  if (at == std::string::npos) return failed("the server did not start: " + line);
-  server->url_ = line.substr(at, line.find(' ', at) - at);
-  const Result<std::string> token = read_file(data + "/admin.token", kLineMax);
-  if (!token.ok()) return token.error();
-  server->token_ = std::string(trim(*token));
-  return server;
-}
-
-BenchServer::~BenchServer() {
-  if (pid_ > 0) {
-    ::kill(pid_, SIGTERM);
-    ::waitpid(pid_, nullptr, 0);
+  if (at == std::string::npos) {
+    const auto said = read_file(log, 1 << 20);
+    return failed("the server did not start: " + line + (said.ok() ? *said : ""));
   }
-  std::error_code ignored;
-  std::filesystem::remove_all(folder_, ignored);
+  url_ = line.substr(at, line.find(' ', at) - at);
+  const Result<std::string> token = read_file(data() + "/admin.token", kLineMax);
+  if (!token.ok()) return token.error();
+  token_ = std::string(trim(*token));
+  return {};
 }
 
-std::unique_ptr<client::Transport> BenchServer::connect() const {
+void ServerProcess::kill() {
+  if (pid_ <= 0) return;
+  ::kill(pid_, SIGKILL);
+  ::waitpid(pid_, nullptr, 0);
+  pid_ = -1;
+}
+
+void ServerProcess::stop() {
+  if (pid_ <= 0) return;
+  ::kill(pid_, SIGTERM);
+  ::waitpid(pid_, nullptr, 0);
+  pid_ = -1;
+}
+
+ServerProcess::~ServerProcess() { stop(); }
+
+std::unique_ptr<client::Transport> ServerProcess::connect() const {
   return client::connect_http({.urls = {url_}, .token = token_});
 }
-std::unique_ptr<client::WorkerApi> BenchServer::worker() const {
+std::unique_ptr<client::WorkerApi> ServerProcess::worker() const {
   return client::connect_worker(connect());
 }
 
-std::int64_t BenchServer::resident_bytes() const {
+int ServerProcess::port() const {
+  return static_cast<int>(number(std::string_view(url_).substr(url_.rfind(':') + 1)));
+}
+
+std::int64_t ServerProcess::resident_bytes() const {
   const auto text = read_file("/proc/" + std::to_string(pid_) + "/statm", kLineMax);
   if (!text.ok()) return 0;
   const std::vector<std::string> parts = split(*text, ' ');
   return parts.size() > 1 ? number(parts[1]) * ::sysconf(_SC_PAGESIZE) : 0;
 }
 
-double BenchServer::cpu_seconds() const {
+double ServerProcess::cpu_seconds() const {
   const auto text = read_file("/proc/" + std::to_string(pid_) + "/stat", kLineMax);
   if (!text.ok()) return 0;
   const std::vector<std::string> parts = split(text->substr(text->rfind(')') + 2), ' ');
@@ -104,4 +124,4 @@ double BenchServer::cpu_seconds() const {
   return static_cast<double>(number(parts[11]) + number(parts[12])) /
          static_cast<double>(::sysconf(_SC_CLK_TCK));
 }
-}  // namespace mc::cli
+}  // namespace mc::bench

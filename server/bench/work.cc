@@ -1,0 +1,166 @@
+#include "bench/work.h"
+
+#include <fmt/format.h>
+
+#include <atomic>
+#include <chrono>
+#include <mutex>
+#include <thread>
+
+#include "base/json.h"
+
+namespace mc::bench {
+namespace {
+using Clock = std::chrono::steady_clock;
+constexpr int kHands = 2;
+constexpr int kSlots = 128;
+constexpr int kSubmitters = 16;  // connections that start runs while others are worked off
+constexpr std::string_view kNoop = "runs_on: [bench], steps: [{uses: noop}]";
+
+Error failed(const std::string& what) { return Error{Code::unavailable, "bench: " + what, {}}; }
+
+// What several hands share while they work off a number of jobs.
+struct Crew {
+  std::atomic<int> left;
+  std::mutex mutex;  // guards what follows
+  Status trouble;
+  Clock::time_point first;
+
+  void give_up(const Status& why) {
+    const std::scoped_lock lock(mutex);
+    if (trouble.ok()) trouble = why;
+    left = 0;
+  }
+};
+
+Status work(Hand& hand, Crew& crew) {
+  constexpr int kWaitMs = 200;
+  while (crew.left > 0) {
+    if (hand.tasks().empty()) {
+      if (const Status polled = hand.poll(kWaitMs); !polled) return polled;
+      continue;
+    }
+    const int done = static_cast<int>(hand.tasks().size());
+    if (const Status completed = hand.complete(); !completed) return completed;
+    {
+      const std::scoped_lock lock(crew.mutex);
+      if (crew.first == Clock::time_point{}) crew.first = Clock::now();
+    }
+    crew.left -= done;
+  }
+  return {};
+}
+}  // namespace
+
+std::string one_job() { return fmt::format("jobs:\n  only: {{{}}}\n", kNoop); }
+
+std::string ten_jobs() { return fan_of_jobs(8); }
+
+std::string chain_of_jobs(int length) {
+  std::string text = "jobs:\n";
+  for (int i = 0; i < length; ++i) {
+    const std::string needs = i == 0 ? "" : fmt::format("needs: j{}, ", i - 1);
+    text += fmt::format("  j{}: {{{}{}}}\n", i, needs, kNoop);
+  }
+  return text;
+}
+
+std::string fan_of_jobs(int width) {
+  std::string text = fmt::format("jobs:\n  first: {{{}}}\n", kNoop);
+  std::string needs;
+  for (int i = 0; i < width; ++i) {
+    text += fmt::format("  m{}: {{needs: first, {}}}\n", i, kNoop);
+    needs += fmt::format("{}m{}", i == 0 ? "" : ", ", i);
+  }
+  return text + fmt::format("  last: {{needs: [{}], {}}}\n", needs, kNoop);
+}
+
+Status store_workflow(const ServerProcess& server, const std::string& name,
+                      const std::string& text) {
+  client::Call call{.method = "PUT", .path = "/api/v1/workflows/" + name, .body = text};
+  call.content_type = "application/yaml";
+  const auto answer = server.connect()->send(call);
+  if (!answer.ok()) return answer.error();
+  if (answer->status != 201 && answer->status != 200) return failed(answer->body);
+  return {};
+}
+
+Result<Load> start_runs(const ServerProcess& server, const std::string& name, int count,
+                        int connections) {
+  const std::string body = to_json(Value(Object{{"workflow", Value(name)}}));
+  const std::string request = post_request("/api/v1/runs", server.token(), body);
+  return run_load({.port = server.port(),
+                   .connections = connections,
+                   .requests = count,
+                   .request = [&request](int) { return request; },
+                   .status = 201});
+}
+
+Result<std::string> start_run(client::Transport& transport, const std::string& name) {
+  const std::string body = to_json(Value(Object{{"workflow", Value(name)}}));
+  const auto answer = transport.send({.method = "POST", .path = "/api/v1/runs", .body = body});
+  if (!answer.ok()) return answer.error();
+  const Result<Value> run = parse_json(answer->body);
+  if (answer->status != 201 || !run.ok()) return failed(answer->body);
+  return run->string_or("id", "");
+}
+
+Result<Hand> Hand::hire(const ServerProcess& server, int slots) {
+  std::unique_ptr<client::WorkerApi> api = server.worker();
+  const auto reply = api->register_worker({"bench", {"bench"}, slots, "bench"});
+  if (!reply.ok()) return reply.error();
+  return Hand(std::move(api), reply->worker_id, slots);
+}
+
+Status Hand::poll(int wait_ms) {
+  Result<std::vector<Task>> polled = api_->poll({id_, slots_, wait_ms}, nullptr);
+  if (!polled.ok()) return polled.error();
+  tasks_ = std::move(*polled);
+  return {};
+}
+
+Status Hand::complete() {
+  wire::CompleteRequest request{id_, {}, slots_};
+  request.results.reserve(tasks_.size());
+  for (const Task& task : tasks_) {
+    TaskResult& result = request.results.emplace_back();
+    result.task_id = task.task_id;
+    result.fence = task.fence;
+  }
+  Result<wire::CompleteReply> reply = api_->complete(request);
+  if (!reply.ok()) return reply.error();
+  if (!reply->rejected.empty()) return failed("a result was rejected: " + reply->rejected[0].code);
+  tasks_ = std::move(reply->tasks);
+  return {};
+}
+
+Status work_off(const ServerProcess& server, int jobs, double* first_ms) {
+  Crew crew{.left = jobs, .mutex = {}, .trouble = {}, .first = {}};
+  const auto began = Clock::now();
+  std::vector<std::jthread> threads;
+  for (int i = 0; i < kHands; ++i) {
+    threads.emplace_back([&server, &crew] {
+      Result<Hand> hand = Hand::hire(server, kSlots);
+      const Status worked = hand.ok() ? work(*hand, crew) : Status(hand.error());
+      if (!worked) crew.give_up(worked);
+    });
+  }
+  threads.clear();
+  if (first_ms != nullptr)
+    *first_ms = std::chrono::duration<double, std::milli>(crew.first - began).count();
+  return crew.trouble;
+}
+
+Result<double> start_and_work_off(const ServerProcess& server, const std::string& name, int runs,
+                                  int jobs_each) {
+  const auto began = Clock::now();
+  Status worked;
+  std::jthread crew([&] { worked = work_off(server, runs * jobs_each); });
+  const Result<Load> started = start_runs(server, name, runs, kSubmitters);
+  if (!started.ok()) return started.error();
+  crew.join();
+  if (!worked) return worked.error();
+  return std::chrono::duration<double>(Clock::now() - began).count();
+}
+
+}  // namespace mc::bench
