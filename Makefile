@@ -18,10 +18,10 @@ define build_preset
 	@ninja -C $(2) -j $(JOBS)
 endef
 
-.PHONY: help build dev down test bench lint fmt format-check tsan asan coverage fuzz sim mutants clean packages-run packages-test
+.PHONY: help build dev down test bench bench-peers lint fmt format-check tsan asan coverage fuzz sim mutants clean packages-run packages-test
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: packages-run ## install what is missing, then build build/bin/maestro
 	$(call build_preset,release,build)
@@ -40,7 +40,11 @@ test: packages-test ## build and run every test; ends with `N passed, N failed`
 	@scripts/test build/dev
 
 bench: build ## measure; one JSON line a figure (BENCH="b1 b5" chooses)
-	@build/bin/maestro bench $(BENCH)
+	@build/bin/maestro bench --json $(BENCH)
+
+bench-peers: build ## ours and other systems by turns (PEERS, BENCH, ROUNDS choose)
+	@command -v node npm redis-server > /dev/null && ls -d /usr/lib/postgresql/*/bin > /dev/null || scripts/install-packages bench
+	@bench/compare
 
 lint: format-check ## formatting, scripts/tidy, shellcheck, clang-tidy on changed files
 	@scripts/install-packages lint

@@ -1,5 +1,5 @@
 // A fixed piece of work for counting instructions: runs of ten jobs through the conductor, the
-// memory store and the wire codecs, with a fixed seed and its own time. scripts/instructions counts.
+// memory store and the wire codecs, with a fixed seed and its own time (scripts/instructions).
 #include <cstdio>
 
 #include "base/check.h"
