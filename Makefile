@@ -18,7 +18,7 @@ define build_preset
 	@ninja -C $(2) -j $(JOBS)
 endef
 
-.PHONY: help build dev down test bench bench-peers lint fmt format-check tsan asan coverage fuzz sim mutants clean packages-run packages-test
+.PHONY: help build dev down test bench bench-peers lint fmt format-check tsan asan coverage fuzz sim soak mutants clean packages-run packages-test
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -75,6 +75,9 @@ fuzz: packages-run ## run each fuzz target for FUZZ_SECONDS
 
 sim: build ## throw faults at the engine under a virtual clock for SIM_SECONDS (120)
 	@scripts/simulate $(SIM_SECONDS)
+
+soak: build ## a week of steady load in minutes; shows whether anything grows
+	@build/bin/maestro-sim --soak
 
 mutants: packages-test ## show that the simulator finds deliberate bugs (MUTANTS="name …" chooses)
 	@scripts/mutants $(MUTANTS)

@@ -9,6 +9,7 @@
 
 #include "base/fault.h"
 #include "conductor/core.h"
+#include "conductor/housekeep.h"
 #include "conductor/render.h"
 
 namespace mc::conductor {
@@ -23,8 +24,7 @@ class Service::Loop {
       : store_(store),
         blobs_(blobs),
         clock_(clock),
-        keep_receipts_(options.keep_receipts),
-        keep_deleted_runs_(options.keep_deleted_runs),
+        options_(options),
         core_(store, std::move(options)) {}
 
   ~Loop() {
@@ -70,6 +70,8 @@ class Service::Loop {
  private:
   // An idle store tidies its files after this long without a commit.
   static constexpr std::chrono::seconds kIdleAfter{2};
+  // A store that is never idle drops what is out of date this often.
+  static constexpr Millis kHousekeepEvery{60'000};
 
   void run() {
     std::deque<std::function<void(Core&, Instant)>> requests;
@@ -154,10 +156,10 @@ class Service::Loop {
         commit_given_.wait(lock, [&] { return given() || tidied_ != written_; });
         const std::uint64_t seen = written_;
         if (!commit_given_.wait_for(lock, kIdleAfter, given)) {
-          if (written_ != seen) continue;  // the loop has been busy itself
-          tidied_ = written_;
+          const bool idle = written_ == seen;  // else the loop has been busy itself
+          if (idle) tidied_ = written_;
           lock.unlock();
-          housekeep();
+          housekeep(idle);
           continue;
         }
         if (!commit_) return;
@@ -174,18 +176,17 @@ class Service::Loop {
         core.finish_commit(std::move(done->first), done->second, now);
         MC_FAULT_POINT("reply.after");
       });
+      housekeep(false);
     }
   }
 
-  // On the committer's thread, when nothing else is to be written.
-  void housekeep() {
-    constexpr int kAtOnce = 1000;
+  // On the committer's thread, between commits. What is left over goes on the next time.
+  void housekeep(bool idle) {
     const Instant now = clock_.now();
+    if (!idle && now - last_housekeep_ < kHousekeepEvery) return;
     const std::lock_guard lock(store_mutex_);
-    // What fails here is tried again at the next idle moment.
-    (void)store_.drop_receipts(now - keep_receipts_, kAtOnce);
-    (void)store_.purge_runs(now - keep_deleted_runs_, kAtOnce);
-    store_.idle();
+    last_housekeep_ = conductor::housekeep(store_, blobs_, options_, now) ? Instant{} : now;
+    if (idle) store_.idle();
   }
 
   void update_health() {
@@ -197,10 +198,10 @@ class Service::Loop {
   db::Store& store_;
   blob::BlobStore& blobs_;
   Clock& clock_;
-  const Millis keep_receipts_;
-  const Millis keep_deleted_runs_;
+  const Options options_;
   Core core_;                // the loop's
   bool committing_ = false;  // the loop's
+  Instant last_housekeep_;   // the committer's
   std::mutex inbox_mutex_;   // guards inbox_, stopping_
   std::condition_variable inbox_filled_;
   std::vector<std::function<void(Core&, Instant)>> inbox_;

@@ -8,10 +8,13 @@
 #include <chrono>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
+#include <filesystem>
 #include <mutex>
 #include <thread>
 
 #include "sim/faults.h"
+#include "sim/soak.h"
 #include "sim/world.h"
 
 namespace mc::sim {
@@ -37,6 +40,7 @@ struct Request {
   unsigned jobs = std::max(1U, std::thread::hardware_concurrency());
   bool keep_going = true;
   bool trace = false;
+  std::string program = "maestro-sim";  // as it was called
 };
 
 struct Totals {
@@ -94,9 +98,8 @@ class Campaign {
   void tell(std::uint64_t seed, const Verdict& verdict) {
     if (!request_.keep_going) stop_ = true;
     if (++totals_.violations > kShownMax) return;
-    fmt::print(
-        "seed {}: {}\n  faults: {}\n  replay: maestro-sim --seeds 1 --from {} --profile {}\n", seed,
-        verdict.violation, verdict.faults, seed, request_.profile);
+    fmt::print("seed {}: {}\n  faults: {}\n  replay: {} --seeds 1 --from {} --profile {}\n", seed,
+               verdict.violation, verdict.faults, request_.program, seed, request_.profile);
     std::fflush(stdout);
   }
 
@@ -120,6 +123,21 @@ int run(const Request& request) {
   fmt::print("{} seeds, {} violations\n", totals.seeds, totals.violations);
   return totals.violations > 0 ? 1 : 0;
 }
+
+// In memory when the machine has such a file system: what is measured is growth, not the disk.
+int run_soak(SoakRequest week) {
+  const char* place = ::access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
+  std::string folder = std::string(place) + "/maestro-soak-XXXXXX";
+  if (::mkdtemp(folder.data()) == nullptr) {
+    fmt::print(stderr, "no folder can be made in {}\n", place);
+    return 1;
+  }
+  week.folder = folder;
+  const bool bounded = soak(week);
+  std::error_code ignored;
+  std::filesystem::remove_all(folder, ignored);
+  return bounded ? 0 : 1;
+}
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -142,6 +160,15 @@ int main(int argc, char** argv) {
                  "Stop after that long (0: when all seeds are through)")
       ->check(CLI::Range(0, 86'400));
   app.add_option("--jobs", request.jobs, "Worlds at a time")->check(CLI::Range(1U, 1'024U));
+  SoakRequest week;
+  bool soaking = false;
+  app.add_flag("--soak", soaking, "Instead: a week of steady load over a real store");
+  app.add_option("--days", week.days, "Virtual days of --soak")
+      ->check(CLI::Range(3, 365))
+      ->capture_default_str();
+  app.add_option("--runs", week.runs, "Runs of --soak")
+      ->check(CLI::Range(std::int64_t{100}, std::int64_t{100'000'000}))
+      ->capture_default_str();
   app.add_flag("--first", first_only, "Stop at the first violation");
   app.add_flag("--trace", request.trace, "Print every fault and every event (for one seed)");
   try {
@@ -149,7 +176,9 @@ int main(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : kUsage;
   }
+  if (soaking) return run_soak(std::move(week));
   request.keep_going = !first_only;
+  request.program = argv[0];
   std::signal(SIGABRT, name_seed);
   return run(request);
 }

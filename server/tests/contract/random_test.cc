@@ -147,7 +147,8 @@ TEST_P(Random, BatchesAndQuestionsGetTheAnswersOfTheModel) {
     EXPECT_GT(refused, 0);
     EXPECT_LT(refused, kRounds * 3 / 4);
     const Instant before{20};
-    EXPECT_EQ(store().purge_runs(before, 1000).value(), model->purge_runs(before, 1000).value());
+    EXPECT_EQ(store().purge_runs(before, 1000, nothing_else).value(),
+              model->purge_runs(before, 1000, nothing_else).value());
     EXPECT_EQ(store().drop_receipts(before, 1000).value(),
               model->drop_receipts(before, 1000).value());
     EXPECT_EQ(all(store()), all(*model));

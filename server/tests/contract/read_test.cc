@@ -18,7 +18,7 @@ TEST_P(Reads, OfAnEmptyStore) {
   EXPECT_FALSE(store().get_record("k", "k").value());
   EXPECT_TRUE(store().list_records("k", "", "", 9).value().empty());
   EXPECT_TRUE(store().each_open_run([](const StoredRun&) { return true; }));
-  EXPECT_EQ(store().purge_runs(Instant{9}, 9).value(), 0);
+  EXPECT_EQ(store().purge_runs(Instant{9}, 9, nothing_else).value(), 0);
   store().idle();
 }
 

@@ -162,6 +162,8 @@ std::string shown(Store& store, std::int64_t runs_max, const std::vector<std::st
   return text;
 }
 
+Status nothing_else(Uuid) { return {}; }
+
 std::string code_of(const Status& status) {
   return status ? "" : std::string(code_name(status.error().code));
 }

@@ -62,6 +62,9 @@ std::string shown(const std::vector<Record>& records);
 // The whole content that the port can show. Two stores that were told the same show the same.
 std::string shown(Store& store, std::int64_t runs_max, const std::vector<std::string>& kinds);
 
+// For purge_runs: a run of these tests has nothing beside the store.
+Status nothing_else(Uuid run);
+
 // "" or the error's code.
 std::string code_of(const Status& status);
 

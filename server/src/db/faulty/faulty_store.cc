@@ -111,8 +111,8 @@ Result<std::optional<Receipt>> FaultyStore::get_receipt(std::string_view scope,
 Result<std::int64_t> FaultyStore::drop_receipts(Instant before, int limit) {
   return inner_.drop_receipts(before, limit);
 }
-Result<std::int64_t> FaultyStore::purge_runs(Instant before, int limit) {
-  return inner_.purge_runs(before, limit);
+Result<std::int64_t> FaultyStore::purge_runs(Instant before, int limit, const Going& going) {
+  return inner_.purge_runs(before, limit, going);
 }
 void FaultyStore::idle() { inner_.idle(); }
 

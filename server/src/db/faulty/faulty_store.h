@@ -53,7 +53,7 @@ class FaultyStore final : public Store {
   Result<std::optional<Receipt>> get_receipt(std::string_view scope, std::string_view key) override;
   // Never fail on purpose: housekeeping has its next turn anyway.
   Result<std::int64_t> drop_receipts(Instant before, int limit) override;
-  Result<std::int64_t> purge_runs(Instant before, int limit) override;
+  Result<std::int64_t> purge_runs(Instant before, int limit, const Going& going) override;
   void idle() override;
 
  private:

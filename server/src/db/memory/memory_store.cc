@@ -158,7 +158,7 @@ class MemoryStore final : public Store {
     return dropped;
   }
 
-  Result<std::int64_t> purge_runs(Instant before, int limit) override {
+  Result<std::int64_t> purge_runs(Instant before, int limit, const Going& going) override {
     const std::lock_guard lock(mutex_);
     std::int64_t purged = 0;
     for (auto it = runs_.begin(); it != runs_.end() && purged < limit;) {
@@ -166,6 +166,7 @@ class MemoryStore final : public Store {
         ++it;
         continue;
       }
+      if (Status gone = going(it->first); !gone) return gone.error();
       std::erase_if(feed_, [&](const auto& entry) { return entry.second.run == it->first; });
       it = runs_.erase(it);
       ++purged;

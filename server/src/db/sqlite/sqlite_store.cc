@@ -54,8 +54,8 @@ class SqliteStore final : public Store {
   Result<std::int64_t> drop_receipts(Instant before, int limit) override {
     return write_counted([&](Connection& c) { return delete_receipts(c, before, limit); });
   }
-  Result<std::int64_t> purge_runs(Instant before, int limit) override {
-    return write_counted([&](Connection& c) { return delete_runs(c, before, limit); });
+  Result<std::int64_t> purge_runs(Instant before, int limit, const Going& going) override {
+    return write_counted([&](Connection& c) { return delete_runs(c, before, limit, going); });
   }
   void idle() override;
 

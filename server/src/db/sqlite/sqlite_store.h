@@ -38,4 +38,11 @@ Status backup_sqlite(const std::string& folder, const std::string& target);
 // Errors: data_folder, store_failed.
 Result<std::vector<std::string>> check_sqlite(const std::string& folder);
 
+// How many rows each table has, also while a server is writing. Errors: data_folder, store_failed.
+struct TableSize {
+  std::string table;
+  std::int64_t rows = 0;
+};
+Result<std::vector<TableSize>> table_sizes(const std::string& folder);
+
 }  // namespace mc::db

@@ -146,4 +146,22 @@ Result<std::vector<std::string>> check_sqlite(const std::string& folder) {
   return problems;
 }
 
+Result<std::vector<TableSize>> table_sizes(const std::string& folder) {
+  auto connection = Connection::open(database_path(folder), Connection::Mode::read);
+  if (!connection) return connection.error();
+  std::vector<TableSize> sizes;
+  {
+    Query tables(**connection, "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name");
+    while (tables.next()) sizes.push_back({tables.text(0), 0});
+    if (tables.failed()) return tables.error();
+  }
+  for (TableSize& size : sizes) {
+    const std::string sql = "SELECT count(*) FROM \"" + size.table + "\"";
+    Query count(**connection, sql);
+    if (count.next()) size.rows = count.integer(0);
+    if (count.failed()) return count.error();
+  }
+  return sizes;
+}
+
 }  // namespace mc::db

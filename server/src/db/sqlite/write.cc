@@ -246,7 +246,8 @@ Result<std::int64_t> delete_receipts(Connection& connection, Instant before, int
   return connection.changes();
 }
 
-Result<std::int64_t> delete_runs(Connection& connection, Instant before, int limit) {
+Result<std::int64_t> delete_runs(Connection& connection, Instant before, int limit,
+                                 const Store::Going& going) {
   const Result<std::int64_t> last = last_position(connection);
   if (!last) return last.error();
   std::vector<std::pair<std::int64_t, Uuid>> doomed;
@@ -259,6 +260,7 @@ Result<std::int64_t> delete_runs(Connection& connection, Instant before, int lim
     if (q.failed()) return q.error();
   }
   for (const auto& [row, id] : doomed) {
+    if (Status gone = going(id); !gone) return gone.error();
     for (const std::string_view sql :
          {"DELETE FROM run_labels WHERE run = ?", "DELETE FROM snapshots WHERE run = ?",
           "DELETE FROM runs WHERE row = ?"}) {

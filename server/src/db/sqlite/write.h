@@ -28,6 +28,7 @@ Status forget_backup(Connection& connection);
 Result<bool> is_backup(Connection& connection);
 
 Result<std::int64_t> delete_receipts(Connection& connection, Instant before, int limit);
-Result<std::int64_t> delete_runs(Connection& connection, Instant before, int limit);
+Result<std::int64_t> delete_runs(Connection& connection, Instant before, int limit,
+                                 const Store::Going& going);
 
 }  // namespace mc::db
