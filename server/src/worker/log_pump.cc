@@ -115,7 +115,7 @@ void LogPump::discard() {
 void LogPump::loop() {
   while (wait_for_work()) {
     read_sources();
-    if (!pending_.empty() && Steady::now() >= next_send_) send_pending();
+    if (is_send_due()) send_pending();
   }
   const std::scoped_lock lock(mutex_);
   over_ = true;
@@ -147,8 +147,8 @@ bool LogPump::wait_for_work() {
   if (pending_bytes_ < kPendingBytesMax) {
     for (const auto& source : sources_) fds.push_back({.fd = source->pipe.get(), .events = POLLIN});
   }
-  int timeout = -1;
-  if (!pending_.empty()) {
+  int timeout = is_send_due() ? 0 : -1;
+  if (!pending_.empty() && timeout < 0) {
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(next_send_ - Steady::now());
     timeout = static_cast<int>(std::clamp<std::int64_t>(left.count(), 0, 60'000));
   }
@@ -286,6 +286,13 @@ void LogPump::push(const std::string& step, const std::string& stream, std::stri
   pending_.push_back({.t = now, .step = step, .stream = stream, .text = std::string(text)});
 }
 
+// A whole batch waits for nothing but the pause after a failure.
+bool LogPump::is_send_due() const {
+  if (pending_.empty()) return false;
+  const bool whole = pending_bytes_ >= options_.batch_bytes && retry_.count() == 0;
+  return whole || Steady::now() >= next_send_;
+}
+
 void LogPump::send_pending() {
   {
     const std::scoped_lock lock(mutex_);
@@ -305,9 +312,7 @@ void LogPump::send_pending() {
       std::clamp<std::int64_t>(*end - offset_, 0, static_cast<std::int64_t>(bytes));
   offset_ += taken;
   drop_sent(taken);
-  next_send_ =
-      Steady::now() +
-      (pending_bytes_ >= options_.batch_bytes ? std::chrono::milliseconds(0) : options_.batch_time);
+  next_send_ = Steady::now() + options_.batch_time;
 }
 
 void LogPump::drop_sent(std::int64_t count) {

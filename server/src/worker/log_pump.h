@@ -85,6 +85,7 @@ class LogPump {
   void heed(std::string_view line);
   void keep(const std::string& step, const std::string& stream, std::string text);
   void push(const std::string& step, const std::string& stream, std::string_view text);
+  bool is_send_due() const;
   void send_pending();
   void after_failure(const Error& error);
   bool find_server_end();

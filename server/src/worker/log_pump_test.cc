@@ -79,6 +79,20 @@ TEST(LogPump, TextArrivesWhileTheStepRuns) {
   EXPECT_TRUE(sink.wait_for("no newline yet"));
 }
 
+TEST(LogPump, AWholeBatchWaitsForNoTime) {
+  Sink sink;
+  LogOptions options = quick();
+  options.batch_bytes = 1000;
+  options.batch_time = std::chrono::hours(1);
+  LogPump pump(sink.send(), {}, options);
+  Ends pipe;
+  pump.add(std::move(pipe.read), "s", "stdout");
+  for (const char* end : {"first", "second", "third"}) {
+    ASSERT_TRUE(write_all(pipe.write.get(), std::string(1000, 'x') + end).ok());
+    EXPECT_TRUE(sink.wait_for(end));
+  }
+}
+
 TEST(LogPump, FailuresAndRepeatsLoseNothing) {
   Sink sink;
   sink.failures = 7;
