@@ -167,15 +167,15 @@ TEST_P(Commit, PurgesDeletedRunsAndNeverGivesAPositionAgain) {
   const std::int64_t end = store().feed_end().value();
   const auto refuse = [](Uuid) -> Status { return Error{Code::store_failed, "not yet", {}}; };
   EXPECT_FALSE(store().purge_runs(Instant{40}, 10, refuse));
-  std::vector<Uuid> gone;
+  std::vector<Uuid> told;
   const auto tell = [&](Uuid run) -> Status {
-    gone.push_back(run);
+    told.push_back(run);
     return {};
   };
   EXPECT_EQ(store().purge_runs(Instant{40}, 10, tell).value(), 1);
   EXPECT_EQ(store().purge_runs(Instant{41}, 10, tell).value(), 1);
   EXPECT_EQ(store().purge_runs(Instant{41}, 10, tell).value(), 0);
-  EXPECT_EQ(gone, (std::vector<Uuid>{id_of(3), id_of(4)}));
+  EXPECT_EQ(told, (std::vector<Uuid>{id_of(3), id_of(4)}));
   world_->reopen();
   const auto gone = store().load_run(id_of(4));
   EXPECT_TRUE(gone && !*gone);
