@@ -1,4 +1,4 @@
-// Limits and defaults of the engine, each with its reason. docs/reference/limits.md lists them.
+// Limits and defaults of the engine, each with its reason; docs/reference/workflow.md tells users.
 #pragma once
 
 #include <cstddef>

@@ -24,6 +24,8 @@ constexpr Millis kKeep = std::chrono::hours(12);  // a run is deleted that long 
 constexpr Millis kKeepDeleted = std::chrono::hours(6);  // and gone for good after as long again
 constexpr Millis kHousekeepEvery = std::chrono::minutes(1);
 constexpr int kSlots = 8;
+// How many different definitions come with runs: each that ever came is kept.
+constexpr int kDefinitions = 200;
 constexpr double kGrowthMax = 1.1;
 
 struct Row {
@@ -62,8 +64,13 @@ class Soak {
 
   bool run() {
     if (!core_.recover(now_)) return wrong("the empty store cannot be read");
+    for (int i = 0; i < kDefinitions; ++i) definitions_.push_back(random_definition(rng_));
     put_workflows();
     enlist();
+    // Also child runs, which nobody asked for here.
+    core_.subscribe(1, who_, {}, [this](const conductor::FeedEvent& event) {
+      if (std::holds_alternative<RunQueued>(event.event.body)) begun_.push_back({now_, event.run});
+    });
     fmt::print(
         "day   runs  open  RSS MiB  heap MiB  store MiB  runs kept  events kept  receipts  "
         "log files  handles\n");
@@ -120,12 +127,10 @@ class Soak {
 
   void start(std::int64_t number) {
     conductor::StartRun request{.principal = who_};
-    request.definition = number % 4 == 0 ? random_definition(rng_) : kUsual;
+    request.definition = number % 4 == 0 ? definitions_[rng_.below(kDefinitions)] : kUsual;
     const std::string key = std::to_string(number);
     request.idempotency = conductor::Idempotency{"default/soak", key, key};
-    core_.start_run(std::move(request), now_, [this](const Result<conductor::RunView>& view) {
-      if (view) begun_.push_back({now_, view->id});
-    });
+    core_.start_run(std::move(request), now_, [](const Result<conductor::RunView>&) {});
     commit();
     work();
   }
@@ -278,6 +283,7 @@ class Soak {
   conductor::Core core_;
   const auth::Principal who_{"soak", auth::Role::admin, "default", {}, "soak"};
   std::string worker_id_;
+  std::vector<std::string> definitions_;
   std::deque<std::pair<Instant, Uuid>> begun_;  // oldest first
   std::vector<Row> rows_;
 };
