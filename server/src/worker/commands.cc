@@ -79,8 +79,9 @@ std::optional<Value> annotation_of(const LineCommand& command) {
 
 List parse_annotations(std::string_view text) {
   List found;
-  for (const std::string& raw : split(text, '\n')) {
-    const std::string_view line = trim(raw);
+  const std::vector<std::string> lines = split(text, '\n');
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    const std::string_view line = trim(lines[i]);
     if (found.size() >= kAnnotationsMax || line.empty()) continue;
     LineCommand command;
     if (line.starts_with('{')) {
@@ -93,6 +94,12 @@ List parse_annotations(std::string_view text) {
           command.properties.emplace_back(name, json->string_or(name, ""));
       }
       command.properties.emplace_back("line", std::to_string(json->int_or("line", 0)));
+    } else if (const std::size_t block = line.find("<<"); block < line.find('=')) {
+      command.name = to_lower(trim(line.substr(0, block)));
+      const std::string_view delimiter = trim(line.substr(block + 2));
+      // A block without an end takes the rest, as a shell's here-document does.
+      while (++i < lines.size() && trim(lines[i]) != delimiter)
+        command.text += (command.text.empty() ? "" : "\n") + lines[i];
     } else {
       const std::size_t equals = line.find('=');
       if (equals == std::string_view::npos) continue;

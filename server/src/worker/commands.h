@@ -26,8 +26,8 @@ struct LineCommand {
 std::optional<LineCommand> parse_command(std::string_view line);
 // {level, message, file?, line?, title?} for error, warning and notice.
 std::optional<Value> annotation_of(const LineCommand& command);
-// The MAESTRO_ANNOTATIONS file: a line is a JSON object with the fields above, or `level=message`.
-// Lines that are neither are left out.
+// The MAESTRO_ANNOTATIONS file: a line is a JSON object with the fields above, `level=message`, or
+// a block `level<<END`, lines, `END`. Lines that are neither are left out.
 List parse_annotations(std::string_view text);
 
 // Cuts a stream into text that passes at once and lines that begin with "::", which wait for

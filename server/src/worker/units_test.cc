@@ -119,6 +119,10 @@ TEST(Commands, AreReadAsOtherSystemsWriteThem) {
                 "warning=careful\nnonsense\n{\"level\":\"error\",\"message\":\"m\"}\n{bad\n")
                 .size(),
             2U);
+  const List block = parse_annotations("warning<<E\ntwo\nlines\nE\nnotice=a << b\n");
+  ASSERT_EQ(block.size(), 2U);
+  EXPECT_EQ(block[0].string_or("message", ""), "two\nlines");
+  EXPECT_EQ(block[1].string_or("message", ""), "a << b");
 }
 
 TEST(Commands, TheScannerGivesTextAtOnceUnlessALineMayBeACommand) {
