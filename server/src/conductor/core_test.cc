@@ -1,81 +1,13 @@
-// The conductor over a store in memory, with a clock that is told the time and a store that may
-// lose the last commits: what the server does, without threads.
-#include "conductor/core.h"
-
-#include <gtest/gtest.h>
-
-#include "base/json.h"
-#include "db/memory/memory_store.h"
+#include "conductor/core_rig_test.h"
 #include "wire/event_codec.h"
 
 namespace mc::conductor {
 namespace {
 
-const auth::Principal kAda{"ada", auth::Role::admin, "default", {}, "t1"};
-
-// Takes what a call answers.
-template <class T>
-struct Reply {
-  std::optional<Result<T>> value;
-  Done<T> done() {
-    return [this](Result<T> result) { value.emplace(std::move(result)); };
-  }
-  bool here() const { return value.has_value(); }
-  T& operator*() { return **value; }
-  Code code() const { return value->error().code; }
-};
-
-class CoreTest : public testing::Test {
+class CoreTest : public CoreRig {
  protected:
   CoreTest() { boot(); }
 
-  void boot() {
-    Options options;
-    options.seed = 7;
-    options.embedded_worker = "embedded";
-    core = std::make_unique<Core>(*store, options);
-    ASSERT_TRUE(core->recover(now).ok());
-    flush();
-  }
-  // Commits until nothing is left to commit.
-  void flush() {
-    for (int i = 0; i < 1000 && core->has_commit(); ++i) {
-      Commit commit = core->take_commit();
-      const Status status = commit.batch.empty() ? Status() : store->commit(commit.batch);
-      core->finish_commit(std::move(commit), status, now);
-    }
-    ASSERT_FALSE(core->has_commit());
-  }
-  void pass(Millis time) {
-    now = now + time;
-    do {
-      core->tick(now);
-      flush();
-    } while (core->next_wake() && core->next_wake() <= now);
-  }
-  StartRun request(const std::string& definition) {
-    StartRun start;
-    start.principal = kAda;
-    start.definition = definition;
-    return start;
-  }
-  Uuid start(StartRun request) {
-    Reply<RunView> reply;
-    core->start_run(std::move(request), now, reply.done());
-    core->tick(now);
-    flush();
-    EXPECT_TRUE(reply.here() && reply.value->ok())
-        << (reply.here() ? reply.value->error().message : "no reply");
-    return reply.here() && reply.value->ok() ? (*reply).id : Uuid{};
-  }
-  Uuid start(const std::string& definition) { return start(request(definition)); }
-  Value show(Uuid id) {
-    Reply<RunView> reply;
-    core->run(kAda, id, reply.done());
-    flush();
-    return reply.value->ok() ? *parse_json((*reply).json) : Value();
-  }
-  std::string status(Uuid id) { return show(id).string_or("status", "?"); }
   std::string worker(const std::string& name = "w", std::vector<std::string> labels = {"linux"}) {
     Reply<wire::RegisterReply> reply;
     core->register_worker(kAda, {name, std::move(labels), 4, "1"}, now, reply.done());
@@ -100,10 +32,6 @@ class CoreTest : public testing::Test {
     flush();
     return *reply;
   }
-
-  std::unique_ptr<db::Store> store = db::make_memory_store();
-  std::unique_ptr<Core> core;
-  Instant now{1'700'000'000'000};
 };
 
 constexpr const char* kOne = "jobs: {a: {steps: [{run: x}]}}";
@@ -134,7 +62,7 @@ TEST_F(CoreTest, WhoFollowsWhileACommitIsOnItsWayHearsOfIt) {
     EXPECT_FALSE(cancelled.here()) << "followers hear before the reply";
     heard.emplace_back(event.json);
   });
-  const Status durable = store->commit(commit.batch);
+  const Status durable = store.commit(commit.batch);
   core->finish_commit(std::move(commit), durable, now);
   ASSERT_FALSE(heard.empty());
   EXPECT_NE(heard.back().find("run.finished"), std::string::npos) << heard.back();
@@ -408,7 +336,7 @@ TEST_F(CoreTest, DeletingNeedsAnEndAndIsSeenEverywhere) {
   Reply<RunView> gone;
   core->run(kAda, run, gone.done());
   EXPECT_EQ(gone.code(), Code::run_not_found);
-  EXPECT_TRUE(store->list_runs({.project = "default"})->empty());
+  EXPECT_TRUE(store.list_runs({.project = "default"})->empty());
 }
 
 TEST_F(CoreTest, RerunKeepsWhatWentWell) {
@@ -437,12 +365,12 @@ TEST_F(CoreTest, SchedulesFireOnceEachAndCatchUpTheLast) {
   flush();
   const std::string id = worker();
   pass(Millis(600'000));
-  EXPECT_EQ(store->list_runs({.project = "default"})->size(), 1U);
+  EXPECT_EQ(store.list_runs({.project = "default"})->size(), 1U);
   complete(id, poll(id).at(0));
   now = now + Millis(3'600'000);
   boot();
   pass(Millis(0));
-  EXPECT_EQ(store->list_runs({.project = "default"})->size(), 2U)
+  EXPECT_EQ(store.list_runs({.project = "default"})->size(), 2U)
       << "six were missed, the last is made up for";
 }
 
@@ -469,7 +397,7 @@ TEST_F(CoreTest, TheStoredHistoryIsTheWholeTruth) {
   const std::string id = worker();
   complete(id, poll(id).at(0));
   complete(id, poll(id).at(0));
-  const auto stored = store->load_run(run);
+  const auto stored = store.load_run(run);
   std::vector<std::string> types;
   for (const auto& group : (*stored)->events) {
     const auto events = wire::decode_events(group.payload);

@@ -1,58 +1,30 @@
 // What schedules do over time: overlaps, missed fires, jitter. No worker is needed: runs wait.
 #include "conductor/schedules.h"
 
-#include <gtest/gtest.h>
-
 #include <map>
 
-#include "conductor/core.h"
-#include "db/memory/memory_store.h"
+#include "conductor/core_rig_test.h"
 
 namespace mc::conductor {
 namespace {
 
 using namespace std::chrono_literals;
-const auth::Principal kAda{"ada", auth::Role::admin, "default", {}, "t1"};
 
-class SchedulesTest : public testing::Test {
+class SchedulesTest : public CoreRig {
  protected:
-  void boot() {
-    core = std::make_unique<Core>(*store, Options{.seed = 7});
-    ASSERT_TRUE(core->recover(now).ok());
-    flush();
-    pass(0ms);
-  }
-  void flush() {
-    for (int i = 0; i < 1000 && core->has_commit(); ++i) {
-      Commit commit = core->take_commit();
-      const Status status = commit.batch.empty() ? Status() : store->commit(commit.batch);
-      core->finish_commit(std::move(commit), status, now);
-    }
-  }
-  // At every moment at which something is due.
-  void pass(Millis time) {
-    const Instant then = now + time;
-    core->tick(now);
-    flush();
-    for (Instant wake = core->next_wake(); wake && wake <= then; wake = core->next_wake()) {
-      now = std::max(now, wake);
-      core->tick(now);
-      flush();
-    }
-    now = then;
-  }
+  // Ten minutes to the hour, and no fire in the next 9:59.
+  SchedulesTest() { now = Instant{1'699'999'800'000}; }
+
   // Every ten minutes a run that takes `lasts`.
   void schedule(const std::string& options, const std::string& lasts) {
     boot();
-    core->put_workflow(kAda, "w",
-                       "on: {schedule: [{cron: \"*/10 * * * *\"" + options +
-                           "}]}\njobs: {w: {wait: " + lasts + "}}\n",
-                       now, [](const Result<WorkflowVersion>& put) { ASSERT_TRUE(put.ok()); });
-    flush();
+    pass(0ms);
+    put("w", "on: {schedule: [{cron: \"*/10 * * * *\"" + options +
+                 "}]}\njobs: {w: {wait: " + lasts + "}}\n");
   }
   std::map<RunStatus, int> runs() {
     std::map<RunStatus, int> counts;
-    const auto rows = store->list_runs({.project = "default", .limit = 1000});
+    const auto rows = store.list_runs({.project = "default", .limit = 1000});
     for (const db::RunRow& row : *rows) ++counts[row.status];
     return counts;
   }
@@ -64,11 +36,8 @@ class SchedulesTest : public testing::Test {
   void miss(Millis time) {
     now = now + time;
     boot();
+    pass(0ms);
   }
-
-  std::unique_ptr<db::Store> store = db::make_memory_store();
-  std::unique_ptr<Core> core;
-  Instant now{1'699'999'800'000};  // ten minutes to the hour, and no fire in the next 9:59
 };
 
 TEST_F(SchedulesTest, SkipLeavesOutWhatWouldOverlap) {
@@ -127,7 +96,7 @@ TEST_F(SchedulesTest, TheLastOfVeryManyIsTheNewest) {
   miss(24h * 30);
   pass(1min);
   ASSERT_EQ(all_runs(), 1);
-  const auto rows = store->list_runs({.project = "default"});
+  const auto rows = store.list_runs({.project = "default"});
   EXPECT_NE(rows->front().json.find(to_rfc3339(missed + 24h * 30)), std::string::npos)
       << rows->front().json;
 }

@@ -1,76 +1,14 @@
 // The conductor beside a store that fails, and rules that the simulator found broken: each test is
 // the shortest story of one of its seeds.
-#include <gtest/gtest.h>
-
-#include "base/json.h"
-#include "conductor/core.h"
-#include "db/faulty/faulty_store.h"
-#include "db/memory/memory_store.h"
+#include "conductor/core_rig_test.h"
 
 namespace mc::conductor {
 namespace {
 
-const auth::Principal kAda{"ada", auth::Role::admin, "default", {}, "t1"};
-
-template <class T>
-struct Reply {
-  std::optional<Result<T>> value;
-  Done<T> done() {
-    return [this](Result<T> result) { value.emplace(std::move(result)); };
-  }
-  bool here() const { return value.has_value(); }
-  T& operator*() { return **value; }
-};
-
-class TroubledStoreTest : public testing::Test {
+class TroubledStoreTest : public CoreRig {
  protected:
   TroubledStoreTest() { boot(); }
 
-  void boot() {
-    Options options;
-    options.seed = 7;
-    core = std::make_unique<Core>(store, options);
-    ASSERT_TRUE(core->recover(now).ok());
-    flush();
-  }
-  void flush() {
-    for (int i = 0; i < 100 && core->has_commit(); ++i) {
-      Commit commit = core->take_commit();
-      const Status status = commit.batch.empty() ? Status() : store.commit(commit.batch);
-      core->finish_commit(std::move(commit), status, now);
-      core->tick(now);
-    }
-  }
-  void pass(Millis time) {
-    now = now + time;
-    core->tick(now);
-    flush();
-  }
-  Uuid start(const std::string& definition, Value inputs = Object{}) {
-    StartRun request;
-    request.principal = kAda;
-    request.definition = definition;
-    request.inputs = std::move(inputs);
-    Reply<RunView> reply;
-    core->start_run(request, now, reply.done());
-    core->tick(now);
-    flush();
-    EXPECT_TRUE(reply.here() && reply.value->ok());
-    return reply.here() && reply.value->ok() ? (*reply).id : Uuid{};
-  }
-  Value show(Uuid id) {
-    Reply<RunView> reply;
-    core->run(kAda, id, reply.done());
-    flush();
-    return reply.value->ok() ? *parse_json((*reply).json) : Value();
-  }
-  std::string status(Uuid id) { return show(id).string_or("status", "?"); }
-  void put(const std::string& name, const std::string& text) {
-    Reply<WorkflowVersion> reply;
-    core->put_workflow(kAda, name, text, now, reply.done());
-    flush();
-    ASSERT_TRUE(reply.value->ok());
-  }
   void cancel(Uuid run) {
     Reply<RunView> reply;
     core->cancel_run(kAda, run, "", now, reply.done());
@@ -78,11 +16,6 @@ class TroubledStoreTest : public testing::Test {
     flush();
     ASSERT_TRUE(reply.value->ok());
   }
-
-  std::unique_ptr<db::Store> disk = db::make_memory_store();
-  db::FaultyStore store{*disk};
-  std::unique_ptr<Core> core;
-  Instant now{1'700'000'000'000};
 };
 
 constexpr const char* kOne = "jobs: {a: {steps: [{run: x}]}}";
