@@ -136,6 +136,7 @@ bool LogPump::collect() {
     push("", "system",
          "[maestro: " + std::to_string(dropped_) + " bytes of the log were dropped]\n");
   }
+  hurrying_ = finishing_;
   const bool idle = sources_.empty() && said_.empty() && pending_.empty();
   return !finishing_ || !(idle || discarding_);
 }
@@ -286,11 +287,11 @@ void LogPump::push(const std::string& step, const std::string& stream, std::stri
   pending_.push_back({.t = now, .step = step, .stream = stream, .text = std::string(text)});
 }
 
-// A whole batch waits for nothing but the pause after a failure.
+// A whole batch, and what is left when the job is over, wait only for the pause after a failure.
 bool LogPump::is_send_due() const {
   if (pending_.empty()) return false;
-  const bool whole = pending_bytes_ >= options_.batch_bytes && retry_.count() == 0;
-  return whole || Steady::now() >= next_send_;
+  const bool whole = pending_bytes_ >= options_.batch_bytes || hurrying_;
+  return (whole && retry_.count() == 0) || Steady::now() >= next_send_;
 }
 
 void LogPump::send_pending() {
@@ -312,6 +313,7 @@ void LogPump::send_pending() {
       std::clamp<std::int64_t>(*end - offset_, 0, static_cast<std::int64_t>(bytes));
   offset_ += taken;
   drop_sent(taken);
+  if (taken == 0) retry_ = options_.retry_first;
   next_send_ = Steady::now() + options_.batch_time;
 }
 

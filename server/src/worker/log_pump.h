@@ -27,7 +27,7 @@ namespace mc::worker {
 struct LogOptions {
   std::int64_t bytes_max = 256LL << 20;       // of one job attempt
   std::size_t batch_bytes = 256 << 10;        // sent at once at this size,
-  std::chrono::milliseconds batch_time{250};  // or after this time
+  std::chrono::milliseconds batch_time{100};  // or after this time
   std::chrono::milliseconds retry_first{200}, retry_max{5'000};
 };
 inline constexpr std::size_t kPendingBytesMax = 1 << 20;
@@ -115,6 +115,7 @@ class LogPump {
   std::int64_t accepted_ = 0;  // bytes taken in, up to bytes_max
   std::int64_t dropped_ = 0;
   bool drop_told_ = false;
+  bool hurrying_ = false;  // the job is over
   Steady::time_point next_send_{};
   std::chrono::milliseconds retry_{0};
   int gaps_ = 0;

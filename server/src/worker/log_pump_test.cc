@@ -93,6 +93,18 @@ TEST(LogPump, AWholeBatchWaitsForNoTime) {
   }
 }
 
+TEST(LogPump, WhatIsLeftWhenTheJobIsOverWaitsForNoTime) {
+  Sink sink;
+  LogOptions options = quick();
+  options.batch_time = std::chrono::hours(1);
+  LogPump pump(sink.send(), {}, options);
+  pump.say("", "first");
+  ASSERT_TRUE(sink.wait_for("first"));
+  pump.say("", "last");
+  pump.finish();
+  EXPECT_EQ(sink.text, "first\nlast\n");
+}
+
 TEST(LogPump, FailuresAndRepeatsLoseNothing) {
   Sink sink;
   sink.failures = 7;
