@@ -33,7 +33,7 @@ Result<int> decide_run(Session& session, const Args& args, bool approve) {
   if (chosen == nullptr) {
     const std::string what = job.empty() ? "nothing in this run waits for a decision"
                                          : "`" + job + "` does not wait for a decision";
-    return Error{Code::not_found, what, {}};
+    return Error{Code::conflict, what, {}};
   }
   Result<Value> done =
       decide(**server, chosen->string_or("id", ""), approve, args.get("--comment"));
