@@ -222,6 +222,22 @@ Broken Rules::take_signal(const std::string& name) {
   return "a wait for " + name + " ends by a signal that another wait has used";
 }
 
+// `message` is of an attempt that failed by a child run: it names the run.
+Broken Rules::take_child(const JobState& job, const std::string& message) {
+  constexpr std::string_view kNamed = "child run ";
+  if (job.reason != Reason::child || !message.starts_with(kNamed)) return std::nullopt;
+  const std::string child = message.substr(kNamed.size(), message.find(' ', kNamed.size()));
+  if (children_.insert(child).second) return std::nullopt;
+  return "two attempts of " + job.key + " end by one child run";
+}
+
+Broken Rules::outlasts_cancel(const RunState& run, NodeIndex node, const JobFinished& e,
+                              Instant now) const {
+  if (!to_cancel_.contains(node) || (e.status == JobStatus::cancelled && now <= cancelled_))
+    return std::nullopt;
+  return run.jobs.at(node).key + " goes on waiting after its run was cancelled";
+}
+
 Broken Rules::broken_by(const RunState& run, const Event& event) {
   if (const auto* e = std::get_if<RunFinished>(&event.body)) return ends(run, *e, began_);
   if (const auto* e = std::get_if<PhaseStarted>(&event.body))
@@ -229,12 +245,21 @@ Broken Rules::broken_by(const RunState& run, const Event& event) {
   // A run that is cancelled before its turn is told to have started only to be ended.
   if (std::holds_alternative<RunStarted>(event.body)) began_ = !run.cancel_requested;
   if (const auto* e = std::get_if<SignalReceived>(&event.body)) ++signals_[e->event];
+  if (std::holds_alternative<RunCancelling>(event.body) && run.phase_begun) {
+    cancelled_ = event.time;
+    for (NodeIndex node = 0; node < run.jobs.size(); ++node) {
+      const JobState& job = run.jobs[node];
+      if (job.phase == Phase::graph && job.status == JobStatus::waiting) to_cancel_.insert(node);
+    }
+  }
   const auto at = [&](NodeIndex node) -> const JobState& { return run.jobs.at(node); };
   if (const auto* e = std::get_if<JobExpanded>(&event.body)) return begins(run, at(e->node));
   if (const auto* e = std::get_if<ApprovalRequested>(&event.body)) return begins(run, at(e->node));
   if (const auto* e = std::get_if<ApprovalDecided>(&event.body)) return votes(run, at(e->node), *e);
-  if (const auto* e = std::get_if<JobRetrying>(&event.body))
-    return retries(run, at(e->node), *e, event.time);
+  if (const auto* e = std::get_if<JobRetrying>(&event.body)) {
+    const auto twice = take_child(at(e->node), e->message);
+    return twice ? twice : retries(run, at(e->node), *e, event.time);
+  }
   if (const auto* e = std::get_if<JobWaiting>(&event.body)) {
     const auto early = begins(run, at(e->node));
     return early ? early : begins_waiting(at(e->node), *e, event.time);
@@ -254,6 +279,8 @@ Broken Rules::broken_by(const RunState& run, const Event& event) {
   const auto* e = std::get_if<JobFinished>(&event.body);
   if (e == nullptr) return std::nullopt;
   const JobState& job = at(e->node);
+  if (const auto late = outlasts_cancel(run, e->node, *e, event.time)) return late;
+  if (const auto twice = take_child(job, e->message)) return twice;
   if (e->status == JobStatus::skipped) return skipped(run, job);
   if (e->status == JobStatus::reused && job.status == JobStatus::pending) return begins(run, job);
   if (job.status == JobStatus::waiting && job.reason == Reason::approval &&

@@ -4,6 +4,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "engine/state.h"
@@ -19,9 +20,15 @@ class Rules {
 
  private:
   std::optional<std::string> take_signal(const std::string& name);
+  std::optional<std::string> take_child(const engine::JobState& job, const std::string& message);
+  std::optional<std::string> outlasts_cancel(const engine::RunState& run, NodeIndex node,
+                                             const JobFinished& e, Instant now) const;
 
   bool began_ = false;                  // its graph did, rather than being skipped whole
   std::map<std::string, int> signals_;  // received, and not used up by a wait
+  std::set<std::string> children_;      // that an attempt has ended by
+  Instant cancelled_;                   // when it was asked for,
+  std::set<NodeIndex> to_cancel_;       // and what waited then and was to end at once
 };
 
 }  // namespace mc::sim

@@ -26,6 +26,9 @@ constexpr Millis kHousekeepEvery = std::chrono::minutes(1);
 constexpr int kSlots = 8;
 // How many different definitions come with runs: each that ever came is kept.
 constexpr int kDefinitions = 200;
+// Among which runs that hold a concurrency group are spread: fewer could not serve the load, and
+// what waits would grow without end.
+constexpr std::uint64_t kGroups = 100;
 constexpr double kGrowthMax = 1.1;
 
 struct Row {
@@ -127,7 +130,11 @@ class Soak {
 
   void start(std::int64_t number) {
     conductor::StartRun request{.principal = who_};
-    request.definition = number % 4 == 0 ? definitions_[rng_.below(kDefinitions)] : kUsual;
+    request.definition = kUsual;
+    if (number % 4 == 0) {
+      request.definition = definitions_[rng_.below(kDefinitions)];
+      request.inputs = Value(Object{{"text", Value(std::to_string(rng_.below(kGroups)))}});
+    }
     const std::string key = std::to_string(number);
     request.idempotency = conductor::Idempotency{"default/soak", key, key};
     core_.start_run(std::move(request), now_, [](const Result<conductor::RunView>&) {});

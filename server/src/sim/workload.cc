@@ -77,7 +77,9 @@ std::string quiet_job(Rng& rng, bool children) {
     case 3:
     case 4:
       if (!children) return "";
-      return fmt::format("    workflow: {{name: child{}}}\n", rng.below(kChildWorkflows + 1));
+      return fmt::format(
+          "    workflow: {{name: child{}}}\n{}", rng.below(kChildWorkflows + 1),
+          rng.chance(0.25) ? "    retry: {attempts: 3, backoff: 1s, on: [any]}\n" : "");
     default: return "";
   }
 }
@@ -122,7 +124,9 @@ std::string head(Rng& rng) {
   if (rng.chance(0.35)) {
     const auto limit = 1 + rng.below(2);
     text += fmt::format(
-        "concurrency: {{group: \"runs{}-${{{{ inputs.flag }}}}\", limit: {}, on_overflow: {}}}\n",
+        "concurrency: {{group: \"runs{}-${{{{ inputs.flag }}}}-${{{{ inputs.text }}}}\", limit: "
+        "{}, "
+        "on_overflow: {}}}\n",
         limit, limit,
         pick(rng, std::array{"queue", "queue", "cancel_pending", "cancel_running", "reject"}));
   }
