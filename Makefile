@@ -18,7 +18,7 @@ define build_preset
 	@ninja -C $(2) -j $(JOBS)
 endef
 
-.PHONY: help build dev down test bench bench-peers lint fmt format-check tsan asan coverage fuzz sim soak mutants clean packages-run packages-test
+.PHONY: help build dev down test bench bench-peers lint fmt format-check tsan asan coverage fuzz fuzz-api sim soak mutants clean packages-run packages-test
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -72,6 +72,9 @@ coverage: packages-test ## line and branch coverage of server/src, in build/cove
 fuzz: packages-run ## run each fuzz target for FUZZ_SECONDS
 	$(call build_preset,fuzz,build/fuzz)
 	@scripts/fuzz
+
+fuzz-api: build ## send a running server what its OpenAPI description allows and forbids (schemathesis)
+	@scripts/fuzz-api $(FUZZ_SECONDS)
 
 sim: build ## throw faults at the engine under a virtual clock for SIM_SECONDS (120)
 	@scripts/simulate $(SIM_SECONDS)

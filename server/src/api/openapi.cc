@@ -56,15 +56,21 @@ void write_request(JsonWriter& out, const Route& route) {
   out.close('}').close('}').close('}');
 }
 
-void write_responses(JsonWriter& out, const Route& route) {
-  out.key("responses").open('{').key(std::to_string(route.details.status)).open('{');
-  out.field("description", route.summary);
+void write_good_response(JsonWriter& out, const Route& route, int status) {
+  out.key(std::to_string(status)).open('{').field("description", route.summary);
   if (!route.details.response.empty()) {
     out.key("content").open('{').key("application/json").open('{');
     write_schema(out, route.details.response);
     out.close('}').close('}');
   }
-  out.close('}').key("default").open('{').field("description", "An error");
+  out.close('}');
+}
+
+void write_responses(JsonWriter& out, const Route& route) {
+  out.key("responses").open('{');
+  write_good_response(out, route, route.details.status);
+  if (route.details.also != 0) write_good_response(out, route, route.details.also);
+  out.key("default").open('{').field("description", "An error");
   out.key("content").open('{').key("application/problem+json").open('{');
   write_schema(out, "Problem");
   out.close('}').close('}').close('}').close('}');

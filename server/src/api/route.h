@@ -35,7 +35,8 @@ struct Details {
   Takes takes = Takes::nothing;
   std::uint64_t body_max = kSmallBody;
   Rate rate = Rate::api;
-  int status = 200;                // of a good answer
+  int status = 200;  // of a good answer
+  int also = 0;      // of another: 201 where a PUT may create, 200 where a POST may not
   std::string_view request = {};   // schema of the body
   std::string_view response = {};  // schema of a good answer; empty: none, or text
   std::string_view query = {};     // names of query parameters, with commas between

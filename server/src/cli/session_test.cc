@@ -180,7 +180,7 @@ TEST(Approve, NamesTheJobsWhenSeveralWait) {
   EXPECT_NE(stage.desk.err.find("x, y"), std::string::npos);
   EXPECT_EQ(stage.run({"approve", kId, "y", "-m", "fine"}), 0);
   EXPECT_EQ(stage.script.calls.back().body, R"({"decision":"approve","comment":"fine"})");
-  EXPECT_EQ(stage.run({"reject", kId, "q"}), 6);
+  EXPECT_EQ(stage.run({"reject", kId, "q"}), 7);
 }
 
 TEST(ExecResult, HasTheFieldsOfTheContract) {

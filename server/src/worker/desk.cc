@@ -17,6 +17,7 @@ int Desk::reserve_some() {
 
 void Desk::take_in(int reserved, std::vector<Task> tasks) {
   const std::scoped_lock lock(mutex_);
+  if (closed_) tasks.clear();  // nobody is left to end them: their leases will
   for (Task& task : tasks) {
     const auto known = held_.find(task.task_id);
     if (known != held_.end() && known->second->task.fence == task.fence) continue;
@@ -122,6 +123,11 @@ void Desk::cancel(const std::string& task_id) {
 
 void Desk::lose(const std::string& task_id) {
   const std::scoped_lock lock(mutex_);
+  lose_task(task_id);
+}
+
+// Requires: the lock.
+void Desk::lose_task(const std::string& task_id) {
   const auto at = held_.find(task_id);
   if (at == held_.end()) return;
   at->second->control.lose();
@@ -132,10 +138,6 @@ void Desk::lose(const std::string& task_id) {
   std::erase_if(outbox_, [&](const TaskResult& result) { return result.task_id == task_id; });
   held_.erase(at);
   changed_.notify_all();
-}
-
-void Desk::lose_all() {
-  for (const wire::TaskHold& hold : holds()) lose(hold.task_id);
 }
 
 void Desk::drain() {
@@ -152,6 +154,7 @@ bool Desk::wait_idle(std::chrono::milliseconds patience) {
 void Desk::close() {
   const std::scoped_lock lock(mutex_);
   closed_ = true;
+  while (!held_.empty()) lose_task(std::string(held_.begin()->first));
   changed_.notify_all();
 }
 

@@ -64,16 +64,17 @@ class Desk {
   std::vector<wire::TaskHold> holds() const;  // running, waiting or with a result on its way
   void cancel(const std::string& task_id);
   void lose(const std::string& task_id);
-  void lose_all();
 
   void drain();  // no more reservations
   bool wait_idle(std::chrono::milliseconds patience);
+  // Loses all that is held; what comes from now on is not taken.
   void close();
   bool closed() const;
   int running() const;
 
  private:
   Ref take_task();
+  void lose_task(const std::string& task_id);
   std::vector<TaskResult> take_results();
   bool is_idle() const {
     return queue_.empty() && running_ == 0 && outbox_.empty() && sending_ == 0;

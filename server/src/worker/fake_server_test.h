@@ -23,12 +23,17 @@ namespace mc::worker {
 inline constexpr auto kPatience = std::chrono::seconds(30);
 constexpr std::size_t kFakeBlobMax = 1 << 30;
 
+// The part of a task's id before "@": what tests call it by.
+inline std::string short_id(const std::string& task_id) {
+  return task_id.substr(0, task_id.find('@'));
+}
+
 struct FakeServer {
   std::mutex mutex;
   std::condition_variable changed;
   std::deque<Task> ready;
   std::map<std::string, TaskResult> results;
-  std::map<std::string, std::string> logs;  // task id → text
+  std::map<std::string, std::string> logs;  // short id → text, as `results`
   std::map<std::string, std::string> blobs;
   std::map<std::string, client::CacheEntry> cache;
   std::vector<ArtifactRef> artifacts;
@@ -51,7 +56,7 @@ struct FakeServer {
   }
   std::string log(const std::string& task_id) {
     const std::scoped_lock lock(mutex);
-    return logs[task_id];
+    return logs[short_id(task_id)];
   }
 };
 
@@ -97,7 +102,7 @@ class FakeApi final : public client::WorkerApi {
       }
     }
     for (const TaskResult& result : request.results) {
-      server_.results[result.task_id] = result;
+      server_.results[short_id(result.task_id)] = result;
       reply.accepted.push_back(result.task_id);
     }
     reply.tasks = take(request.max);
@@ -107,7 +112,7 @@ class FakeApi final : public client::WorkerApi {
   Result<std::int64_t> logs(const wire::LogsRequest& request) override {
     if (down()) return away();
     const std::scoped_lock lock(server_.mutex);
-    std::string& log = server_.logs[request.task_id];
+    std::string& log = server_.logs[short_id(request.task_id)];
     const auto end = static_cast<std::int64_t>(log.size());
     if (request.offset > end) return Error{Code::invalid_field, "a gap", {}};
     std::string text;
@@ -203,9 +208,13 @@ class JobRig : public testing::Test {
   }
   void TearDown() override { std::filesystem::remove_all(data_); }
 
+  // What a job leaves is found by its task's id on the whole machine: tests that run beside each
+  // other must have none in common.
+  std::string own(const std::string& id) const { return id + "@" + data_; }
   // `job` and `more` are JSON: the job's source and further members of the spec.
   Task task(const std::string& job, const std::string& more = "", const std::string& id = "t1") {
-    Task made{.task_id = id, .fence = 1, .run_id = Uuid{0x11, 0x22}, .job = "build", .attempt = 2};
+    Task made{
+        .task_id = own(id), .fence = 1, .run_id = Uuid{0x11, 0x22}, .job = "build", .attempt = 2};
     made.spec_json = R"({"workflow":"ci","key":"build","phase":"graph","cache_scope":"p",)"
                      R"("run":{"actor":"ada"},"job":)" +
                      job + (more.empty() ? "" : "," + more) + "}";

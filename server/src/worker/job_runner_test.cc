@@ -191,7 +191,7 @@ TEST_F(Job, ADaemonThatLeftTheSessionDiesWithTheJob) {
 
 TEST_F(Job, ABackgroundProcessServesLaterSteps) {
   const auto result =
-      run(R"j({"steps":[{"run":"(while :; do echo tick >> ticks; sleep 0.01; done) &"},
+      run(R"j({"steps":[{"run":"touch ticks; (while :; do echo tick >> ticks; sleep 0.01; done) &"},
     {"run":"n=$(wc -l < ticks); while [ $(wc -l < ticks) -le $n ]; do sleep 0.01; done; echo )j"
           R"j(it-lives"}]})j");
   EXPECT_EQ(result.outcome, Outcome::succeeded) << result.message;

@@ -63,9 +63,8 @@ class Worker::Loops {
     if (stopped_.exchange(true)) return;
     desk_.drain();
     if (patience.count() > 0) desk_.wait_idle(patience);
-    desk_.lose_all();
-    session_.close();
     desk_.close();
+    session_.close();
     threads_.clear();
     kill_marked(worker_marker(options_.run.data), kSweepPatience);
   }

@@ -81,7 +81,7 @@ TEST_F(Working, AHeartbeatCancelsAndTheResultSaysSo) {
   ASSERT_TRUE(server_.wait([&] { return server_.logs.contains("a"); }));
   {
     const std::scoped_lock lock(server_.mutex);
-    server_.cancel = {"a"};
+    server_.cancel = {own("a")};
   }
   ASSERT_TRUE(wait_result("a"));
   EXPECT_EQ(server_.results["a"].outcome, Outcome::cancelled);
@@ -93,7 +93,7 @@ TEST_F(Working, ALostTaskIsKilledAndNotReported) {
   ASSERT_TRUE(server_.wait([&] { return server_.logs.contains("a"); }));
   {
     const std::scoped_lock lock(server_.mutex);
-    server_.lost = {"a"};
+    server_.lost = {own("a")};
   }
   ASSERT_TRUE(worker->wait_idle(Millis(30'000)));
   EXPECT_FALSE(server_.results.contains("a"));
@@ -162,6 +162,18 @@ TEST(DeskTest, SlotsAreNeverOverbookedAndATaskIsHeldOnce) {
   desk.settled({"a"});
   EXPECT_TRUE(desk.wait_idle(std::chrono::milliseconds(0)));
   EXPECT_EQ(desk.reserve_all(), 2);
+}
+
+// Else a slot would carry out a task that nobody is left to end, and the worker's end wait for it.
+TEST(DeskTest, ATaskOnItsWayAtTheEndIsNotTaken) {
+  Desk desk(2);
+  desk.take_in(1, {Task{.task_id = "a", .fence = 1}});
+  const Desk::Ref a = desk.next();
+  desk.close();
+  EXPECT_TRUE(a->control.lost());
+  desk.take_in(1, {Task{.task_id = "b", .fence = 1}});
+  EXPECT_EQ(desk.next(), nullptr);
+  EXPECT_TRUE(desk.holds().empty());
 }
 
 }  // namespace
