@@ -4,6 +4,7 @@
 
 #include "api/cursor.h"
 #include "base/json.h"
+#include "wire/own_json.h"
 
 namespace mc::api {
 namespace {
@@ -13,7 +14,7 @@ struct Page {
 };
 
 void show(const Call& call, const Page& page, const std::string& whole) {
-  const Result<Value> body = parse_json(whole);
+  const Result<Value> body = parse_json(whole, wire::kOwnJson);
   if (!body) return call.fail(body.error());
   static const List kNone;
   const Value* found = body->find("items");

@@ -1,6 +1,7 @@
 #include "client/worker_api.h"
 
 #include "base/json.h"
+#include "wire/own_json.h"
 
 namespace mc::client {
 namespace {
@@ -142,7 +143,8 @@ class ServerWorkerApi final : public WorkerApi {
   static Result<Value> json_of(const Result<Answer>& answer) {
     if (!answer.ok()) return answer.error();
     if (answer->status >= kFirstErrorStatus) return error_of(*answer);
-    return answer->body.empty() ? Result<Value>(Object{}) : parse_json(answer->body);
+    return answer->body.empty() ? Result<Value>(Object{})
+                                : parse_json(answer->body, wire::kOwnJson);
   }
   Result<Value> post(const char* call, std::string body, Millis timeout = kCallTimeout,
                      const std::atomic<bool>* cancelled = nullptr) {
@@ -186,7 +188,7 @@ std::string encode_query(std::string_view value) {
 
 Error error_of(const Answer& answer) {
   const Code code = code_for_status(answer.status);
-  const auto body = parse_json(answer.body);
+  const auto body = parse_json(answer.body, wire::kOwnJson);
   if (!body.ok() || !body->is_object()) {
     return {code, "the server answered " + std::to_string(answer.status), {}};
   }

@@ -330,6 +330,7 @@ Status Core::recover(Instant now) {
   std::sort(order.begin(), order.end());
   for (const auto& [id, run] : hot_) restore_holds(*run);
   for (const auto& [number, id] : order) restore_effects(*hot_.at(id), now);
+  recovered_ = true;
   follow_up(now);
   return {};
 }

@@ -291,6 +291,7 @@ class Core {
   Instant hold_until_;  // after a failed commit timers rest this long
   bool draining_ = false;
   bool usable_ = true;
+  bool recovered_ = false;  // once in this process
   std::string trouble_;
   Service::Health counters_;
 };

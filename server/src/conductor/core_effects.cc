@@ -246,8 +246,10 @@ void Core::restore_effects(HotRun& run, Instant now) {
     if (job.status == JobStatus::ready) dispatcher_.add(labels_for(state, job), state.id, node);
     const bool at_work = job.status == JobStatus::running || job.status == JobStatus::cancelling;
     if (at_work && !job.group) {
-      // The embedded worker died with the process before; others get a lease to show up in.
-      const bool gone = !options_.embedded_worker.empty() && job.worker == options_.embedded_worker;
+      // The embedded worker died with the process before; others get a lease to show up in, as it
+      // does when only a commit failed.
+      const bool gone = !recovered_ && !options_.embedded_worker.empty() &&
+                        job.worker == options_.embedded_worker;
       set_lease(state.id, node, job.fence, gone ? now : now + options_.lease);
     }
     if (job.status != JobStatus::waiting) continue;

@@ -204,6 +204,7 @@ void Core::events(const auth::Principal& by, Uuid id, std::int64_t after, int li
   if (!groups) return done(groups.error());
   for (const db::FeedGroup& group : *groups) {
     const auto run = find_run(by, group.run);
+    if (!run && run.error().code == Code::store_failed) return done(run.error());
     if (!run) continue;  // deleted since, or of another project
     if (const Status added = add(group.position, group.run, group.events); !added)
       return done(added.error());

@@ -216,7 +216,9 @@ Status Core::fire_schedule(Schedule& schedule, Instant at, std::string_view kind
   if (!shown) return skip(schedule, shown.error());
   schedule.last_error.clear();
   schedule.last_run = id;
-  open.insert(id);
+  // A run that had nothing to do is over already.
+  if (const HotRun* run = find_hot(id); run != nullptr && !is_final(run->state.status))
+    open.insert(id);
   return {};
 }
 

@@ -407,5 +407,25 @@ TEST_F(CoreTest, TheStoredHistoryIsTheWholeTruth) {
                                              "job.started", "job.finished", "job.ready",
                                              "job.started", "job.finished", "run.finished"}));
 }
+// What was accepted must be readable after a restart, however deep.
+TEST_F(CoreTest, ADeepValueIsReadBack) {
+  std::string deep(63, '[');
+  deep += std::string(63, ']');
+  StartRun asked = request(kOne);
+  asked.event = *parse_json(deep);
+  const Uuid run = start(std::move(asked));
+  boot();
+  EXPECT_EQ(status(run), "running");
+}
+
+TEST_F(CoreTest, AnEmptyConcurrencyGroupOfAJobIsNone) {
+  const std::string text =
+      "inputs: {g: {type: string, default: ''}}\n"
+      "jobs: {a: {concurrency: \"${{ inputs.g }}\", steps: [{run: x}]}}";
+  start(text);
+  start(text);
+  EXPECT_EQ(poll(worker()).size(), 2U);
+}
+
 }  // namespace
 }  // namespace mc::conductor

@@ -1,6 +1,7 @@
 #include "base/json.h"
 #include "conductor/render.h"
 #include "wire/event_codec.h"
+#include "wire/own_json.h"
 
 namespace mc::conductor {
 namespace {
@@ -62,7 +63,7 @@ constexpr std::string_view kInstantFields[] = {"until", "expires_at"};
 }  // namespace
 
 std::string event_json(Uuid run, const Event& event) {
-  const Result<Value> stored = parse_json(wire::encode_events({event}));
+  const Result<Value> stored = parse_json(wire::encode_events({event}), wire::kOwnJson);
   Value data = Object{{"run", Value(to_string(run))}};
   if (stored && stored->is_list() && !stored->as_list().empty()) {
     for (const Member& member : stored->as_list().front().as_object()) {

@@ -46,6 +46,12 @@ TEST_F(SchedulesTest, SkipLeavesOutWhatWouldOverlap) {
   EXPECT_EQ(all_runs(), 2);
 }
 
+TEST_F(SchedulesTest, ARunThatIsOverAtOnceHoldsNothingUp) {
+  schedule(", overlap: skip", "25m, if: \"${{ false }}\"");
+  pass(60min);
+  EXPECT_EQ(all_runs(), 6);
+}
+
 TEST_F(SchedulesTest, QueueOneKeepsOneFireForLater) {
   schedule(", overlap: queue_one", "25m");
   pass(60min);

@@ -2,6 +2,7 @@
 
 #include "base/json.h"
 #include "wire/event_fields.h"
+#include "wire/own_json.h"
 
 namespace mc::wire {
 
@@ -180,14 +181,14 @@ std::string encode_snapshot(const RunState& run) {
 }
 
 Result<std::string> snapshot_digest(std::string_view text) {
-  const Result<Value> body = parse_json(text);
+  const Result<Value> body = parse_json(text, wire::kOwnJson);
   if (!body) return unreadable(body.error().message);
   const Value* facts = body->find("facts");
   return facts != nullptr ? facts->string_or("digest", "") : std::string();
 }
 
 Result<RunState> decode_snapshot(Uuid id, engine::DefinitionRef definition, std::string_view text) {
-  const Result<Value> body = parse_json(text);
+  const Result<Value> body = parse_json(text, wire::kOwnJson);
   if (!body) return unreadable(body.error().message);
   if (body->int_or("format", 0) != kFormat) return unreadable("a newer version wrote it");
   RunState run;

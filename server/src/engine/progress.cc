@@ -171,6 +171,10 @@ void begin_steps(Transition& t, NodeIndex node) {
   const Result<std::string> group =
       lang::evaluate_text(job.spec->concurrency->group, world.scope());
   if (!group) return fail_before_start(t, node, group.error());
+  if (group->empty()) {  // as of a run: no group, nothing to wait for
+    t.emit(JobReady{.node = node, .job = job.key});
+    return;
+  }
   t.emit(JobWaiting{.node = node,
                     .job = job.key,
                     .reason = Reason::lock,

@@ -1,6 +1,7 @@
 // Precedence climbing over the grammar of docs/reference/expressions.md.
 #include <charconv>
 
+#include "base/clip.h"
 #include "base/json.h"
 #include "lang/ast.h"
 
@@ -31,7 +32,7 @@ class Parser {
     Tree tree = choice(0);
     skip_space();
     if (tree && at_ < text_.size())
-      fail(at_, "unexpected `" + std::string(text_.substr(at_, 10)) + "`");
+      fail(at_, "unexpected `" + std::string(head_of(text_.substr(at_), 10)) + "`");
     if (!error_.message.empty()) return std::move(error_);
     return tree;
   }

@@ -174,7 +174,7 @@ namespace {
 void check_useless(Reader& r, const YamlNode& node, const JobSpec& job) {
   if (job.kind == JobKind::steps) return;
   for (const char* key : {"runs_on", "shell", "env", "on_failure", "finally", "cache", "artifacts",
-                          "services", "container", "sandbox"}) {
+                          "services", "container", "sandbox", "concurrency"}) {
     const YamlNode* found = node.find(key);
     if (found != nullptr)
       r.warn(*found, "no_effect",

@@ -4,6 +4,7 @@
 
 #include "base/json.h"
 #include "wire/event_fields.h"
+#include "wire/own_json.h"
 
 namespace mc::wire {
 namespace {
@@ -40,7 +41,7 @@ std::string encode_events(const std::vector<Event>& events) {
 }
 
 Result<std::vector<Event>> decode_events(std::string_view payload) {
-  const Result<Value> list = parse_json(payload);
+  const Result<Value> list = parse_json(payload, kOwnJson);
   if (!list) return unreadable(list.error().message);
   if (!list->is_list()) return unreadable("no list");
   std::vector<Event> events;

@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "lang/functions.h"
 #include "lang/parse.h"
+#include "wire/own_json.h"
 #include "worker/env_file.h"
 #include "worker/job_cache.h"
 #include "worker/launcher.h"
@@ -180,7 +181,7 @@ class JobRunner {
 
 TaskResult run_task(const Task& task, const RunSettings& settings, client::WorkerApi& api,
                     TaskControl& control, SendLog send_log) {
-  auto spec = parse_json(task.spec_json);
+  auto spec = parse_json(task.spec_json, wire::kOwnJson);
   if (!spec.ok()) return refused(task, spec.error());
   const Value* source = spec->find("job");
   auto job = lang::parse_job(task.job, source != nullptr ? *source : Value());

@@ -352,7 +352,7 @@ TEST(Processes, SignalsHaveNames) {
 TEST(Sweep, FindsMarkedProcessesInSessionsOfTheirOwn) {
   become_subreaper();
   const std::string marker = "MAESTRO_TEST_MARK=" + std::to_string(::getpid());
-  SpawnOptions options = bash("setsid bash -c 'echo up; exec sleep 600' & wait");
+  SpawnOptions options = bash("setsid bash -c 'echo up; while :; do sleep 600; done' & wait");
   options.env.push_back(marker);
   auto process = spawn(options);
   ASSERT_TRUE(process.ok());

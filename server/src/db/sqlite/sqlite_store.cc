@@ -194,7 +194,10 @@ Status SqliteStore::write(const Change& change) {
   if (!writer_) {
     if (Status ready = ensure_writer(); !ready) return ready;
     // A commit whose answer was lost may have been made all the same.
-    if (Status read = read_reached(); !read) return read;
+    if (Status read = read_reached(); !read) {
+      writer_.reset();  // else the next write would build on a position that is out of date
+      return read;
+    }
   }
   if (wal_pages_ >= checkpoint_at_) checkpoint(SQLITE_CHECKPOINT_PASSIVE);
   return write_once(change);
