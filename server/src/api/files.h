@@ -17,5 +17,10 @@ void answer_bytes(const Call& call, http::Response response, std::string bytes);
 
 // {t, step, stream, text}: a piece of a log as NDJSON lines and streams show it.
 std::string log_piece_json(const blob::LogPiece& piece);
+inline constexpr std::int64_t kTailLinesMax = 100'000;
+// Where the last `lines` lines of a log (of one of its steps, if named) begin. Looks at the last
+// 8 MiB only.
+Result<std::int64_t> tail_offset(blob::BlobStore& blobs, const conductor::LogTarget& target,
+                                 const std::string& step, std::int64_t lines);
 
 }  // namespace mc::api

@@ -49,7 +49,7 @@ void answer_started(const Call& call, const Result<conductor::RunView>& view) {
   if (!view) return call.fail(view.error());
   http::Response response{.status = 202, .content_type = "application/json"};
   response.headers.push_back({"Location", "/api/v1/runs/" + to_string(view->id)});
-  if (view->existing) response.headers.push_back({"Idempotency-Replayed", "true"});
+  if (view->replayed != 0) response.headers.push_back({"Idempotency-Replayed", "true"});
   // Whoever sends webhooks need not see inputs and the like.
   response.body = "{\"id\":\"" + to_string(view->id) + "\"}";
   call.answer(std::move(response));

@@ -19,8 +19,12 @@ constexpr std::int64_t kBacklogMax = 512 << 10;
 // Held by the writer's on_close until the stream ends.
 class LogFollower : public std::enable_shared_from_this<LogFollower> {
  public:
-  LogFollower(CallPtr call, conductor::LogTarget target, std::int64_t offset)
-      : call_(std::move(call)), target_(std::move(target)), offset_(offset) {}
+  // Sends the pieces of `step`, or of all steps with an empty one.
+  LogFollower(CallPtr call, conductor::LogTarget target, std::string step, std::int64_t offset)
+      : call_(std::move(call)),
+        target_(std::move(target)),
+        step_(std::move(step)),
+        offset_(offset) {}
 
   void open(const std::shared_ptr<http::StreamWriter>& writer) {
     writer_ = writer;
@@ -115,15 +119,17 @@ class LogFollower : public std::enable_shared_from_this<LogFollower> {
       std::string frames;
       for (const blob::LogPiece& piece : read->pieces) {
         offset_ += static_cast<std::int64_t>(piece.text.size());
-        frames += sse_frame(std::to_string(offset_), "log", log_piece_json(piece));
+        if (step_.empty() || piece.step == step_)
+          frames += sse_frame(std::to_string(offset_), "log", log_piece_json(piece));
       }
       offset_ = read->next_offset;
-      if (!writer_->write(std::move(frames))) return false;
+      if (!frames.empty() && !writer_->write(std::move(frames))) return false;
     }
   }
 
   const CallPtr call_;
   const conductor::LogTarget target_;
+  const std::string step_;
   std::int64_t offset_;  // the sender's
   std::shared_ptr<http::StreamWriter> writer_;
   std::uint64_t stream_ = 0, watch_ = 0, subscription_ = 0;
@@ -133,14 +139,22 @@ class LogFollower : public std::enable_shared_from_this<LogFollower> {
   bool again_ = false;
 };
 
-// Last-Event-ID, ?offset=, or what fits before the end.
-Result<std::int64_t> begin_at(const Call& call, std::int64_t size) {
+// Last-Event-ID, ?tail=, ?offset=, or what fits before the end.
+Result<std::int64_t> begin_at(const Call& call, const conductor::LogTarget& target) {
+  blob::BlobStore& blobs = call.service().blobs();
+  const std::int64_t size = blobs.log_size(target.run, target.node, target.attempt);
   constexpr std::int64_t kOffsetMax = std::int64_t{1} << 50;
   const std::string* last = call.request.header("last-event-id");
   if (last != nullptr && !last->empty()) {
     const auto offset = read_integer(*last, 0, kOffsetMax);
     if (!offset) return Error{Code::malformed_request, "Last-Event-ID is not an offset", {}};
     return *offset;
+  }
+  const auto tail = read_number(call, "tail", 0, 1, kTailLinesMax);
+  if (!tail) return tail.error();
+  if (*tail > 0) {
+    const auto from = tail_offset(blobs, target, call.query("step"), *tail);
+    return from ? std::max(*from, size - kBacklogMax) : from;
   }
   return read_number(call, "offset", std::max<std::int64_t>(0, size - kBacklogMax), 0, kOffsetMax);
 }
@@ -156,11 +170,9 @@ void follow_logs(const CallPtr& call) {
       [call](const Result<conductor::LogTarget>& target) {
         if (!target) return call->fail(target.error());
         offload(call, [call, target = *target] {
-          const std::int64_t size =
-              call->service().blobs().log_size(target.run, target.node, target.attempt);
-          const Result<std::int64_t> offset = begin_at(*call, size);
+          const Result<std::int64_t> offset = begin_at(*call, target);
           if (!offset) return call->fail(offset.error());
-          auto follower = std::make_shared<LogFollower>(call, target, *offset);
+          auto follower = std::make_shared<LogFollower>(call, target, call->query("step"), *offset);
           call->answer(sse_response([follower](const std::shared_ptr<http::StreamWriter>& writer) {
             follower->open(writer);
           }));

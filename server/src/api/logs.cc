@@ -1,7 +1,7 @@
 // GET …/logs as text (whole, a range, a step, the last lines) and as NDJSON. Following is in
 // log_stream.cc.
 #include <algorithm>
-#include <fstream>
+#include <deque>
 
 #include "api/call.h"
 #include "api/files.h"
@@ -12,9 +12,8 @@
 namespace mc::api {
 namespace {
 constexpr std::int64_t kPieceBytes = 1 << 20;
-constexpr std::size_t kTextMax = 32 << 20;  // of one step's log in an answer
-constexpr std::int64_t kTailMax = 8 << 20;  // bytes looked at for the last lines
-constexpr std::int64_t kTailLinesMax = 100'000;
+constexpr std::size_t kTextMax = 32 << 20;    // of one step's log in an answer
+constexpr std::int64_t kTailMax = 8 << 20;    // bytes looked at for the last lines
 constexpr std::int64_t kPageBytes = 8 << 20;  // of text in one NDJSON answer
 constexpr std::int64_t kOffsetMax = std::int64_t{1} << 50;
 
@@ -31,50 +30,39 @@ http::Response text_head(const conductor::LogTarget& target) {
   return response;
 }
 
-std::string last_lines(std::string text, std::int64_t count) {
-  std::size_t at = text.size();
-  if (at > 0 && text.back() == '\n') --at;
-  for (std::int64_t i = 0; i < count; ++i) {
-    const std::size_t newline = at == 0 ? std::string::npos : text.rfind('\n', at - 1);
-    if (newline == std::string::npos) return text;
-    at = newline;
-  }
-  return text.substr(at + 1);
-}
-
-Result<std::string> read_end(const blob::BlobStore::File& file) {
-  const std::int64_t size = std::min(file.size, kTailMax);
-  std::ifstream in(file.path, std::ios::binary);
-  in.seekg(file.size - size);
-  std::string text(static_cast<std::size_t>(size), '\0');
-  if (!in.read(text.data(), size)) return Error{Code::internal, "the log cannot be read", {}};
-  return text;
-}
-
-// The text of one step; what is beyond kTextMax is left out.
-Result<std::string> read_step(blob::BlobStore& blobs, const conductor::LogTarget& target,
-                              const std::string& step) {
+// The text of one step, or of all with an empty one, from `offset` on. What is beyond kTextMax is
+// left out, and says so.
+Result<std::string> read_text(blob::BlobStore& blobs, const conductor::LogTarget& target,
+                              const std::string& step, std::int64_t offset) {
   std::string text;
-  std::int64_t offset = 0;
-  while (text.size() < kTextMax) {
+  while (true) {
+    if (text.size() > kTextMax) {
+      return text + "\n[maestro] the rest is left out: the whole log, without `step`, has it\n";
+    }
     Result<blob::LogRead> read =
         blobs.read_log(target.run, target.node, target.attempt, offset, kPieceBytes);
     if (!read) return read.error();
-    if (read->pieces.empty()) break;
+    if (read->pieces.empty()) return text;
     for (const blob::LogPiece& piece : read->pieces) {
-      if (piece.step == step) text += piece.text;
+      if (step.empty() || piece.step == step) text += piece.text;
     }
     offset = read->next_offset;
   }
-  return text;
+}
+
+Result<std::int64_t> begin_of(blob::BlobStore& blobs, const conductor::LogTarget& target,
+                              const Wanted& wanted) {
+  if (wanted.tail == 0) return wanted.offset;
+  return tail_offset(blobs, target, wanted.step, wanted.tail);
 }
 
 void answer_text(const Call& call, const conductor::LogTarget& target, const Wanted& wanted) {
   blob::BlobStore& blobs = call.service().blobs();
-  if (!wanted.step.empty()) {
-    Result<std::string> text = read_step(blobs, target, wanted.step);
+  if (!wanted.step.empty() || wanted.tail > 0) {
+    const Result<std::int64_t> from = begin_of(blobs, target, wanted);
+    if (!from) return call.fail(from.error());
+    Result<std::string> text = read_text(blobs, target, wanted.step, *from);
     if (!text) return call.fail(text.error());
-    if (wanted.tail > 0) *text = last_lines(std::move(*text), wanted.tail);
     return answer_bytes(call, text_head(target), std::move(*text));
   }
   const auto file = blobs.log_file(target.run, target.node, target.attempt);
@@ -82,22 +70,22 @@ void answer_text(const Call& call, const conductor::LogTarget& target, const Wan
     if (file.error().code != Code::not_found) return call.fail(file.error());
     return answer_bytes(call, text_head(target), {});  // nothing was logged yet
   }
-  if (wanted.tail == 0) return answer_file(call, text_head(target), file->path, file->size);
-  Result<std::string> text = read_end(*file);
-  if (!text) return call.fail(text.error());
-  answer_bytes(call, text_head(target), last_lines(std::move(*text), wanted.tail));
+  answer_file(call, text_head(target), file->path, file->size);
 }
 
 // At most kPageBytes; what follows is at the link that the answer names.
 void answer_ndjson(const Call& call, const conductor::LogTarget& target, const Wanted& wanted) {
   http::Response response = text_head(target);
   response.content_type = "application/x-ndjson";
-  std::int64_t offset = wanted.offset;
+  blob::BlobStore& blobs = call.service().blobs();
+  const Result<std::int64_t> from = begin_of(blobs, target, wanted);
+  if (!from) return call.fail(from.error());
+  std::int64_t offset = *from;
   std::string lines;
   bool more = true;
-  while (more && offset - wanted.offset < kPageBytes) {
-    Result<blob::LogRead> read = call.service().blobs().read_log(
-        target.run, target.node, target.attempt, offset, kPieceBytes);
+  while (more && offset - *from < kPageBytes) {
+    Result<blob::LogRead> read =
+        blobs.read_log(target.run, target.node, target.attempt, offset, kPieceBytes);
     if (!read) return call.fail(read.error());
     more = !read->pieces.empty();
     for (const blob::LogPiece& piece : read->pieces) {
@@ -106,7 +94,6 @@ void answer_ndjson(const Call& call, const conductor::LogTarget& target, const W
     }
     if (more) offset = read->next_offset;
   }
-  if (wanted.tail > 0) lines = last_lines(std::move(lines), wanted.tail);
   response.headers.push_back({"X-Next-Offset", std::to_string(offset)});
   if (more) {
     response.headers.push_back(
@@ -137,6 +124,32 @@ std::string log_piece_json(const blob::LogPiece& piece) {
   out.open('{').field("t", Instant{piece.t}).text_or_null("step", piece.step);
   out.field("stream", piece.stream).field("text", to_valid_utf8(piece.text));
   return out.close('}').take();
+}
+
+Result<std::int64_t> tail_offset(blob::BlobStore& blobs, const conductor::LogTarget& target,
+                                 const std::string& step, std::int64_t lines) {
+  const std::int64_t size = blobs.log_size(target.run, target.node, target.attempt);
+  std::int64_t offset = std::max<std::int64_t>(0, size - kTailMax);
+  std::deque<std::int64_t> begins;  // of the last lines
+  bool fresh = true;                // the next byte begins a line
+  while (true) {
+    Result<blob::LogRead> read =
+        blobs.read_log(target.run, target.node, target.attempt, offset, kPieceBytes);
+    if (!read) return read.error();
+    if (read->pieces.empty()) return begins.empty() ? offset : begins.front();
+    for (const blob::LogPiece& piece : read->pieces) {
+      const bool meant = step.empty() || piece.step == step;
+      for (std::size_t at = 0; meant && at < piece.text.size();) {
+        if (fresh) begins.push_back(offset + static_cast<std::int64_t>(at));
+        if (static_cast<std::int64_t>(begins.size()) > lines) begins.pop_front();
+        const std::size_t newline = piece.text.find('\n', at);
+        fresh = newline != std::string::npos;
+        at = fresh ? newline + 1 : piece.text.size();
+      }
+      offset += static_cast<std::int64_t>(piece.text.size());
+    }
+    offset = read->next_offset;
+  }
 }
 
 void get_logs(const CallPtr& call) {

@@ -18,14 +18,16 @@ constexpr std::int64_t kVersionMax = 1'000'000'000;
 
 std::string run_path(Uuid id) { return "/api/v1/runs/" + to_string(id); }
 
-void answer_run(const Call& call, conductor::RunView view, int status, bool replayed = false) {
+void answer_run(const Call& call, conductor::RunView view, int status) {
   http::Response response{.status = status, .content_type = "application/json"};
   if (!view.etag.empty()) response.headers.push_back({"ETag", view.etag});
   if (status == 201) response.headers.push_back({"Location", run_path(view.id)});
+  const bool replayed = view.replayed != 0;
   if (replayed) response.headers.push_back({"Idempotency-Replayed", "true"});
   // The answer to a start is the one that an idempotency key keeps, to the byte.
-  response.body = status == 201 ? std::move(view.json)
-                                : conductor::with_time_taken(std::move(view.json), call.now());
+  response.body = status == 201 || replayed
+                      ? std::move(view.json)
+                      : conductor::with_time_taken(std::move(view.json), call.now());
   call.answer(std::move(response));
 }
 
@@ -40,9 +42,8 @@ conductor::Done<conductor::RunView> run_or_error(CallPtr call, int status) {
 conductor::Done<conductor::RunView> started_or_error(CallPtr call) {
   return [call = std::move(call)](Result<conductor::RunView> view) {
     if (!view) return call->fail(view.error());
-    const bool replayed = view->existing && view->etag.empty();
-    const int status = view->existing && !replayed ? 200 : 201;
-    answer_run(*call, std::move(*view), status, replayed);
+    const int status = view->replayed != 0 ? view->replayed : view->existing ? 200 : 201;
+    answer_run(*call, std::move(*view), status);
   };
 }
 

@@ -88,7 +88,9 @@ void get_schedule_fires(const CallPtr& call) {
 
 void pause_schedule(const CallPtr& call) { act(call, "pause"); }
 void resume_schedule(const CallPtr& call) { act(call, "resume"); }
-void run_schedule(const CallPtr& call) { act(call, "run_now"); }
+void run_schedule(const CallPtr& call) {
+  once(call, false, [](const CallPtr& asked) { act(asked, "run_now"); });
+}
 
 void backfill_schedule(const CallPtr& call) {
   Body body(call->request.body, {"from", "to", "dry_run"});

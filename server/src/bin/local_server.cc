@@ -80,6 +80,7 @@ Result<std::unique_ptr<cli::LocalServer>> open_in(const cli::LocalOptions& optio
   StackOptions setup;
   setup.folder = folder;
   setup.embedded_worker = kWorkerName;
+  setup.one_person = true;
   setup.rate_limit = kRateLimit;
   Result<std::unique_ptr<Stack>> stack = Stack::open(setup);
   if (!stack.ok()) return stack.error();

@@ -25,6 +25,7 @@ struct StackOptions {
   // As conductor::Options has them; 0: its defaults.
   Millis heartbeat{0}, lease{0}, keep_receipts{0}, keep_deleted_runs{0};
   int open_runs_max = 0;
+  bool one_person = false;
 };
 
 class Stack {

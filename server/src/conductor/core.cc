@@ -399,8 +399,14 @@ void Core::put_records(std::vector<db::RecordPut> puts, std::optional<db::Receip
       return done(Error{Code::conflict, put.kind + " " + put.key + " has changed", {}});
     }
   }
+  bool taken = false;
+  if (receipt) {
+    const auto before = store_.get_receipt(receipt->scope, receipt->key);
+    if (!before) return done(before.error());
+    taken = before->has_value();
+  }
   for (db::RecordPut& put : puts) records_.put(pending_.batch.records, std::move(put));
-  if (receipt) pending_.batch.receipts.push_back(std::move(*receipt));
+  if (receipt && !taken) keep_receipt(std::move(*receipt));
   reply_after_commit([done = std::move(done)](const Status& status) {
     status ? done(true) : done(status.error());
   });

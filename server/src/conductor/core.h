@@ -227,6 +227,9 @@ class Core {
   Result<NewRun> prepare_start(StartRun& request, Instant now);
   Result<std::optional<RunView>> replayed(const std::optional<Idempotency>& key);
   Result<RunView> admit(NewRun fresh, Instant now);
+  void keep_answer(const std::optional<Idempotency>& key, int status, const RunView& answer,
+                   Instant now);
+  void keep_receipt(db::Receipt receipt);
   Status make_room(const NewRun& fresh, const std::string& group, const ConcurrencySpec& spec,
                    Instant now);
   Status resolve_run_key(NewRun& fresh, Instant now, std::optional<RunView>& existing);
@@ -236,6 +239,7 @@ class Core {
   bool all_wait_for(const std::string& group, std::set<Uuid>& asking);
   void report_child(const engine::RunState& child, Instant now);
   void finish_job_effects(HotRun& run, NodeIndex node, Instant now);
+  void stop_child(const engine::RunState& parent, NodeIndex node);
   void finish_run_effects(HotRun& run, Instant now);
   void grant_locks(const std::vector<LockOwner>& owners, Instant now);
   void restore_holds(const HotRun& run);

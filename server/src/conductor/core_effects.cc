@@ -12,8 +12,12 @@ LockOwner owner_of(const engine::RunState& run, NodeIndex node) {
   return {run.facts.number, run.id, node};
 }
 
-std::string group_key(const engine::RunState& run, const std::string& group) {
-  return run.facts.project + "\n" + group;
+std::string group_of_run(const engine::RunState& run) {
+  return run_group(run.facts.project, run.facts.lock_group);
+}
+
+std::string group_of_job(const engine::RunState& run, const engine::JobState& job) {
+  return job_group(run.facts.project, job.wait_detail);
 }
 
 // A job that is ready has labels: it would have failed before.
@@ -39,7 +43,8 @@ void Core::react(HotRun& run, const Event& event, Instant now) {
     const NodeIndex node = waiting->node;
     if (waiting->reason == Reason::lock) {
       const int limit = run.state.jobs[node].spec->concurrency->limit;
-      if (locks_.acquire(group_key(run.state, waiting->detail), limit, owner_of(run.state, node))) {
+      if (locks_.acquire(group_of_job(run.state, run.state.jobs[node]), limit,
+                         owner_of(run.state, node))) {
         grant_locks({owner_of(run.state, node)}, now);
       }
     } else if (waiting->reason == Reason::child) {
@@ -54,6 +59,7 @@ void Core::react(HotRun& run, const Event& event, Instant now) {
     approvals_[asked->approval] = {id, asked->node};
   } else if (const auto* retrying = std::get_if<JobRetrying>(&event.body)) {
     drop_lease(id, retrying->node);
+    stop_child(run.state, retrying->node);
   } else if (std::holds_alternative<RunFinished>(event.body)) {
     finish_run_effects(run, now);
   }
@@ -63,13 +69,16 @@ void Core::finish_job_effects(HotRun& run, NodeIndex node, Instant now) {
   const engine::JobState& job = run.state.jobs[node];
   drop_lease(run.state.id, node);
   if (job.spec->concurrency && !job.wait_detail.empty()) {
-    grant_locks(locks_.release(group_key(run.state, job.wait_detail), owner_of(run.state, node)),
-                now);
+    grant_locks(locks_.release(group_of_job(run.state, job), owner_of(run.state, node)), now);
   }
-  if (job.spec->kind != JobKind::workflow || job.attempt == 0 || job.status == JobStatus::succeeded)
-    return;
-  // The child goes on only as long as somebody waits for it.
-  follow_ups_.push_back([this, child = child_id(run.state, node, job.attempt)](Instant later) {
+  if (job.status != JobStatus::succeeded) stop_child(run.state, node);
+}
+
+// The child of a node's last attempt goes on only as long as somebody waits for it.
+void Core::stop_child(const engine::RunState& parent, NodeIndex node) {
+  const engine::JobState& job = parent.jobs[node];
+  if (job.spec->kind != JobKind::workflow || job.attempt == 0) return;
+  follow_ups_.push_back([this, child = child_id(parent, node, job.attempt)](Instant later) {
     HotRun* open = find_hot(child);
     if (open == nullptr || is_final(open->state.status)) return;
     auto events = engine::cancel_run(
@@ -81,8 +90,7 @@ void Core::finish_job_effects(HotRun& run, NodeIndex node, Instant now) {
 void Core::finish_run_effects(HotRun& run, Instant now) {
   const engine::RunState& state = run.state;
   if (!state.facts.lock_group.empty()) {
-    grant_locks(
-        locks_.release(group_key(state, state.facts.lock_group), owner_of(state, kWholeRun)), now);
+    grant_locks(locks_.release(group_of_run(state), owner_of(state, kWholeRun)), now);
   }
   const std::string schedule = state.facts.trigger.string_or("schedule", "");
   if (!schedule.empty()) {
@@ -179,7 +187,7 @@ bool Core::waits_for(Uuid id, std::set<Uuid>& asking) {
     const HotRun* child = find_hot(child_id(run->state, node, job.attempt));
     if (child == nullptr) continue;
     const bool queued = !child->state.phase_begun && !child->state.facts.lock_group.empty();
-    if (queued ? all_wait_for(group_key(child->state, child->state.facts.lock_group), asking)
+    if (queued ? all_wait_for(group_of_run(child->state), asking)
                : waits_for(child->state.id, asking))
       return true;
   }
@@ -214,14 +222,13 @@ void Core::report_child(const engine::RunState& child, Instant now) {
 void Core::restore_holds(const HotRun& run) {
   const engine::RunState& state = run.state;
   if (!state.facts.lock_group.empty() && state.phase_begun) {
-    locks_.restore(group_key(state, state.facts.lock_group),
-                   state.definition->spec.concurrency->limit, owner_of(state, kWholeRun));
+    locks_.restore(group_of_run(state), state.definition->spec.concurrency->limit,
+                   owner_of(state, kWholeRun));
   }
   for (NodeIndex node = 0; node < state.jobs.size(); ++node) {
     const engine::JobState& job = state.jobs[node];
     if (!job.holds_lock || is_final(job.status)) continue;
-    locks_.restore(group_key(state, job.wait_detail), job.spec->concurrency->limit,
-                   owner_of(state, node));
+    locks_.restore(group_of_job(state, job), job.spec->concurrency->limit, owner_of(state, node));
   }
 }
 
@@ -235,7 +242,7 @@ void Core::restore_effects(HotRun& run, Instant now) {
   const std::string& group = state.facts.lock_group;
   if (!state.phase_begun &&
       (group.empty() ||
-       locks_.acquire(group_key(state, group), state.definition->spec.concurrency->limit,
+       locks_.acquire(group_of_run(state), state.definition->spec.concurrency->limit,
                       owner_of(state, kWholeRun)))) {
     grant_locks({owner_of(state, kWholeRun)}, now);
   }
@@ -254,7 +261,7 @@ void Core::restore_effects(HotRun& run, Instant now) {
     }
     if (job.status != JobStatus::waiting) continue;
     if (job.reason == Reason::lock &&
-        locks_.acquire(group_key(state, job.wait_detail), job.spec->concurrency->limit,
+        locks_.acquire(group_of_job(state, job), job.spec->concurrency->limit,
                        owner_of(state, node))) {
       grant_locks({owner_of(state, node)}, now);
     }

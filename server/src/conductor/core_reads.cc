@@ -35,7 +35,7 @@ std::string wait_text(const engine::RunState& run, const engine::JobState& job,
              "; `maestro approve " + to_string(run.id) + " " + job.key + "`";
     case Reason::lock: {
       std::string text = "the concurrency group " + job.wait_detail + ", held by";
-      for (const LockOwner& holder : locks.holders(run.facts.project + "\n" + job.wait_detail)) {
+      for (const LockOwner& holder : locks.holders(job_group(run.facts.project, job.wait_detail))) {
         text += " run #" + std::to_string(holder.number);
       }
       return text;
@@ -148,7 +148,7 @@ void Core::why(const auth::Principal& by, Uuid id, const std::string& key, Done<
     out.open('{').key("job").null().field("status", "waiting").field("reason", "lock");
     std::string text = "the concurrency group " + run.facts.lock_group + ", held by";
     for (const LockOwner& holder :
-         locks_.holders(run.facts.project + "\n" + run.facts.lock_group)) {
+         locks_.holders(run_group(run.facts.project, run.facts.lock_group))) {
       text += " run #" + std::to_string(holder.number);
     }
     out.field("waits_for", text)

@@ -20,10 +20,6 @@ std::string receipt_key(const Idempotency& key) { return key.scope + "\n" + key.
 LockOwner owner_of(const engine::RunState& run, NodeIndex node) {
   return {run.facts.number, run.id, node};
 }
-
-std::string group_key(const engine::RunState& run, const std::string& group) {
-  return run.facts.project + "\n" + group;
-}
 }  // namespace
 
 // --- starting ---
@@ -41,7 +37,7 @@ Result<std::optional<RunView>> Core::replayed(const std::optional<Idempotency>& 
                  "this key came before with another body: use a fresh key",
                  {}};
   }
-  RunView view{.json = (*receipt)->body, .existing = true};
+  RunView view{.json = (*receipt)->body, .existing = true, .replayed = (*receipt)->status};
   const Result<Value> body = parse_json(view.json);
   if (body) view.id = parse_uuid(body->string_or("id", "")).value_or(Uuid{});
   return std::optional<RunView>(std::move(view));
@@ -159,19 +155,19 @@ Status Core::resolve_run_key(NewRun& fresh, Instant now, std::optional<RunView>&
 Status Core::make_room(const NewRun& fresh, const std::string& group, const ConcurrencySpec& spec,
                        Instant now) {
   if (locks_.is_free(group, spec.limit)) return {};
-  const std::string name = group.substr(group.find('\n') + 1);  // without the project
   std::set<Uuid> asking{fresh.facts.parent};
   if (fresh.facts.parent && all_wait_for(group, asking)) {
     return Error{Code::concurrency_rejected,
-                 "it would wait for ever: the concurrency group " + name +
+                 "it would wait for ever: the concurrency group " + fresh.facts.lock_group +
                      " is held by runs that wait for this one, as its parent run does",
                  {}};
   }
   if (spec.on_overflow == OnOverflow::queue) return {};
   if (spec.on_overflow == OnOverflow::reject) {
-    return Error{Code::concurrency_rejected,
-                 "the concurrency group " + name + " is full and rejects more runs",
-                 {}};
+    return Error{
+        Code::concurrency_rejected,
+        "the concurrency group " + fresh.facts.lock_group + " is full and rejects more runs",
+        {}};
   }
   std::vector<LockOwner> others = locks_.waiting(group);
   if (spec.on_overflow == OnOverflow::cancel_running) {
@@ -196,16 +192,20 @@ Result<RunView> Core::admit(NewRun fresh, Instant now) {
   }
   std::optional<RunView> existing;
   if (const Status room = resolve_run_key(fresh, now, existing); !room) return room.error();
-  if (existing) return *existing;
+  if (existing) {
+    keep_answer(fresh.idempotency, 200, *existing, now);
+    return *existing;
+  }
   auto run = std::make_unique<HotRun>(engine::empty_run(fresh.id, fresh.definition));
   fresh.facts.number = next_number_;
   Result<engine::Events> queued = engine::queue_run(run->state, fresh.facts, ambient(now));
   if (!queued) return queued.error();
   const std::string& group = run->state.facts.lock_group;
   const auto& concurrency = fresh.definition->spec.concurrency;
+  const std::string lock = run_group(fresh.facts.project, group);
   if (!group.empty()) {
     fresh.facts.lock_group = group;
-    const Status room = make_room(fresh, group_key(run->state, group), *concurrency, now);
+    const Status room = make_room(fresh, lock, *concurrency, now);
     if (!room) return room.error();
   }
   ++next_number_;
@@ -214,22 +214,31 @@ Result<RunView> Core::admit(NewRun fresh, Instant now) {
   if (!fresh.facts.run_key.empty())
     run_keys_[fresh.facts.project + "\n" + fresh.facts.run_key] = fresh.id;
   record(hot, std::move(*queued), now);
-  const bool held = group.empty() || locks_.acquire(group_key(hot.state, group), concurrency->limit,
-                                                    owner_of(hot.state, kWholeRun));
+  const bool held =
+      group.empty() || locks_.acquire(lock, concurrency->limit, owner_of(hot.state, kWholeRun));
   record(
       hot,
       held ? engine::begin_run(hot.state, ambient(now)) : engine::hold_run(hot.state, ambient(now)),
       now);
   RunView shown = view(hot.state);
-  if (fresh.idempotency) {
-    const Idempotency& key = *fresh.idempotency;
-    pending_.batch.receipts.push_back(
-        {key.scope, key.key, key.request_digest, 201, run_location(fresh.id), shown.json, now});
-    receipts_in_flight_.insert(receipt_key(key));
-    reply_after_commit(
-        [this, id = receipt_key(key)](const Status&) { receipts_in_flight_.erase(id); });
-  }
+  keep_answer(fresh.idempotency, 201, shown, now);
   return shown;
+}
+
+void Core::keep_answer(const std::optional<Idempotency>& key, int status, const RunView& answer,
+                       Instant now) {
+  if (!key) return;
+  keep_receipt({key->scope, key->key, key->request_digest, status, run_location(answer.id),
+                answer.json, now});
+}
+
+// The first answer under a key stands: that of another call which came at the same time with the
+// same key is not kept.
+void Core::keep_receipt(db::Receipt receipt) {
+  const std::string id = receipt.scope + "\n" + receipt.key;
+  if (!receipts_in_flight_.insert(id).second) return;
+  pending_.batch.receipts.push_back(std::move(receipt));
+  reply_after_commit([this, id](const Status&) { receipts_in_flight_.erase(id); });
 }
 
 void Core::start_run(StartRun request, Instant now, Done<RunView> done) {
@@ -426,7 +435,8 @@ void Core::decide(Decision decision, Instant now, Done<std::string> done) {
       {decision.principal.name, std::string(auth::to_name(decision.principal.role)),
        decision.principal.groups},
       decision.approve,
-      std::move(decision.comment)};
+      std::move(decision.comment),
+      options_.one_person};
   auto events = engine::decide_approval(run->state, node, command, ambient(now));
   if (!events) return done(events.error());
   record(*run, std::move(*events), now);

@@ -170,6 +170,67 @@ TEST_F(CoreTest, ConcurrencyGroupsHoldTheOthersBackAcrossARestart) {
   EXPECT_EQ(status(second), "running");
 }
 
+TEST_F(CoreTest, ARunAndItsJobMayNameTheSameGroup) {
+  const std::string id = worker();
+  const Uuid run = start("concurrency: g\njobs: {a: {concurrency: g, steps: [{run: x}]}}");
+  const auto tasks = poll(id);
+  ASSERT_EQ(tasks.size(), 1U) << "it would wait for itself";
+  complete(id, tasks[0]);
+  EXPECT_EQ(status(run), "succeeded");
+}
+
+TEST_F(CoreTest, AChildThatTookTooLongIsCancelledBeforeTheNextTry) {
+  put("slow", "jobs: {a: {steps: [{run: x}]}}");
+  const Uuid run = start(
+      "jobs: {c: {workflow: {name: slow}, timeout: 1m, retry: {attempts: 2, on: [timeout]}}}");
+  core->tick(now);
+  flush();
+  EXPECT_EQ(core->health().open_runs, 2);
+  pass(std::chrono::minutes(2));
+  EXPECT_EQ(core->health().open_runs, 2) << "the second child, not the first";
+  pass(std::chrono::minutes(2));
+  EXPECT_EQ(core->health().open_runs, 0);
+  EXPECT_EQ(status(run), "failed");
+}
+
+TEST_F(CoreTest, AnIdempotencyKeyIsKeptAlsoWhenAnOpenRunIsGiven) {
+  StartRun first = request(kOne);
+  first.run_key = "k";
+  const Uuid run = start(first);
+  StartRun second = request(kOne);
+  second.run_key = "k";
+  second.on_conflict = OnConflict::use_existing;
+  second.idempotency = Idempotency{"p/t", "key", "digest"};
+  EXPECT_EQ(start(second), run);
+  Reply<RunView> cancelled;
+  core->cancel_run(kAda, run, "", now, cancelled.done());
+  flush();
+  Reply<RunView> again;
+  core->start_run(second, now, again.done());
+  flush();
+  ASSERT_TRUE(again.here() && again.value->ok());
+  EXPECT_EQ((*again).id, run) << "the first answer, although the run is over";
+  EXPECT_EQ((*again).replayed, 200);
+}
+
+TEST_F(CoreTest, TwoAnswersUnderOneKeyFailNoCommit) {
+  StartRun keyed = request(kOne);
+  keyed.idempotency = Idempotency{"p/t", "key", "digest"};
+  Reply<RunView> started;
+  core->start_run(keyed, now, started.done());
+  Reply<bool> put;
+  core->put_records({}, db::Receipt{.scope = "p/t", .key = "key", .request_digest = "other"},
+                    put.done());
+  flush();
+  EXPECT_TRUE(started.here() && started.value->ok());
+  EXPECT_TRUE(put.here() && put.value->ok());
+  Reply<bool> later;
+  core->put_records({}, db::Receipt{.scope = "p/t", .key = "key", .request_digest = "other"},
+                    later.done());
+  flush();
+  EXPECT_TRUE(later.here() && later.value->ok());
+}
+
 TEST_F(CoreTest, OverflowMayRejectOrCancel) {
   const auto text = [](const char* what) {
     return std::string("concurrency: {group: g, limit: 1, on_overflow: ") + what +

@@ -24,6 +24,16 @@ struct LockOwner {
 };
 inline constexpr NodeIndex kWholeRun = 0xfffffffe;
 
+// Where a project's concurrency group stands in the table. Groups of runs and groups of jobs are
+// kept apart: a run holds its own while its jobs ask for theirs, so that sharing them could only
+// deadlock.
+inline std::string run_group(const std::string& project, const std::string& group) {
+  return project + "\nrun\n" + group;
+}
+inline std::string job_group(const std::string& project, const std::string& group) {
+  return project + "\njob\n" + group;
+}
+
 class LockTable {
  public:
   // True: held now. False: in the queue. Asking again changes nothing.

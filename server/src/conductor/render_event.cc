@@ -40,8 +40,9 @@ struct Essentials {
   }
   void operator()(const ApprovalDecided& e) {
     data.set("decision", e.approved ? "approve" : "reject");
+    data.set("status", e.approved ? "approved" : "rejected");
   }
-  void operator()(const ApprovalExpired&) {}
+  void operator()(const ApprovalExpired&) { data.set("status", "expired"); }
   void operator()(const JobCancelling&) {
     data.set("status", "cancelling");
     data.set("reason", "cancel");

@@ -44,6 +44,8 @@ struct Options {
   std::function<void(const std::string&)> report;  // hears what the watchdog finds; any thread
   Millis keep_receipts{24 * 3'600'000};
   Millis keep_deleted_runs{7 * 24 * 3'600'000};
+  // A run on somebody's own machine: whoever decides an approval stands for all who may.
+  bool one_person = false;
 };
 
 // An idempotency key as it came with a request: same scope, key and digest get the first answer.
@@ -77,6 +79,7 @@ struct RunView {
   Uuid id;
   RunStatus status = RunStatus::queued;
   bool existing = false;  // start_run: an older answer (idempotency key, run_key with use_existing)
+  int replayed = 0;       // the HTTP status of that answer, when an idempotency key brought it back
 };
 
 struct Rerun {

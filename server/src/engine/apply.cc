@@ -182,6 +182,9 @@ struct Applier {
     run.cancelled_by = e.by;
     if (run.message.empty()) run.message = e.message;
     run.deadline = {};
+    for (NodeIndex node = 0; node < run.jobs.size(); ++node) {
+      if (run.jobs[node].due) set_due(run, node, std::min(run.jobs[node].due, now + kCancelled));
+    }
   }
   void operator()(const PhaseStarted& e) {
     open_phase(run, e.phase);
@@ -315,6 +318,9 @@ struct Applier {
   }
 
  private:
+  // What a cancel leaves to jobs that go on after it.
+  static constexpr Millis kCancelled = kCancelLadder + kFinallyTimeout + kWorkerSlack;
+
   // After a cancel everything that still starts is bounded.
   Millis bounded(const JobState& job, Millis limit) const {
     return run.cancel_requested || job.phase == Phase::compensate ? std::min(limit, kFinallyTimeout)

@@ -65,6 +65,7 @@ struct Decide {
   Voter voter;
   bool approve = false;
   std::string comment;
+  bool alone = false;  // nobody else is there: the voter stands for all who may decide
 };
 // Errors: already_decided (over, or a second vote), not_an_approver.
 Result<Events> decide_approval(RunState& run, NodeIndex node, const Decide& command,

@@ -17,6 +17,11 @@ void fail_before_start(Transition& t, NodeIndex node, const Error& error) {
   t.finish(node, JobStatus::failed, FailureKind::user, error.message);
 }
 
+// After a cancel whatever still begins to wait is bounded.
+Millis bounded(Transition& t, Millis patience) {
+  return t.run().cancel_requested ? std::min(patience, kFinallyTimeout) : patience;
+}
+
 void expand(Transition& t, NodeIndex node) {
   RunScope world(t.run(), node, t.ambient());
   Result<std::vector<lang::Cell>> cells =
@@ -57,7 +62,7 @@ void request_approval(Transition& t, NodeIndex node) {
     if (!who) return fail_before_start(t, node, who.error());
     by.push_back(std::move(*who));
   }
-  const Millis patience = spec.expires.count() > 0 ? spec.expires : kApprovalTimeout;
+  const Millis patience = bounded(t, spec.expires.count() > 0 ? spec.expires : kApprovalTimeout);
   t.emit(ApprovalRequested{.node = node,
                            .job = job.key,
                            .approval = derive_uuid(t.now(), to_string(t.run().id) + job.key),
@@ -70,7 +75,7 @@ void request_approval(Transition& t, NodeIndex node) {
 
 void wait_for_signal(Transition& t, NodeIndex node, const std::string& event) {
   const WaitSpec& spec = *t.job(node).spec->wait;
-  const Millis patience = spec.timeout.count() > 0 ? spec.timeout : kSignalTimeout;
+  const Millis patience = bounded(t, spec.timeout.count() > 0 ? spec.timeout : kSignalTimeout);
   t.emit(JobWaiting{.node = node,
                     .job = t.job(node).key,
                     .reason = Reason::signal,
@@ -105,6 +110,10 @@ void begin_wait(Transition& t, NodeIndex node) {
     if (!duration)
       return fail_before_start(t, node, {Code::invalid_field, "not a duration: " + *text, {}});
     until = t.now() + *duration;
+  }
+  if (until > t.now() + bounded(t, until - t.now())) {
+    return t.finish(node, JobStatus::timed_out, FailureKind::timeout,
+                    "it would outlast the cancel");
   }
   t.emit(JobWaiting{.node = node, .job = t.job(node).key, .reason = Reason::timer, .until = until});
 }
@@ -151,10 +160,12 @@ void begin_child(Transition& t, NodeIndex node) {
                               "child runs are nested deeper than " + std::to_string(kChildDepthMax),
                               {}});
   }
+  const Millis own = t.job(node).spec->timeout_run;
+  const Millis patience = own.count() > 0 ? own : kChildTimeout;
   t.emit(JobWaiting{.node = node,
                     .job = t.job(node).key,
                     .reason = Reason::child,
-                    .until = t.now() + kChildTimeout,
+                    .until = t.now() + bounded(t, patience),
                     .detail = *name,
                     .inputs = Value(std::move(inputs))});
 }
@@ -178,7 +189,7 @@ void begin_steps(Transition& t, NodeIndex node) {
   t.emit(JobWaiting{.node = node,
                     .job = job.key,
                     .reason = Reason::lock,
-                    .until = t.now() + kLockTimeout,
+                    .until = t.now() + bounded(t, kLockTimeout),
                     .detail = *group});
 }
 
@@ -306,9 +317,7 @@ void cancel_node(Transition& t, NodeIndex node) {
   const JobState& job = t.job(node);
   switch (job.status) {
     case JobStatus::pending:
-      if (job.parent == kNoNode &&
-          (job.open_needs > 0 || lang::outlives_cancel(job.spec->condition)))
-        return;
+      if (job.parent == kNoNode && job.open_needs > 0) return;  // considered when they are over
       [[fallthrough]];
     case JobStatus::ready:
     case JobStatus::waiting:

@@ -77,7 +77,8 @@ Result<RerunPlan> plan_rerun(const RunState& old, RerunScope scope, const std::s
     if (job.phase != Phase::graph || (job.group && !job.cells.empty())) continue;
     if (!again[node]) {
       plan.kept.push_back({job.key, job.outputs});
-    } else if (job.spec->effects == Effects::external && job.attempt > 0) {
+    } else if (job.spec->effects == Effects::external &&
+               (job.attempt > 0 || job.status == JobStatus::reused)) {
       plan.repeats.push_back(job.key);
     }
   }

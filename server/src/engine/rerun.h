@@ -11,8 +11,10 @@ namespace mc::engine {
 enum class RerunScope : std::uint8_t { all, failed, from };
 
 struct RerunPlan {
-  std::vector<KeptJob> kept;         // succeeded or reused, and nothing before them runs again
-  std::vector<std::string> repeats;  // keys of started jobs with external effects that run again
+  std::vector<KeptJob> kept;  // succeeded or reused, and nothing before them runs again
+  // Keys of jobs that run again though their external effects happened already, in this run or in
+  // the one that they were kept from.
+  std::vector<std::string> repeats;
 };
 
 // Requires: a final run. `from` is the key of a job or of a matrix cell. Errors: job_not_found.

@@ -176,58 +176,19 @@ TEST(Timers, QueueRunAndRunTimeouts) {
   EXPECT_EQ(whole.run_status(), "timed_out");
 }
 
-TEST(Cancel, EndsWhatWaitsAtOnceAndWhatRunsByTheWorker) {
-  Rig rig(kDiamond);
-  rig.start();
-  rig.succeed("a");
-  rig.grant("b");
-  rig.cancel();
-  EXPECT_EQ(rig.run_status(), "cancelling");
-  EXPECT_EQ(rig.status("c"), "cancelled");
-  EXPECT_EQ(rig.status("b"), "cancelling");
-  rig.complete("b", rig.result("b", Outcome::cancelled));
-  EXPECT_EQ(rig.run_status(), "cancelled");
-  EXPECT_EQ(cancel_run(rig.mutable_run(), {}, rig.ambient()).error().code, Code::run_final);
-}
-
-TEST(Cancel, IsBoundedEvenIfTheWorkerNeverAnswers) {
-  Rig rig(kDiamond);
-  rig.start();
-  rig.grant("a");
-  rig.cancel();
-  for (int i = 0; i < 20 && !is_final(rig.run().status); ++i) rig.pass(Millis(60'000));
-  EXPECT_EQ(rig.run_status(), "cancelled");
-}
-
-TEST(Cancel, RunsFinallyAndAlwaysBeforeTheEnd) {
+TEST(Child, IsGivenUpAfterTheJobsTimeoutAndTriedAgain) {
   Rig rig(R"(
-jobs:
-  a: {steps: [{run: x}]}
-  b: {needs: a, if: "${{ always() }}", steps: [{run: x}]}
-finally: {clean: {steps: [{run: x}]}}
+jobs: {c: {workflow: {name: w}, timeout: 1m, retry: {attempts: 2, backoff: 1s, on: [timeout]}}}
 )");
   rig.start();
-  rig.cancel();
-  EXPECT_EQ(rig.ready(), Keys{"b"});
-  rig.succeed("b");
-  EXPECT_EQ(rig.ready(), Keys{"clean"});
-  rig.succeed("clean");
-  EXPECT_EQ(rig.run_status(), "cancelled");
-}
-
-TEST(Cancel, OfARunThatHasNotBegunStartsNothing) {
-  Rig rig(
-      "concurrency: {group: g}\njobs: {a: {steps: [{run: x}]}}\nfinally: {clean: {steps: [{run: "
-      "x}]}}");
-  RunQueued facts;
-  facts.workflow = "x";
-  rig.take(queue_run(rig.mutable_run(), facts, rig.ambient()));
-  EXPECT_EQ(rig.run().facts.lock_group, "g");
-  rig.take(hold_run(rig.mutable_run(), rig.ambient()));
-  EXPECT_EQ(rig.run_status(), "waiting");
-  rig.cancel();
-  EXPECT_EQ(rig.ready(), Keys{}) << "others hold its lock";
-  EXPECT_EQ(rig.run_status(), "cancelled");
+  rig.pass(std::chrono::minutes(1));
+  EXPECT_EQ(rig.status("c"), "retrying");
+  rig.pass(std::chrono::seconds(5));
+  EXPECT_EQ(rig.status("c"), "waiting");
+  EXPECT_EQ(rig.job("c").attempt, 2);
+  rig.pass(std::chrono::minutes(1));
+  EXPECT_EQ(rig.status("c"), "timed_out");
+  EXPECT_EQ(rig.run_status(), "failed");
 }
 
 TEST(Phases, OnFailureThenCompensationsInReverseThenFinally) {
@@ -293,6 +254,26 @@ jobs:
   rig.succeed("t[suite=api]", Object{{"n", "2"}});
   EXPECT_EQ(rig.status("t"), "failed");
   EXPECT_EQ(rig.job("t").outputs, Value(Object{{"n", "2"}}));
+}
+
+TEST(Matrix, ValuesThatCameFromAnOutputAreNoTemplates) {
+  Rig rig(R"(
+jobs:
+  plan: {steps: [{id: s, run: x}], outputs: {list: "${{ steps.s.outputs.list }}"}}
+  t: {needs: plan, matrix: "${{ from_json(needs.plan.outputs.list) }}", steps: [{run: x}]}
+)");
+  rig.start();
+  rig.succeed("plan", Object{{"list", R"([{"v":"${{ run.actor }}"}])"}});
+  EXPECT_EQ(to_json(rig.job("t[v=${{ run.actor }}]").matrix), R"({"v":"${{ run.actor }}"})");
+}
+
+TEST(Approval, OfARunOnOnesOwnMachineNeedsOnePerson) {
+  Rig rig("jobs: {gate: {approve: {by: [\"group:release\"], count: 2, self: false}}}");
+  rig.start();
+  rig.take(decide_approval(rig.mutable_run(), rig.node("gate"),
+                           {.voter = {"ada", "admin", {}}, .approve = true, .alone = true},
+                           rig.ambient()));
+  EXPECT_EQ(rig.status("gate"), "succeeded");
 }
 
 TEST(Approval, TakesDistinctEntitledPeople) {
@@ -414,6 +395,10 @@ TEST(Rerun, NamesExternalEffectsThatWouldRepeat) {
   old.fail("b");
   EXPECT_TRUE(plan_rerun(old.run(), RerunScope::failed, "")->repeats.empty());
   EXPECT_EQ(plan_rerun(old.run(), RerunScope::all, "")->repeats, Keys{"a"});
+  Rig again("jobs: {a: {effects: external, steps: [{run: x}]}, b: {needs: a, steps: [{run: x}]}}");
+  again.start(Object{}, plan_rerun(old.run(), RerunScope::failed, "")->kept);
+  again.fail("b");
+  EXPECT_EQ(plan_rerun(again.run(), RerunScope::all, "")->repeats, Keys{"a"}) << "done before it";
 }
 }  // namespace
 }  // namespace mc::engine

@@ -95,12 +95,23 @@ Status take_apart(const Value& value, MatrixSpec& into) {
   return {};
 }
 
+Status check_objects(const MatrixSpec& matrix) {
+  for (const std::vector<Value>* list : {&matrix.include, &matrix.exclude}) {
+    if (!std::all_of(list->begin(), list->end(),
+                     [](const Value& item) { return item.is_object(); }))
+      return wrong(Code::invalid_definition, "`include` and `exclude` must hold objects");
+  }
+  return {};
+}
+
 Result<MatrixSpec> resolve(const MatrixSpec& matrix, const Scope& scope) {
   MatrixSpec resolved = matrix;
   if (!matrix.expression.empty()) {
     const Result<Value> value = evaluate_template(matrix.expression, scope);
     if (!value) return value.error();
     if (const Status taken = take_apart(*value, resolved); !taken) return taken.error();
+    if (const Status fine = check_objects(resolved); !fine) return fine.error();
+    return resolved;  // what came out of an expression is no template
   }
   for (MatrixAxis& axis : resolved.axes) {
     if (axis.expression.empty()) {
@@ -119,10 +130,9 @@ Result<MatrixSpec> resolve(const MatrixSpec& matrix, const Scope& scope) {
   for (std::vector<Value>* list : {&resolved.include, &resolved.exclude}) {
     for (Value& item : *list) {
       if (const Status done = fill_in(item, scope); !done) return done.error();
-      if (!item.is_object())
-        return wrong(Code::invalid_definition, "`include` and `exclude` must hold objects");
     }
   }
+  if (const Status fine = check_objects(resolved); !fine) return fine.error();
   return resolved;
 }
 

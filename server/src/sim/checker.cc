@@ -7,6 +7,7 @@
 
 #include "base/json.h"
 #include "base/text.h"
+#include "conductor/locks.h"
 #include "conductor/records.h"
 #include "conductor/render.h"
 #include "conductor/snapshot.h"
@@ -187,13 +188,13 @@ void Checker::concurrency() {
     const engine::RunState& run = shadows_.at(id).state;
     const auto& own = run.definition->spec.concurrency;
     if (!run.facts.lock_group.empty() && run.phase_begun) {
-      auto& [holders, limit] = groups[run.facts.lock_group];
+      auto& [holders, limit] = groups[conductor::run_group("", run.facts.lock_group)];
       ++holders;
       limit = own->limit;
     }
     for (const engine::JobState& job : run.jobs) {
       if (!job.holds_lock || is_final(job.status)) continue;
-      auto& [holders, limit] = groups[job.wait_detail];
+      auto& [holders, limit] = groups[conductor::job_group("", job.wait_detail)];
       ++holders;
       limit = job.spec->concurrency->limit;
     }

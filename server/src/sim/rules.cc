@@ -249,7 +249,10 @@ Broken Rules::broken_by(const RunState& run, const Event& event) {
     cancelled_ = event.time;
     for (NodeIndex node = 0; node < run.jobs.size(); ++node) {
       const JobState& job = run.jobs[node];
-      if (job.phase == Phase::graph && job.status == JobStatus::waiting) to_cancel_.insert(node);
+      // A job that outlives a cancel and has not its lock yet has not begun.
+      const bool goes_on = job.reason == Reason::lock && outlives(job);
+      if (job.phase == Phase::graph && job.status == JobStatus::waiting && !goes_on)
+        to_cancel_.insert(node);
     }
   }
   const auto at = [&](NodeIndex node) -> const JobState& { return run.jobs.at(node); };

@@ -139,6 +139,7 @@ Environment TaskRun::process_env(const Environment& extra, const std::string& st
   if (!step.empty()) out.set("MAESTRO_STEP_ID", step);
   out.set("MAESTRO_ATTEMPT", std::to_string(task().attempt));
   out.set("MAESTRO_WORKFLOW", spec().string_or("workflow", ""));
+  out.set("MAESTRO_ENVIRONMENT", "");  // there for `set -u`; only jobs that deploy have one
   out.set("MAESTRO_ACTOR", run_fact("actor"));
   out.set("MAESTRO_URL", run_fact("url"));
   out.set("TRACEPARENT", traceparent(task()));

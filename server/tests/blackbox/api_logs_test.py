@@ -37,6 +37,21 @@ def test_ndjson(client):
     assert "".join(r["text"] for r in records) == client.log(run["id"], "a").text
 
 
+def test_tails_count_lines_in_every_form(client):
+    run = client.succeed(LINES)
+    ndjson = {"Accept": "application/x-ndjson"}
+    for query, wanted in (("?step=one&tail=3", "line 198\nline 199\nline 200\n"), ("?step=two&tail=9", "err\n")):
+        assert client.log(run["id"], "a", query).expect(200).text == wanted
+        records = [json.loads(line) for line in client.log(run["id"], "a", query, headers=ndjson).text.splitlines()]
+        assert "".join(r["text"] for r in records) == wanted, records
+        stream = Sse(client.url, client.token, f"/api/v1/runs/{run['id']}/jobs/a/logs{query}")
+        texts = [json.loads(event["data"]).get("text", "") for event in stream.events()]
+        stream.close()
+        assert "".join(texts) == wanted, texts
+    whole = client.log(run["id"], "a").expect(200).text
+    assert client.log(run["id"], "a", "?tail=99999").expect(200).text == whole
+
+
 def test_a_stream_follows_a_running_job(server):
     client = server.client()
     run = client.start("jobs:\n  a: {steps: [{run: 'echo first; while [ ! -e \"$GO\" ]; do sleep 0.05; done; "

@@ -40,6 +40,9 @@ def test_exit_codes(scratch):
     maestro("exec", os.path.join(scratch, "nothing.yaml"), cwd=scratch).expect(2)
     maestro("exec", write(scratch, OUTPUTS), "--input", "nope=1", cwd=scratch).expect(2)
     maestro("exec", write(scratch, "jobs:\n  a: {approve: {}}\n"), cwd=scratch).expect(3)
+    several = write(scratch, "jobs:\n  a: {approve: {by: [\"group:release\"], count: 2, self: false}}\n")
+    maestro("exec", several, "--approve", "all", cwd=scratch).expect(0)
+    maestro("exec", several, cwd=scratch).expect(3)
     maestro("exec", write(scratch, "jobs:\n  a: {steps: [{run: 'sleep 600'}]}\n"), "--timeout", "300ms", cwd=scratch).expect(5)
     maestro("exec", "-", stdin="jobs:\n  a: {steps: [{uses: noop}]}\n", cwd=scratch).expect(0)
 

@@ -29,6 +29,11 @@ def test_next_fires_and_run_now(client):
     assert len(fires) == 100 and fires == sorted(set(fires)), fires
     client.post(f"/api/v1/schedules/{schedule['id']}/run").expect(200, 201, 202)
     run = wait_until(lambda: runs_of(client, "nightly"), "it fired")[0]
+    keyed = {"Idempotency-Key": "once"}
+    first = client.post(f"/api/v1/schedules/{schedule['id']}/run", headers=keyed).expect(200)
+    again = client.post(f"/api/v1/schedules/{schedule['id']}/run", headers=keyed).expect(200)
+    assert again.body == first.body and again.headers["Idempotency-Replayed"] == "true"
+    assert len(runs_of(client, "nightly")) == 2
     done = client.finished(run["id"])
     assert done["trigger"]["schedule"] and done["actor"] and done["inputs"] == {"kind": "nightly"}, done
 

@@ -1,8 +1,21 @@
 #include "engine/decide.h"
 #include "engine/phases.h"
 #include "engine/progress.h"
+#include "lang/expression.h"
 
 namespace mc::engine {
+namespace {
+// What still runs after a cancel, in the time that RunCancelling leaves it: jobs of the graph that
+// ask for it with always() and have not begun, and all that follows the graph. Only a sleep cannot
+// be hurried.
+bool goes_on(const JobState& job) {
+  const bool asleep = job.status == JobStatus::waiting && job.reason == Reason::timer;
+  if (job.phase != Phase::graph) return !asleep;
+  const bool begun =
+      job.attempt > 0 || (job.status == JobStatus::waiting && job.reason != Reason::lock);
+  return !begun && lang::outlives_cancel(job.spec->condition);
+}
+}  // namespace
 
 Result<Events> cancel_run(RunState& run, const Cancel& command, const Ambient& ambient) {
   if (is_final(run.status)) {
@@ -17,10 +30,9 @@ Result<Events> cancel_run(RunState& run, const Cancel& command, const Ambient& a
     end_unbegun(t);
     return t.take_events();
   }
-  // What follows the graph (finally, compensations) goes on; it is bounded by itself.
   const auto count = static_cast<NodeIndex>(run.jobs.size());
   for (NodeIndex node = 0; node < count; ++node) {
-    if (run.jobs[node].phase == Phase::graph) cancel_node(t, node);
+    if (!goes_on(run.jobs[node])) cancel_node(t, node);
   }
   t.settle();
   return t.take_events();

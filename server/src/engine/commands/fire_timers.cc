@@ -26,8 +26,11 @@ void end_wait(Transition& t, NodeIndex node) {
                "the signal " + job.wait_detail + " did not come in time");
       return;
     case Reason::child:
-      t.finish(node, JobStatus::timed_out, FailureKind::timeout,
-               "the child run did not end in time");
+      fail_attempt(t, node,
+                   {.kind = FailureKind::timeout,
+                    .status = JobStatus::timed_out,
+                    .message = "the child run did not end in time"},
+                   nullptr);
       return;
     case Reason::lock:
       t.finish(node, JobStatus::timed_out, FailureKind::timeout,
