@@ -22,6 +22,7 @@ struct Essentials {
   }
   void operator()(const SignalReceived&) {}
   void operator()(const JobExpanded&) { data.set("status", "running"); }
+  void operator()(const JobConfigured&) {}
   void operator()(const JobReady&) {
     data.set("status", "ready");
     data.set("reason", "capacity");

@@ -74,6 +74,7 @@ void fields(V& v, engine::JobState& j) {
   v("message", j.message);
   v("matrix", j.matrix);
   v("outputs", j.outputs);
+  v("settings", j.settings);
 }
 }  // namespace mc::wire
 
@@ -144,6 +145,7 @@ Status derive(RunState& run) {
     JobState& job = run.jobs[node];
     job.spec = spec_of(run, node);
     if (job.spec == nullptr) return unreadable("it has nodes that the definition has not");
+    if (!job.settings.is_null()) engine::configure(job, std::move(job.settings));
     run.by_key.emplace(job.key, node);
     if (job.due) run.dues.insert({job.due, node});
   }

@@ -231,6 +231,7 @@ struct Applier {
     group.reason = Reason::none;
     group.started_at = now;
   }
+  void operator()(const JobConfigured& e) { configure(at(e.node), e.settings); }
   void operator()(const JobReady& e) {
     JobState& job = at(e.node);
     if (job.reason == Reason::lock) job.holds_lock = true;

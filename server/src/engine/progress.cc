@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "engine/conditions.h"
 #include "engine/limits.h"
+#include "lang/late.h"
 #include "lang/matrix.h"
 #include "lang/parse.h"
 
@@ -170,6 +171,24 @@ void begin_child(Transition& t, NodeIndex node) {
                     .inputs = Value(std::move(inputs))});
 }
 
+// Evaluates settings that are expressions. False: one cannot be what it is, and the job has failed.
+bool configure(Transition& t, NodeIndex node) {
+  const JobState& job = t.job(node);
+  if (job.spec->late.empty()) return true;
+  const auto part = job.parent != kNoNode ? lang::LatePart::cell
+                    : job.group           ? lang::LatePart::group
+                                          : lang::LatePart::job;
+  RunScope world(t.run(), node, t.ambient());
+  Result<Value> settings = lang::evaluate_late(*job.spec, part, world.scope());
+  if (!settings) {
+    fail_before_start(t, node, settings.error());
+    return false;
+  }
+  if (!settings->as_object().empty())
+    t.emit(JobConfigured{.node = node, .job = job.key, .settings = std::move(*settings)});
+  return true;
+}
+
 void begin_steps(Transition& t, NodeIndex node) {
   const JobState& job = t.job(node);
   const auto labels = labels_of(t.run(), job);
@@ -256,8 +275,9 @@ void start_node(Transition& t, NodeIndex node) {
                        .outputs = kept->second});
     return;
   }
-  if (job.group && job.cells.empty()) return expand(t, node);
   if (job.phase == Phase::compensate) return begin_steps(t, node);
+  if (!configure(t, node)) return;
+  if (job.group && job.cells.empty()) return expand(t, node);
   switch (job.spec->kind) {
     case JobKind::steps: return begin_steps(t, node);
     case JobKind::approve: return request_approval(t, node);

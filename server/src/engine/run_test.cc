@@ -267,6 +267,55 @@ jobs:
   EXPECT_EQ(to_json(rig.job("t[v=${{ run.actor }}]").matrix), R"({"v":"${{ run.actor }}"})");
 }
 
+TEST(Settings, ThatAreExpressionsHaveTheirValuesWhenTheJobsTurnComes) {
+  Rig rig(R"(
+inputs: {n: {type: integer, default: 2}, limit: {type: string, default: 5m}}
+defaults: {retry: "${{ inputs.n }}"}
+jobs:
+  a: {steps: [{id: s, run: x}], outputs: {soft: "${{ steps.s.outputs.soft }}"}}
+  t:
+    needs: a
+    matrix:
+      n: [1, 2, 3]
+      soft: [true]
+      include: "${{ from_json('[{\"n\": 4, \"soft\": false}]') }}"
+    max_parallel: "${{ inputs.n }}"
+    fail_fast: "${{ needs.a.outputs.soft == 'never' }}"
+    continue_on_error: "${{ matrix.soft }}"
+    timeout: {queue: "${{ inputs.limit }}", run: "${{ matrix.n }}m"}
+    steps: [{run: x}]
+)");
+  rig.start(Object{{"n", 2}, {"limit", "5m"}});
+  EXPECT_EQ(rig.job("a").spec->retry.attempts, 2);
+  rig.succeed("a", Object{{"soft", "x"}});
+  EXPECT_EQ(rig.ready(), (Keys{"t[n=1,soft=true]", "t[n=2,soft=true]"}));
+  EXPECT_EQ(rig.job("t[n=2,soft=true]").spec->timeout_run, std::chrono::minutes(2));
+  EXPECT_EQ(rig.job("t[n=2,soft=true]").due, rig.now() + std::chrono::minutes(5));
+  EXPECT_NE(rig.job("t[n=2,soft=true]").spec->source_json.find("\"2m\""), std::string::npos);
+  rig.fail("t[n=1,soft=true]");
+  EXPECT_TRUE(rig.job("t[n=1,soft=true]").tolerated);
+  rig.succeed("t[n=2,soft=true]");
+  rig.succeed("t[n=3,soft=true]");
+  rig.fail("t[n=4,soft=false]");
+  EXPECT_FALSE(rig.job("t[n=4,soft=false]").tolerated);
+  EXPECT_EQ(rig.run_status(), "failed");
+}
+
+TEST(Settings, ThatCannotBeFailTheJobAndSayWhy) {
+  Rig rig(R"(
+inputs: {n: {type: integer, default: 0}, limit: {type: string, default: soon}}
+jobs:
+  a: {timeout: "${{ inputs.limit }}", steps: [{run: x}]}
+  b: {retry: {attempts: "${{ inputs.n }}"}, steps: [{run: x}]}
+  c: {continue_on_error: "${{ from_json(inputs.limit) }}", steps: [{run: x}]}
+  d: {approve: {count: "${{ inputs.n }}"}}
+)");
+  rig.start(Object{{"n", 0}, {"limit", "soon"}});
+  for (const char* key : {"a", "b", "c", "d"}) EXPECT_EQ(rig.status(key), "failed") << key;
+  EXPECT_NE(rig.job("a").message.find("`soon`"), std::string::npos) << rig.job("a").message;
+  EXPECT_NE(rig.job("c").message.find("`continue_on_error`"), std::string::npos);
+}
+
 TEST(Approval, OfARunOnOnesOwnMachineNeedsOnePerson) {
   Rig rig("jobs: {gate: {approve: {by: [\"group:release\"], count: 2, self: false}}}");
   rig.start();

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "lang/late.h"
 
 namespace mc::engine {
 
@@ -27,6 +28,16 @@ Instant next_due(const RunState& run) {
 const JobState* find_job(const RunState& run, std::string_view key) {
   const auto found = run.by_key.find(std::string(key));
   return found == run.by_key.end() ? nullptr : &run.jobs.at(found->second);
+}
+
+void configure(JobState& job, Value settings) {
+  // They were checked before they were recorded; should a later version of the language refuse
+  // them, the job has its defaults.
+  Result<JobSpec> own = lang::with_settings(*job.spec, settings);
+  job.settings = std::move(settings);
+  if (!own) return;
+  job.own = std::make_shared<const JobSpec>(std::move(*own));
+  job.spec = job.own.get();
 }
 
 JobDetail& detail_of(JobState& job) {

@@ -90,6 +90,9 @@ struct JobState {
   std::string message;
   Value matrix;
   Value outputs = Object{};
+  // Of settings that were expressions, by their places; null: none. `own` is then what `spec` is.
+  Value settings;
+  std::shared_ptr<const JobSpec> own;
   std::unique_ptr<JobDetail> detail;
 };
 
@@ -127,6 +130,8 @@ NodeIndex first_node(const RunState& run, Phase phase);
 Instant next_due(const RunState& run);
 const JobState* find_job(const RunState& run, std::string_view key);
 JobDetail& detail_of(JobState& job);
+// Gives the node a specification of its own, with `settings`.
+void configure(JobState& job, Value settings);
 // Whether `success()` counts it as fine: succeeded, reused, or failed but tolerated.
 bool is_fine(const JobState& job);
 // failed, timed_out or denied, and not tolerated.

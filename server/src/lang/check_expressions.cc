@@ -3,6 +3,7 @@
 
 #include "lang/check.h"
 #include "lang/checker.h"
+#include "lang/late.h"
 #include "lang/matrix.h"
 #include "lang/parse.h"
 
@@ -45,6 +46,11 @@ class JobCheck {
     if (const YamlNode* found = node_.find("runs_on")) every(*found, cell_);
     if (const YamlNode* found = node_.find("runs-on")) every(*found, cell_);
     if (job.concurrency) group(at(node_, "concurrency"), *job.concurrency);
+    for (const std::string& place : job.late) {
+      const bool checked = place.starts_with("approve") || place.starts_with("wait");
+      const YamlNode& node = node_at(node_, place);
+      if (!checked) c_.text(node, node.raw, is_of_group(place) ? base_ : cell_);
+    }
   }
 
   void group(const YamlNode& node, const ConcurrencySpec& spec) {
@@ -107,6 +113,8 @@ class JobCheck {
       if (const YamlNode* found = node.find("env")) every(*found, values);
       if (const YamlNode* found = node.find("with")) every(*found, values);
       c_.text(at(node, "working_directory"), step.working_directory, place);
+      c_.text(at(node, "timeout"), step.late_timeout, place);
+      c_.text(at(node, "continue_on_error"), step.late_continue_on_error, place);
       if (const YamlNode* found = node.find("name")) c_.text(*found, step.name, place);
       if (!step.id.empty()) ids.insert(step.id);
     }

@@ -127,10 +127,17 @@ Result<MatrixSpec> resolve(const MatrixSpec& matrix, const Scope& scope) {
                                                  std::string(type_name(value->type())));
     axis.values = std::move(value->as_list());
   }
-  for (std::vector<Value>* list : {&resolved.include, &resolved.exclude}) {
+  for (auto [list, expression] : {std::pair{&resolved.include, &resolved.include_expression},
+                                  std::pair{&resolved.exclude, &resolved.exclude_expression}}) {
     for (Value& item : *list) {
       if (const Status done = fill_in(item, scope); !done) return done.error();
     }
+    if (expression->empty()) continue;
+    Result<Value> value = evaluate_template(*expression, scope);
+    if (!value) return value.error();
+    if (!value->is_list())
+      return wrong(Code::invalid_definition, "`include` and `exclude` must be lists of objects");
+    *list = std::move(value->as_list());
   }
   if (const Status fine = check_objects(resolved); !fine) return fine.error();
   return resolved;
@@ -209,7 +216,8 @@ void include(const MatrixSpec& matrix, std::vector<Value>& cells) {
 }  // namespace
 
 bool is_static(const MatrixSpec& matrix) {
-  return matrix.expression.empty() &&
+  return matrix.expression.empty() && matrix.include_expression.empty() &&
+         matrix.exclude_expression.empty() &&
          std::all_of(matrix.axes.begin(), matrix.axes.end(),
                      [](const MatrixAxis& axis) {
                        return axis.expression.empty() &&

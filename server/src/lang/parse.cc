@@ -9,6 +9,7 @@
 #include "base/sha256.h"
 #include "base/text.h"
 #include "lang/check.h"
+#include "lang/late.h"
 #include "lang/reader.h"
 
 namespace mc::lang {
@@ -22,6 +23,7 @@ void add_defaults(YamlNode& job, const YamlNode& defaults) {
   for (const auto& member : defaults.members) {
     const std::string& key = member.first.raw;
     const bool dashed = (key == "runs_on" && job.find("runs-on") != nullptr) ||
+                        (key == "runs-on" && job.find("runs_on") != nullptr) ||
                         (key == "timeout" && job.find("timeout-minutes") != nullptr);
     if (job.find(key) == nullptr && !dashed) job.members.push_back(member);
   }
@@ -81,7 +83,7 @@ void read_defaults(Reader& r, const YamlNode& defaults) {
   for (const auto& member : defaults.members) {
     if (sections::kDefaults.find(member.first.raw) != nullptr) job.members.push_back(member);
   }
-  read_policy(r, job, unused.spec);
+  read_policy(r, without(job, late_settings(job)), unused.spec);
 }
 
 // The definition's jobs, before any is read: a file of too many is refused at once.

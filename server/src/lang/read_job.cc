@@ -4,6 +4,7 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "lang/actions.h"
+#include "lang/late.h"
 #include "lang/reader.h"
 
 namespace mc::lang {
@@ -81,10 +82,11 @@ void read_step(Reader& r, const YamlNode& node, Shell shell, std::set<std::strin
   int minutes = 0;
   if (r.integer(node, "timeout-minutes", minutes, 1, 5'000'000) != nullptr)
     step.timeout = std::chrono::minutes(minutes);
-  r.limit(node, "timeout", step.timeout);
+  if (!r.late(node, "timeout", step.late_timeout)) r.limit(node, "timeout", step.timeout);
   r.text(node, "working_directory", step.working_directory);
   read_shell(r, node, step.shell);
-  r.boolean(node, "continue_on_error", step.continue_on_error);
+  if (!r.late(node, "continue_on_error", step.late_continue_on_error))
+    r.boolean(node, "continue_on_error", step.continue_on_error);
   if (r.text(node, "name", step.name) == nullptr) {
     step.name = !step.id.empty() ? step.id : !step.uses.empty() ? step.uses : first_line(step.run);
   }
@@ -245,8 +247,11 @@ void read_job(Reader& r, const YamlNode& node, RawJob& into) {
   if (!r.keys(node, sections::kJob)) return;
   r.text(node, "name", job.name);
   read_needs(r, node, into);
-  read_policy(r, node, job);
-  read_work(r, node, job);
+  job.late = late_settings(node);
+  const YamlNode rest = job.late.empty() ? YamlNode() : without(node, job.late);
+  const YamlNode& known = job.late.empty() ? node : rest;
+  read_policy(r, known, job);
+  read_work(r, known, job);
   check_useless(r, node, job);
   job.source = to_value(node);
   job.source_json = to_json(job.source);

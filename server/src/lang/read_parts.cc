@@ -8,11 +8,14 @@ namespace mc::lang {
 namespace {
 constexpr std::size_t kAxesMax = 32;
 
-void read_cells(Reader& r, const YamlNode& node, std::string_view key, std::vector<Value>& into) {
+// A list of mappings, or one expression that gives it.
+void read_cells(Reader& r, const YamlNode& node, std::string_view key, std::vector<Value>& into,
+                std::string& expression) {
   const YamlNode* list = node.find(key);
-  if (list == nullptr) return;
+  if (list == nullptr || r.late(node, key, expression)) return;
   if (!is_list(*list)) {
-    r.error(*list, "wrong_type", "`" + std::string(key) + "` must be a list of mappings");
+    r.error(*list, "wrong_type",
+            "`" + std::string(key) + "` must be a list of mappings or one ${{ }} expression");
     return;
   }
   for (const YamlNode& item : list->items) {
@@ -116,8 +119,8 @@ void read_matrix(Reader& r, const YamlNode& node, MatrixSpec& into) {
     r.error(node, "wrong_type", "`matrix` must be a mapping or one ${{ }} expression, not a list");
     return;
   }
-  read_cells(r, node, "include", into.include);
-  read_cells(r, node, "exclude", into.exclude);
+  read_cells(r, node, "include", into.include, into.include_expression);
+  read_cells(r, node, "exclude", into.exclude, into.exclude_expression);
   r.integer(node, "max_cells", into.max_cells, 1, 10'000);
   if (node.members.size() > kAxesMax + 3) {
     r.error(node, "limit_exceeded", "a matrix has at most 32 axes");
@@ -140,7 +143,7 @@ void read_matrix(Reader& r, const YamlNode& node, MatrixSpec& into) {
     }
     into.axes.push_back(std::move(axis));
   }
-  if (into.axes.empty() && into.include.empty())
+  if (into.axes.empty() && into.include.empty() && into.include_expression.empty())
     r.error(node, "empty_matrix", "the matrix has no axis and no `include`");
   check_exclude(r, node, into);
 }

@@ -196,6 +196,14 @@ const YamlNode* Reader::boolean(const YamlNode& node, std::string_view key, bool
   return found;
 }
 
+bool Reader::late(const YamlNode& node, std::string_view key, std::string& into) {
+  const YamlNode* found = member(node, key);
+  const bool late = found != nullptr && is_scalar(*found) && found->scalar.is_string() &&
+                    found->raw.find("${{") != std::string::npos;
+  if (late) into = found->raw;
+  return late;
+}
+
 const YamlNode* Reader::integer(const YamlNode& node, std::string_view key, int& into, int min,
                                 int max) {
   const YamlNode* found = member(node, key);

@@ -52,6 +52,8 @@ class Reader {
   const YamlNode* bindings(const YamlNode& node, std::string_view key, Bindings& into);
   // `env`: names that a shell knows, values that are no lists or mappings.
   void environment(const YamlNode& node, Bindings& into);
+  // Whether the member `key` is an expression, whose value comes later: then `into` has its text.
+  bool late(const YamlNode& node, std::string_view key, std::string& into);
   // A condition: with or without ${{ }}; kept without.
   const YamlNode* condition(const YamlNode& node, std::string_view key, std::string& into);
 

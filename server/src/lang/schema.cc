@@ -45,6 +45,17 @@ constexpr std::string_view kSchema = R"({
       "pattern": "^(?=[0-9])([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$",
       "examples": ["1h30m", "10s", "500ms"]
     },
+    "expression": {"type": "string", "pattern": "\\$\\{\\{"},
+    "late_duration": {"anyOf": [{"$ref": "#/$defs/duration"}, {"$ref": "#/$defs/expression"}]},
+    "late_boolean": {"type": ["boolean", "string"], "pattern": "\\$\\{\\{"},
+    "late_integer": {"type": ["integer", "string"], "pattern": "\\$\\{\\{"},
+    "late_number": {"type": ["number", "string"], "pattern": "\\$\\{\\{"},
+    "cells": {
+      "oneOf": [
+        {"type": "array", "items": {"type": "object"}},
+        {"$ref": "#/$defs/expression"}
+      ]
+    },
     "identifier": {"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_-]{0,99}$"},
     "text": {"type": ["string", "number", "boolean"]},
     "texts": {
@@ -62,13 +73,13 @@ constexpr std::string_view kSchema = R"({
     "bindings": {"type": "object"},
     "shell": {"enum": ["bash", "sh"]},
     "script": {"type": "string", "not": {"pattern": "\\$\\{\\{"}},
-    "timeout": {"oneOf": [{"$ref": "#/$defs/duration"}, {"$ref": "#/$defs/timeouts"}]},
+    "timeout": {"oneOf": [{"$ref": "#/$defs/late_duration"}, {"$ref": "#/$defs/timeouts"}]},
     "timeouts": {
       "type": "object",
       "additionalProperties": false,
       "properties": {
-        "queue": {"$ref": "#/$defs/duration"},
-        "run": {"$ref": "#/$defs/duration"}
+        "queue": {"$ref": "#/$defs/late_duration"},
+        "run": {"$ref": "#/$defs/late_duration"}
       }
     },
     "triggers": {
@@ -161,6 +172,7 @@ constexpr std::string_view kSchema = R"({
     "retries": {
       "oneOf": [
         {"type": "integer", "minimum": 1, "maximum": 100},
+        {"$ref": "#/$defs/expression"},
         {"$ref": "#/$defs/retry"}
       ]
     },
@@ -168,11 +180,11 @@ constexpr std::string_view kSchema = R"({
       "type": "object",
       "additionalProperties": false,
       "properties": {
-        "attempts": {"type": "integer", "minimum": 1, "maximum": 100},
-        "backoff": {"$ref": "#/$defs/duration"},
-        "factor": {"type": "number", "minimum": 1, "maximum": 100},
-        "max": {"$ref": "#/$defs/duration"},
-        "jitter": {"type": "number", "minimum": 0, "maximum": 1},
+        "attempts": {"$ref": "#/$defs/late_integer", "minimum": 1, "maximum": 100},
+        "backoff": {"$ref": "#/$defs/late_duration"},
+        "factor": {"$ref": "#/$defs/late_number", "minimum": 1, "maximum": 100},
+        "max": {"$ref": "#/$defs/late_duration"},
+        "jitter": {"$ref": "#/$defs/late_number", "minimum": 0, "maximum": 1},
         "on": {
           "oneOf": [
             {"$ref": "#/$defs/failure_kind"},
@@ -196,8 +208,8 @@ constexpr std::string_view kSchema = R"({
           "minProperties": 1,
           "propertyNames": {"$ref": "#/$defs/identifier"},
           "properties": {
-            "include": {"type": "array", "items": {"type": "object"}},
-            "exclude": {"type": "array", "items": {"type": "object"}},
+            "include": {"$ref": "#/$defs/cells"},
+            "exclude": {"$ref": "#/$defs/cells"},
             "max_cells": {"type": "integer", "minimum": 1, "maximum": 10000}
           },
           "additionalProperties": {
@@ -226,12 +238,12 @@ constexpr std::string_view kSchema = R"({
         "uses": {"enum": []},
         "with": {"type": "object"},
         "env": {"$ref": "#/$defs/env"},
-        "timeout": {"$ref": "#/$defs/duration"},
+        "timeout": {"$ref": "#/$defs/late_duration"},
         "working_directory": {"$ref": "#/$defs/text"},
         "shell": {"$ref": "#/$defs/shell"},
-        "continue_on_error": {"type": "boolean", "default": false},
+        "continue_on_error": {"$ref": "#/$defs/late_boolean", "default": false},
         "working-directory": {"$ref": "#/$defs/text", "deprecated": true},
-        "continue-on-error": {"type": "boolean", "deprecated": true},
+        "continue-on-error": {"$ref": "#/$defs/late_boolean", "deprecated": true},
         "timeout-minutes": {"type": "integer", "minimum": 1, "deprecated": true}
       },
       "oneOf": [
@@ -256,11 +268,11 @@ constexpr std::string_view kSchema = R"({
         "if": {"$ref": "#/$defs/condition"},
         "runs_on": {"$ref": "#/$defs/texts"},
         "matrix": {"$ref": "#/$defs/matrix"},
-        "max_parallel": {"type": "integer", "minimum": 1, "maximum": 10000},
-        "fail_fast": {"type": "boolean", "default": true},
+        "max_parallel": {"$ref": "#/$defs/late_integer", "minimum": 1, "maximum": 10000},
+        "fail_fast": {"$ref": "#/$defs/late_boolean", "default": true},
         "retry": {"$ref": "#/$defs/retries"},
         "timeout": {"$ref": "#/$defs/timeout"},
-        "continue_on_error": {"type": "boolean", "default": false},
+        "continue_on_error": {"$ref": "#/$defs/late_boolean", "default": false},
         "effects": {"enum": ["none", "idempotent", "external"], "default": "none"},
         "env": {"$ref": "#/$defs/env"},
         "shell": {"$ref": "#/$defs/shell"},
@@ -291,7 +303,7 @@ constexpr std::string_view kSchema = R"({
           "additionalProperties": {"$ref": "#/$defs/service"}
         },
         "container": {"oneOf": [{"$ref": "#/$defs/text"}, {"$ref": "#/$defs/container"}]},
-        "sandbox": {"type": "boolean", "default": false},
+        "sandbox": {"$ref": "#/$defs/late_boolean", "default": false},
         "concurrency": {
           "oneOf": [
             {"$ref": "#/$defs/text"},
@@ -300,17 +312,17 @@ constexpr std::string_view kSchema = R"({
               "additionalProperties": false,
               "properties": {
                 "group": {"$ref": "#/$defs/text"},
-                "limit": {"type": "integer", "minimum": 1}
+                "limit": {"$ref": "#/$defs/late_integer", "minimum": 1}
               },
               "required": ["group"]
             }
           ]
         },
         "runs-on": {"$ref": "#/$defs/texts", "deprecated": true},
-        "fail-fast": {"type": "boolean", "deprecated": true},
-        "max-parallel": {"type": "integer", "minimum": 1, "deprecated": true},
-        "continue-on-error": {"type": "boolean", "deprecated": true},
-        "timeout-minutes": {"type": "integer", "minimum": 1, "deprecated": true}
+        "fail-fast": {"$ref": "#/$defs/late_boolean", "deprecated": true},
+        "max-parallel": {"$ref": "#/$defs/late_integer", "minimum": 1, "deprecated": true},
+        "continue-on-error": {"$ref": "#/$defs/late_boolean", "deprecated": true},
+        "timeout-minutes": {"$ref": "#/$defs/late_integer", "minimum": 1, "deprecated": true}
       },
       "oneOf": [
         {"required": ["steps"]},
@@ -329,10 +341,10 @@ constexpr std::string_view kSchema = R"({
             {"type": "array", "items": {"$ref": "#/$defs/approver"}}
           ]
         },
-        "count": {"type": "integer", "minimum": 1, "maximum": 100, "default": 1},
-        "expires": {"$ref": "#/$defs/duration"},
+        "count": {"$ref": "#/$defs/late_integer", "minimum": 1, "maximum": 100, "default": 1},
+        "expires": {"$ref": "#/$defs/late_duration"},
         "prompt": {"$ref": "#/$defs/text"},
-        "self": {"type": "boolean", "default": true}
+        "self": {"$ref": "#/$defs/late_boolean", "default": true}
       }
     },
     "approver": {"type": "string", "pattern": "^(user|group|role):|\\$\\{\\{"},
@@ -348,7 +360,7 @@ constexpr std::string_view kSchema = R"({
         },
         "until": {"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt]|\\$\\{\\{"},
         "event": {"$ref": "#/$defs/text"},
-        "timeout": {"$ref": "#/$defs/duration"}
+        "timeout": {"$ref": "#/$defs/late_duration"}
       },
       "oneOf": [
         {"required": ["duration"]},

@@ -94,6 +94,13 @@ struct JobExpanded {
   std::string job;  // the key of `node`
   std::vector<MatrixCell> cells;
 };
+// Settings that were expressions in the definition have their values (lang/late.h).
+struct JobConfigured {
+  static constexpr std::string_view kType = "job.configured";
+  NodeIndex node = 0;
+  std::string job;            // the key of `node`
+  Value settings = Object{};  // by their places
+};
 struct JobReady {
   static constexpr std::string_view kType = "job.ready";
   NodeIndex node = 0;
@@ -180,10 +187,10 @@ struct JobFinished {
   std::optional<CacheResult> cache;
 };
 
-using EventBody =
-    std::variant<RunQueued, RunWaiting, RunStarted, RunCancelling, PhaseStarted, RunFinished,
-                 SignalReceived, JobExpanded, JobReady, JobStarted, JobWaiting, ApprovalRequested,
-                 ApprovalDecided, ApprovalExpired, JobCancelling, JobRetrying, JobFinished>;
+using EventBody = std::variant<RunQueued, RunWaiting, RunStarted, RunCancelling, PhaseStarted,
+                               RunFinished, SignalReceived, JobExpanded, JobReady, JobStarted,
+                               JobWaiting, ApprovalRequested, ApprovalDecided, ApprovalExpired,
+                               JobCancelling, JobRetrying, JobFinished, JobConfigured>;
 
 struct Event {
   std::int64_t seq = 0;  // 1, 2, 3 … within the run

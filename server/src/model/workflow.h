@@ -90,6 +90,9 @@ struct StepSpec {
   std::string working_directory;  // template
   Shell shell = Shell::bash;
   bool continue_on_error = false;
+  // Templates, instead of the two above; empty: none. The worker evaluates them before the step.
+  std::string late_timeout;
+  std::string late_continue_on_error;
 };
 
 struct ServiceSpec {
@@ -123,7 +126,8 @@ struct MatrixSpec {
   std::string
       expression;  // the whole matrix as one ${{ }}: an object of lists or a list of objects
   std::vector<MatrixAxis> axes;
-  std::vector<Value> include, exclude;  // objects
+  std::vector<Value> include, exclude;                 // objects, or
+  std::string include_expression, exclude_expression;  // one ${{ }} giving a list of them
   int max_cells = 256;
 };
 
@@ -191,6 +195,9 @@ struct JobSpec {
   std::optional<WaitSpec> wait;
   std::optional<ChildSpec> child;
   References references;
+  // Places in `source` of settings that are expressions, such as "retry.attempts" (lang/late.h):
+  // they have their defaults here until the job's turn comes.
+  std::vector<std::string> late;
   // The job as written, with the workflow's defaults merged in: lang::parse_job reads it back.
   Value source;
   // `source` as JSON, made once: what the worker protocol carries.

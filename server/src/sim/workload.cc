@@ -61,7 +61,9 @@ std::string matrix(Rng& rng, const std::string& lists) {
     if (rng.chance(0.3)) text += ", include: [{n: 4}]";
     text += "}\n";
   }
-  if (rng.chance(0.5)) text += fmt::format("    max_parallel: {}\n", 1 + rng.below(3));
+  if (rng.chance(0.5))
+    text += rng.chance(0.3) ? "    max_parallel: ${{ inputs.flag ? 1 : 2 }}\n"
+                            : fmt::format("    max_parallel: {}\n", 1 + rng.below(3));
   if (rng.chance(0.5)) text += fmt::format("    fail_fast: {}\n", rng.chance(0.5));
   return text;
 }
@@ -101,7 +103,9 @@ std::string job(Rng& rng, int index, const Shape& shape, std::string& lists) {
         "    if: ${{{{ {} }}}}\n",
         pick(rng, std::array{"always()", "failure()", "success()", "cancelled()", "inputs.flag",
                              "!inputs.flag", "always() && inputs.flag"}));
-  if (rng.chance(0.2)) text += "    continue_on_error: true\n";
+  if (rng.chance(0.2))
+    text += fmt::format("    continue_on_error: {}\n",
+                        pick(rng, std::array{"true", "${{ inputs.flag }}"}));
   if (const std::string quiet = quiet_job(rng, shape.children); !quiet.empty()) return text + quiet;
   const bool knows_list =
       !lists.empty() && std::find(needs.begin(), needs.end(), lists) != needs.end();

@@ -77,6 +77,12 @@ void fields(V& v, JobExpanded& e) {
   v("cells", e.cells);
 }
 template <class V>
+void fields(V& v, JobConfigured& e) {
+  v("node", e.node);
+  v("job", e.job);
+  v("settings", e.settings, Value(Object{}));
+}
+template <class V>
 void fields(V& v, JobReady& e) {
   v("node", e.node);
   v("job", e.job);

@@ -51,8 +51,8 @@ void Phases::fail(const Failure& failure) {
   result_.message = failure.message;
 }
 
-void Phases::fail_step(const StepSpec& spec, const StepOutcome& outcome) {
-  if (spec.continue_on_error) return;
+void Phases::fail_step(const StepOutcome& outcome) {
+  if (outcome.tolerated) return;
   if (outcome.result.status == StepStatus::cancelled && run_.control().cancelled()) {
     wind_down();
     return;
@@ -66,11 +66,11 @@ void Phases::fail_step(const StepSpec& spec, const StepOutcome& outcome) {
   result_.signal = outcome.result.signal;
 }
 
-void Phases::note(const StepSpec& spec, StepOutcome outcome) {
+void Phases::note(StepOutcome outcome) {
   run_.add_step_context(outcome.result.id, outcome.result.status, outcome.outputs,
                         outcome.result.exit_code);
   if (outcome.result.status != StepStatus::succeeded) {
-    fail_step(spec, outcome);
+    fail_step(outcome);
   } else if (result_.outcome == Outcome::succeeded && outcome.result.exit_code) {
     result_.exit_code = outcome.result.exit_code;
   }
@@ -81,10 +81,10 @@ void Phases::run_one(const StepSpec& spec, const std::string& label) {
   wind_down();
   const auto holds = lang::evaluate_condition(spec.condition, run_.scope());
   if (!holds.ok()) {
-    StepOutcome broken{.result = skipped(run_, spec, label)};
+    StepOutcome broken{.result = skipped(run_, spec, label), .tolerated = spec.continue_on_error};
     broken.result.status = StepStatus::failed;
     broken.failure = Failure{FailureKind::user, "if: " + holds.error().message};
-    return note(spec, std::move(broken));
+    return note(std::move(broken));
   }
   const bool late = winding_down_ && Steady::now() >= wind_down_end_;
   if (!*holds || late || run_.control().lost()) {
@@ -92,7 +92,7 @@ void Phases::run_one(const StepSpec& spec, const std::string& label) {
     run_.add_step_context(label, StepStatus::skipped, Object{}, std::nullopt);
     return;
   }
-  note(spec, run_step(run_, spec, place(label)));
+  note(run_step(run_, spec, place(label)));
 }
 
 void Phases::run_leading_checkouts(const std::vector<StepSpec>& steps) {

@@ -30,8 +30,8 @@ class Phases {
  private:
   void run_one(const StepSpec& spec, const std::string& label);
   void run_extra(const std::vector<StepSpec>& steps, const std::string& phase);
-  void note(const StepSpec& spec, StepOutcome outcome);
-  void fail_step(const StepSpec& spec, const StepOutcome& outcome);
+  void note(StepOutcome outcome);
+  void fail_step(const StepOutcome& outcome);
   bool wind_down();
   StepPlace place(std::string label);
 

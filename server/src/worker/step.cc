@@ -196,6 +196,27 @@ void run_action(TaskRun& run, const StepSpec& spec, const StepPlace& place, cons
 }
 }  // namespace
 
+namespace {
+// Settings of the step that are expressions.
+Status settle(const TaskRun& run, const StepSpec& spec, Millis& timeout, bool& tolerated) {
+  if (!spec.late_timeout.empty()) {
+    const auto text = lang::evaluate_text(spec.late_timeout, run.scope());
+    if (!text.ok()) return text.error();
+    const auto limit = parse_duration(*text);
+    if (!limit || limit->count() == 0)
+      return Error{Code::invalid_field, "timeout: not a duration: `" + *text + "`", {}};
+    timeout = *limit;
+  }
+  if (spec.late_continue_on_error.empty()) return {};
+  const auto value = lang::evaluate_template(spec.late_continue_on_error, run.scope());
+  if (!value.ok()) return value.error();
+  if (!value->is_bool())
+    return Error{Code::invalid_field, "continue_on_error: a boolean is wanted", {}};
+  tolerated = value->as_bool();
+  return {};
+}
+}  // namespace
+
 std::string step_name(const TaskRun& run, const StepSpec& spec) {
   const auto name = lang::evaluate_text(spec.name, run.scope());
   return name.ok() ? *name : spec.name;
@@ -213,8 +234,14 @@ StepOutcome run_step(TaskRun& run, const StepSpec& spec, const StepPlace& place)
   }
   run.set_env_context(env);
   outcome.result.name = step_name(run, spec);
+  Millis timeout = spec.timeout;
+  outcome.tolerated = spec.continue_on_error;
+  if (const Status settled = settle(run, spec, timeout, outcome.tolerated); !settled) {
+    outcome.failure = worker::failure_of(settled.error());
+    outcome.result.status = StepStatus::failed;
+  }
   auto deadline = place.deadline;
-  if (spec.timeout.count() > 0) deadline = std::min(deadline, began + spec.timeout);
+  if (timeout.count() > 0) deadline = std::min(deadline, began + timeout);
   if (!outcome.failure) {
     spec.uses.empty() ? run_shell(run, spec, place, env, deadline, outcome)
                       : run_action(run, spec, place, env, deadline, outcome);

@@ -21,6 +21,7 @@ struct StepOutcome {
   StepResult result;
   Value outputs = Object{};
   std::optional<Failure> failure;  // what to tell when it did not succeed
+  bool tolerated = false;          // continue_on_error
 };
 
 // Runs it whatever its `if` says. Never fails otherwise than by the outcome.

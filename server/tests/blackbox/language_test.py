@@ -154,6 +154,29 @@ jobs:
     assert client.finished(run["id"])["status"] in ("cancelled", "failed")
 
 
+def test_settings_may_be_expressions(client):
+    run = client.start("""
+inputs: {limit: {default: 1s}, soft: {type: boolean, default: true}}
+jobs:
+  a:
+    timeout: "${{ inputs.limit }}"
+    continue_on_error: "${{ inputs.soft }}"
+    steps: [{run: sleep 600}]
+  b:
+    steps:
+      - {id: s, run: 'echo soft=yes >> $MAESTRO_OUTPUT'}
+      - {run: sleep 600, timeout: "${{ inputs.limit }}", continue_on_error: "${{ steps.s.outputs.soft == 'yes' }}"}
+      - {run: "exit 1", continue_on_error: "${{ steps.s.outputs.soft }}"}
+""")
+    done = client.finished(run["id"])
+    jobs = client.jobs(run["id"])
+    assert jobs["a"]["status"] == "timed_out", jobs["a"]
+    steps = {step["name"]: step["status"] for step in jobs["b"]["steps"]}
+    assert steps["sleep 600"] == "timed_out" and jobs["b"]["status"] == "failed", jobs["b"]
+    assert "continue_on_error: a boolean is wanted" in jobs["b"]["message"], jobs["b"]
+    assert done["warnings"] == 1, done
+
+
 def test_a_cached_job_is_run_again_for_other_values(client):
     text = """
 inputs: {x: {type: string}}
