@@ -27,7 +27,12 @@ Result<int> validate(Session& session, const Args& args) {
   List errors, warnings;
   for (const std::string& file : args.all("FILE")) {
     Result<std::string> text = read_definition_file(session.io(), file);
-    if (!text.ok()) return text.error();
+    if (!text.ok()) {  // the other files are looked at all the same
+      add_problems(errors, file, {{0, 0, "unreadable", text.error().message, {}}});
+      if (session.format() == Format::table)
+        session.err("maestro: " + text.error().message + "\n");
+      continue;
+    }
     const lang::Parsed parsed = lang::parse_workflow(*text, {.default_name = name_of_file(file)});
     add_problems(errors, file, parsed.errors);
     add_problems(warnings, file, parsed.warnings);
