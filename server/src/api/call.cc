@@ -1,5 +1,7 @@
 #include "api/call.h"
 
+#include <fmt/format.h>
+
 #include "api/body.h"
 #include "base/log.h"
 #include "base/text.h"

@@ -1,5 +1,7 @@
 #include "api/files.h"
 
+#include <fmt/format.h>
+
 #include "http/problem.h"
 #include "http/range.h"
 

@@ -1,5 +1,7 @@
 // GET …/logs as text (whole, a range, a step, the last lines) and as NDJSON. Following is in
 // log_stream.cc.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <deque>
 

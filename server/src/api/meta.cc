@@ -1,4 +1,6 @@
 // Probes, figures, the description of the API, and who is asking.
+#include <fmt/format.h>
+
 #include "api/call.h"
 #include "api/handlers.h"
 #include "base/json.h"

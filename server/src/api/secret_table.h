@@ -43,7 +43,7 @@ class SecretTable {
     std::optional<std::string> value;  // nullopt: it did not open
     Instant created_at, updated_at;
   };
-  explicit SecretTable(auth::SecretBox box) : box_(std::move(box)) {}
+  explicit SecretTable(const auth::SecretBox& box) : box_(box) {}
   Status read(const db::Record& record);
 
   const auth::SecretBox box_;

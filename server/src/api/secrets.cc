@@ -1,4 +1,6 @@
 // Secrets, which go in and never come out, and variables, which may be read.
+#include <fmt/format.h>
+
 #include "api/body.h"
 #include "api/call.h"
 #include "api/cursor.h"

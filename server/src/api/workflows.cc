@@ -1,4 +1,6 @@
 // Stored workflows. Definitions are parsed on the pool before the conductor hears of them.
+#include <fmt/format.h>
+
 #include "api/body.h"
 #include "api/call.h"
 #include "api/cursor.h"

@@ -1,5 +1,7 @@
 // What follows from events: jobs to dispatch, locks, child runs. Everything here can be done again
 // from the state alone (restore_effects), so there is nothing to lose in a crash.
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "base/text.h"
@@ -23,7 +25,8 @@ std::string group_of_job(const engine::RunState& run, const engine::JobState& jo
 // A job that is ready has labels: it would have failed before.
 std::vector<std::string> labels_for(const engine::RunState& run, const engine::JobState& job) {
   Result<std::vector<std::string>> labels = engine::labels_of(run, job);
-  return labels ? std::move(*labels) : job.spec->runs_on;
+  if (!labels) return job.spec->runs_on;
+  return std::move(*labels);
 }
 
 // Every parent, attempt and node has one child, however often it is asked for.

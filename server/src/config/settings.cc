@@ -1,5 +1,7 @@
 #include "config/settings.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <charconv>

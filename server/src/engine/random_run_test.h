@@ -1,6 +1,8 @@
 // Random workflows, and random things that the outside does to their runs.
 #pragma once
 
+#include <fmt/format.h>
+
 #include "base/rng.h"
 #include "engine/rig_test.h"
 

@@ -1,5 +1,7 @@
 #include "lang/yaml.h"
 
+#include <fmt/format.h>
+
 #include <yaml.h>
 
 #include <algorithm>
