@@ -88,7 +88,9 @@ void TaskRun::add_step_context(const std::string& id, StepStatus step_status, co
   step.emplace_back("outputs", outputs);
   step.emplace_back("exit_code", exit_code ? Value(*exit_code) : Value());
   for (auto& [name, value] : contexts_.as_object()) {
-    if (name == "steps") value.set(id, Value(std::move(step)));
+    if (name != "steps") continue;
+    value.set(id, Value(std::move(step)));
+    return;
   }
 }
 
