@@ -14,6 +14,10 @@ const char* pick(Rng& rng, const std::array<const char*, N>& from) {
   return from[rng.below(N)];
 }
 
+std::string runs_group(std::uint64_t limit) {
+  return fmt::format("runs{}-${{{{ inputs.flag }}}}-${{{{ inputs.text }}}}", limit);
+}
+
 std::string steps(Rng& rng) {
   std::string text = "    steps:\n      - {id: s, run: make";
   if (rng.chance(0.2)) text += ", timeout: 5m";
@@ -41,7 +45,9 @@ std::string job_options(Rng& rng) {
   if (rng.chance(0.15)) text += "    compensate: [{run: undo}]\n";
   if (rng.chance(0.25)) {
     const auto limit = 1 + rng.below(2);
-    text += fmt::format("    concurrency: {{group: jobs{}, limit: {}}}\n", limit, limit);
+    // Sometimes by the name that the run's own group may have.
+    const std::string group = rng.chance(0.3) ? runs_group(limit) : fmt::format("jobs{}", limit);
+    text += fmt::format("    concurrency: {{group: \"{}\", limit: {}}}\n", group, limit);
   }
   if (rng.chance(0.1)) text += "    effects: external\n";
   if (rng.chance(0.1)) text += "    on_failure: [{run: collect}]\n";
@@ -63,7 +69,7 @@ std::string matrix(Rng& rng, const std::string& lists) {
     text += "}\n";
   }
   if (rng.chance(0.5))
-    text += rng.chance(0.3) ? "    max_parallel: ${{ inputs.flag ? 1 : 2 }}\n"
+    text += rng.chance(0.3) ? "    max_parallel: \"${{ inputs.flag ? 1 : 2 }}\"\n"
                             : fmt::format("    max_parallel: {}\n", 1 + rng.below(3));
   if (rng.chance(0.5)) text += fmt::format("    fail_fast: {}\n", rng.chance(0.5));
   return text;
@@ -129,10 +135,7 @@ std::string head(Rng& rng) {
   if (rng.chance(0.35)) {
     const auto limit = 1 + rng.below(2);
     text += fmt::format(
-        "concurrency: {{group: \"runs{}-${{{{ inputs.flag }}}}-${{{{ inputs.text }}}}\", limit: "
-        "{}, "
-        "on_overflow: {}}}\n",
-        limit, limit,
+        "concurrency: {{group: \"{}\", limit: {}, on_overflow: {}}}\n", runs_group(limit), limit,
         pick(rng, std::array{"queue", "queue", "cancel_pending", "cancel_running", "reject"}));
   }
   return text;
