@@ -10,6 +10,7 @@ void get_health(const CallPtr& call);
 void get_ready(const CallPtr& call);
 void get_metrics(const CallPtr& call);
 void get_openapi(const CallPtr& call);
+void get_errors_page(const CallPtr& call);
 void get_version(const CallPtr& call);
 void get_me(const CallPtr& call);
 // runs.cc

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "api/call.h"
+#include "api/errors_page.h"
 #include "api/handlers.h"
 #include "base/json.h"
 #include "http/problem.h"
@@ -33,6 +34,10 @@ void get_metrics(const CallPtr& call) {
                   .body = service_metrics(world.service.health(), world.options.version) +
                           world.metrics.text(labels) + process_metrics()});
   });
+}
+
+void get_errors_page(const CallPtr& call) {
+  call->answer({.content_type = "text/plain; charset=utf-8", .body = std::string(errors_page())});
 }
 
 void get_openapi(const CallPtr& call) {

@@ -19,6 +19,8 @@ constexpr std::array kRoutes = {
     Route("GET", "/ready", open, get_ready, "", "", kAlias),
     Route("GET", "/api/ready", open, get_ready, "", "", kAlias),
     Route("GET", "/metrics", open, get_metrics, "getMetrics", "Figures as Prometheus text", kOpen),
+    Route("GET", "/docs/errors", open, get_errors_page, "getErrors", "What each error means",
+          kOpen),
     Route("GET", "/api/v1/openapi.json", read, get_openapi, "getOpenapi", "This description"),
     Route("GET", "/api/v1/version", read, get_version, "getVersion", "What runs here",
           {.response = "Version"}),

@@ -43,9 +43,10 @@ TEST(Routes, OnlyProbesAndSignedHooksAreOpen) {
     if (writes && route.pattern != "/api/v1/workflows/validate")
       EXPECT_NE(route.permission, auth::Permission::read) << route.pattern;
   }
-  EXPECT_THAT(open, testing::UnorderedElementsAre(
-                        "/healthz", "/health", "/api/health", "/readyz", "/ready", "/api/ready",
-                        "/metrics", "/api/v1/hooks/{workflow}", "/api/v1/webhooks/github"));
+  EXPECT_THAT(
+      open, testing::UnorderedElementsAre("/healthz", "/health", "/api/health", "/readyz", "/ready",
+                                          "/api/ready", "/metrics", "/docs/errors",
+                                          "/api/v1/hooks/{workflow}", "/api/v1/webhooks/github"));
 }
 
 TEST(Routes, SegmentsAreDecodedAfterTheyAreSplit) {

@@ -13,6 +13,13 @@ HELLO = "jobs:\n  a: {steps: [{uses: noop}]}\n"
 NOWHERE = "01900000-0000-7000-8000-000000000000"
 
 
+def test_the_type_of_an_error_leads_to_its_meaning(client):
+    body = client.get(f"/api/v1/runs/{NOWHERE}").problem(404)
+    path, code = body["type"].split("#")
+    page = Client(client.url, None).get(path).expect(200)
+    assert page.headers["Content-Type"].startswith("text/plain") and f"\n## {code}\n" in page.text, page.text[:200]
+
+
 def raw(server, data, timeout=15, pause=None):
     """Sends bytes (a list: piece by piece, with pauses) and returns all that comes back."""
     parts = urllib.parse.urlsplit(server.url)

@@ -38,7 +38,8 @@ def sanitized():
     """Whether the binary was built with a sanitizer (slower, and with a larger memory)."""
     if "value" not in sanitized.__dict__:
         with open(BINARY, "rb") as file:
-            sanitized.value = b"__asan_init" in file.read() or b"__tsan_init" in file.read()
+            program = file.read()
+        sanitized.value = b"__asan_init" in program or b"__tsan_init" in program
     return sanitized.value
 
 
