@@ -18,6 +18,13 @@ void fail_before_start(Transition& t, NodeIndex node, const Error& error) {
   t.finish(node, JobStatus::failed, FailureKind::user, error.message);
 }
 
+// How long a job that no worker carries out waits: as its kind says, else its `timeout`, else
+// `most`.
+Millis patience_of(const JobState& job, Millis own, Millis most) {
+  if (own.count() > 0) return own;
+  return job.spec->timeout_run.count() > 0 ? job.spec->timeout_run : most;
+}
+
 // After a cancel whatever still begins to wait is bounded.
 Millis bounded(Transition& t, Millis patience) {
   return t.run().cancel_requested ? std::min(patience, kFinallyTimeout) : patience;
@@ -63,7 +70,7 @@ void request_approval(Transition& t, NodeIndex node) {
     if (!who) return fail_before_start(t, node, who.error());
     by.push_back(std::move(*who));
   }
-  const Millis patience = bounded(t, spec.expires.count() > 0 ? spec.expires : kApprovalTimeout);
+  const Millis patience = bounded(t, patience_of(job, spec.expires, kApprovalTimeout));
   t.emit(ApprovalRequested{.node = node,
                            .job = job.key,
                            .approval = derive_uuid(t.now(), to_string(t.run().id) + job.key),
@@ -76,7 +83,7 @@ void request_approval(Transition& t, NodeIndex node) {
 
 void wait_for_signal(Transition& t, NodeIndex node, const std::string& event) {
   const WaitSpec& spec = *t.job(node).spec->wait;
-  const Millis patience = bounded(t, spec.timeout.count() > 0 ? spec.timeout : kSignalTimeout);
+  const Millis patience = bounded(t, patience_of(t.job(node), spec.timeout, kSignalTimeout));
   t.emit(JobWaiting{.node = node,
                     .job = t.job(node).key,
                     .reason = Reason::signal,
@@ -161,8 +168,7 @@ void begin_child(Transition& t, NodeIndex node) {
                               "child runs are nested deeper than " + std::to_string(kChildDepthMax),
                               {}});
   }
-  const Millis own = t.job(node).spec->timeout_run;
-  const Millis patience = own.count() > 0 ? own : kChildTimeout;
+  const Millis patience = patience_of(t.job(node), Millis(0), kChildTimeout);
   t.emit(JobWaiting{.node = node,
                     .job = t.job(node).key,
                     .reason = Reason::child,

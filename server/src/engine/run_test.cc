@@ -316,6 +316,20 @@ jobs:
   EXPECT_NE(rig.job("c").message.find("`continue_on_error`"), std::string::npos);
 }
 
+TEST(Timers, ATimeoutIsThePatienceOfApprovalsAndSignals) {
+  Rig rig(R"(
+jobs:
+  ask: {timeout: 1m, approve: {}}
+  hear: {timeout: 1m, wait: {event: e}}
+  own: {timeout: 1m, approve: {expires: 2m}}
+)");
+  rig.start();
+  rig.pass(std::chrono::minutes(1));
+  EXPECT_EQ(rig.status("ask"), "timed_out");
+  EXPECT_EQ(rig.status("hear"), "timed_out");
+  EXPECT_EQ(rig.status("own"), "waiting");
+}
+
 TEST(Approval, OfARunOnOnesOwnMachineNeedsOnePerson) {
   Rig rig("jobs: {gate: {approve: {by: [\"group:release\"], count: 2, self: false}}}");
   rig.start();
