@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <filesystem>
 #include <thread>
 
 #include "base/log.h"
@@ -63,7 +64,10 @@ Result<std::unique_ptr<worker::Worker>> start_worker(WorkSetup setup) {
   options.report = [](const std::string& text) {
     text.starts_with("registered") ? log_info("worker: " + text) : log_warn("worker: " + text);
   };
-  options.run.data = setup.data;
+  // Steps run in folders of their own, from where a relative path leads elsewhere.
+  std::error_code failed;
+  options.run.data = std::filesystem::absolute(setup.data, failed).lexically_normal().string();
+  if (failed) return Error{Code::data_folder, setup.data + ": " + failed.message(), {}};
   options.run.environment = process_environment();
   options.run.pass_env = std::move(setup.pass_env);
   options.run.local_checkout_dir = std::move(setup.checkout_folder);

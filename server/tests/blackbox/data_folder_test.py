@@ -35,6 +35,29 @@ def test_a_second_server_is_refused(server):
     server.client().succeed(HELLO)
 
 
+def test_a_relative_folder_is_as_good(fresh, scratch):
+    text = """
+jobs:
+  a:
+    steps: [{id: s, run: 'cd /; echo v=x >> "$MAESTRO_OUTPUT"; echo y > "$MAESTRO_WORKSPACE/f"'}]
+    outputs: {v: "${{ steps.s.outputs.v }}"}
+    artifacts: [{name: f, path: f}]
+outputs: {v: "${{ needs.a.outputs.v }}"}
+"""
+    inside = fresh(folder=os.path.relpath(os.path.join(scratch, "inside")))
+    assert inside.client().succeed(text)["outputs"] == {"v": "x"}
+    server = fresh(slots=0)
+    token = os.path.join(scratch, "token")
+    with open(token, "w", encoding="utf-8") as file:
+        file.write(server.client().token_of("worker"))
+    os.chmod(token, 0o600)
+    with subprocess.Popen([BINARY, "worker", "--url", server.url, "--token-file", token, "--slots", "1",
+                           "--data", os.path.relpath(os.path.join(scratch, "remote"))],
+                          env=clean_env({}), stderr=subprocess.DEVNULL) as worker:
+        assert server.client().succeed(text)["outputs"] == {"v": "x"}
+        worker.terminate()
+
+
 def test_the_folder_is_private(fresh, scratch):
     server = fresh(folder=os.path.join(scratch, "made"))
     assert os.stat(server.folder).st_mode & 0o077 == 0
