@@ -12,6 +12,7 @@
 namespace mc::api {
 namespace {
 constexpr std::size_t kKeyMax = 512;
+constexpr std::size_t kArtifactsMax = 1000;
 
 Result<std::string> record_key(const Call& call, const std::string& project) {
   const std::string& scope = call.query("scope");
@@ -30,15 +31,36 @@ void give_entry(const Call& call, const Held& held) {
   if (!record) return call.fail(record.error());
   if (!*record) return call.fail(none);
   const Result<Value> entry = parse_json((*record)->json);
-  if (!entry || !call.service().blobs().has(entry->string_or("digest", ""))) return call.fail(none);
+  blob::BlobStore& blobs = call.service().blobs();
+  if (!entry || !blobs.has(entry->string_or("digest", ""))) return call.fail(none);
+  if (const Value* artifacts = entry->find("artifacts"); artifacts != nullptr) {
+    const bool there = std::ranges::all_of(artifacts->as_list(), [&](const Value& artifact) {
+      return blobs.has(artifact.string_or("digest", ""));
+    });
+    if (!there) return call.fail(none);
+  }
   call.json((*record)->json);
+}
+
+// What the job uploaded: artifacts whose blobs are there.
+Value read_artifacts(Body& body, blob::BlobStore& blobs) {
+  const Value* given = body.value("artifacts");
+  if (given == nullptr) return List{};
+  const bool fits = given->is_list() && given->as_list().size() <= kArtifactsMax &&
+                    std::ranges::all_of(given->as_list(), [&](const Value& artifact) {
+                      return artifact.is_object() && !artifact.string_or("name", "").empty() &&
+                             blobs.has(artifact.string_or("digest", ""));
+                    });
+  if (fits) return *given;
+  body.wrong("artifacts", "a list of artifacts whose blobs are there is wanted");
+  return List{};
 }
 
 void keep_entry(const CallPtr& call, const Held& held) {
   const Result<std::string> key = record_key(*call, held.project);
   if (!key) return call->fail(key.error());
   Body body(call->request.body,
-            {"digest", "size", "run", "job", "duration_ms", "outputs", "created_at"});
+            {"digest", "size", "run", "job", "duration_ms", "outputs", "artifacts", "created_at"});
   body.require("digest");
   const std::string digest = body.text("digest");
   const std::int64_t size = body.integer("size", 0, 0, INT64_MAX);
@@ -46,6 +68,7 @@ void keep_entry(const CallPtr& call, const Held& held) {
   body.text("run");
   body.text("job");
   const Value outputs = body.object("outputs");
+  const Value artifacts = read_artifacts(body, call->service().blobs());
   if (body.status() && !call->service().blobs().has(digest))
     body.wrong("digest", "there is no such blob: send it first");
   if (const Status fine = body.status(); !fine) return call->fail(fine.error());
@@ -53,6 +76,7 @@ void keep_entry(const CallPtr& call, const Held& held) {
   JsonWriter out;
   out.open('{').field("digest", digest).field("size", size).field("run", held.target.run);
   out.field("job", held.target.job).field("duration_ms", duration).field("outputs", outputs);
+  out.field("artifacts", artifacts);
   out.field("created_at", call->now()).close('}');
   call->service().put_records({{std::string(conductor::kCacheKind), *key, out.take(), {}}},
                               std::nullopt, no_content_or_error(call));

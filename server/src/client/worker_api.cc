@@ -30,7 +30,31 @@ Value entry_json(const CacheEntry& entry) {
   out.emplace_back("job", entry.job);
   out.emplace_back("duration_ms", entry.duration_ms);
   out.emplace_back("outputs", entry.outputs);
+  List artifacts;
+  for (const ArtifactRef& artifact : entry.artifacts) {
+    artifacts.emplace_back(Object{{"name", artifact.name},
+                                  {"digest", artifact.digest},
+                                  {"size", artifact.size},
+                                  {"media_type", artifact.media_type},
+                                  {"keep_ms", artifact.keep_ms}});
+  }
+  out.emplace_back("artifacts", std::move(artifacts));
   return out;
+}
+
+// The list `name` of `json`.
+std::vector<ArtifactRef> artifacts_from(const Value& json, std::string_view name) {
+  std::vector<ArtifactRef> artifacts;
+  const Value* items = json.find(name);
+  if (items == nullptr || !items->is_list()) return artifacts;
+  for (const Value& item : items->as_list()) {
+    artifacts.push_back({.name = item.string_or("name", ""),
+                         .digest = item.string_or("digest", ""),
+                         .size = item.int_or("size", 0),
+                         .media_type = item.string_or("media_type", ""),
+                         .keep_ms = item.int_or("keep_ms", 0)});
+  }
+  return artifacts;
 }
 
 CacheEntry entry_from(const Value& json) {
@@ -44,6 +68,7 @@ CacheEntry entry_from(const Value& json) {
   if (const Value* outputs = json.find("outputs"); outputs != nullptr && outputs->is_object()) {
     entry.outputs = *outputs;
   }
+  entry.artifacts = artifacts_from(json, "artifacts");
   return entry;
 }
 
@@ -114,17 +139,7 @@ class ServerWorkerApi final : public WorkerApi {
     if (!name.empty()) path += "&name=" + encode_query(name);
     const auto body = json_of(transport_->send({.path = path}));
     if (!body.ok()) return body.error();
-    std::vector<ArtifactRef> found;
-    const Value* items = body->find("items");
-    if (items == nullptr || !items->is_list()) return found;
-    for (const Value& item : items->as_list()) {
-      found.push_back({.name = item.string_or("name", ""),
-                       .digest = item.string_or("digest", ""),
-                       .size = item.int_or("size", 0),
-                       .media_type = item.string_or("media_type", ""),
-                       .keep_ms = item.int_or("keep_ms", 0)});
-    }
-    return found;
+    return artifacts_from(*body, "items");
   }
 
  private:

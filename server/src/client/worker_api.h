@@ -27,8 +27,9 @@ struct CacheEntry {
   Uuid run;
   std::string job;
   std::int64_t duration_ms = 0;
-  Value outputs = Object{};  // of the job that made it
-  Instant created_at;        // set by the server
+  Value outputs = Object{};            // of the job that made it
+  std::vector<ArtifactRef> artifacts;  // that it uploaded
+  Instant created_at;                  // set by the server
 };
 
 // Every call may fail with `unreachable` (try again later) or with what the server answered:

@@ -93,6 +93,7 @@ Result<bool> JobCache::look_up(TaskResult& result) {
   result.cache->from_job = (*found)->job;
   result.cache->saved_ms = (*found)->duration_ms;
   result.outputs = (*found)->outputs;
+  run_.artifacts = std::move((*found)->artifacts);  // as if its steps had uploaded them again
   run_.say("", "[maestro: reused from run " + to_string((*found)->run) + ", which took " +
                    format_duration(Millis((*found)->duration_ms)) + "; key " + key_.shown + "]");
   return true;
@@ -103,7 +104,8 @@ void JobCache::save(const TaskResult& result, std::int64_t duration_ms) {
                            .run = run_.task().run_id,
                            .job = run_.task().job,
                            .duration_ms = duration_ms,
-                           .outputs = result.outputs};
+                           .outputs = result.outputs,
+                           .artifacts = run_.artifacts};
   const auto outputs = globs_of(run_.job().cache->outputs, run_.scope(), "outputs");
   const Status kept = outputs.ok() ? keep_in_cache(run_, key_.whole, *outputs, std::move(entry))
                                    : Status(outputs.error());

@@ -192,6 +192,26 @@ jobs:
     assert statuses["c"] == "reused", statuses
 
 
+def test_a_reused_job_has_the_artifacts_of_its_steps(client):
+    text = """
+jobs:
+  make:
+    cache: {key: "with-artifacts"}
+    steps:
+      - run: 'echo hi > out; echo left > "$MAESTRO_ARTIFACTS_DIR/left"'
+      - {uses: artifact/upload, with: {name: app, path: out}}
+  take:
+    needs: make
+    steps: [{uses: artifact/download, with: {name: app}}, {uses: artifact/download, with: {name: left}}, {run: 'cat out left'}]
+"""
+    first = client.succeed(text)
+    client.call("DELETE", f"/api/v1/runs/{first['id']}").expect(204)
+    again = client.succeed(text)["id"]
+    assert client.statuses(again) == {"make": "reused", "take": "succeeded"}, client.statuses(again)
+    names = [item["name"] for item in client.get(f"/api/v1/runs/{again}/artifacts").expect(200).json()["items"]]
+    assert sorted(names) == ["app", "left"], names
+
+
 def test_outputs_are_strings_and_missing_ones_null(client):
     run = client.succeed("""
 jobs:
