@@ -161,9 +161,9 @@ std::string encode_snapshot(const RunState& run) {
   // none.
   auto& changeable = const_cast<RunState&>(run);
   RunFields whole{changeable, {}, {}};
-  for (const auto& [key, outputs] : run.kept) whole.kept.push_back({key, outputs});
+  for (const auto& [key, job] : run.kept) whole.kept.push_back(job);
   for (const auto& [event, values] : run.signals)
-    whole.signals.push_back({event, Value(List(values))});
+    whole.signals.push_back({event, Value(List(values)), {}});
   JsonWriter out;
   wire::FieldWriter writer{out};
   out.open('{').field("format", kFormat);
@@ -214,7 +214,10 @@ Result<RunState> decode_snapshot(Uuid id, engine::DefinitionRef definition, std:
     }
     if (!fields_of_job.ok) return unreadable("a field of job " + job.key + " has a wrong type");
   }
-  for (KeptJob& kept : whole.kept) run.kept.emplace(kept.key, std::move(kept.outputs));
+  for (KeptJob& kept : whole.kept) {
+    std::string key = kept.key;
+    run.kept.emplace(std::move(key), std::move(kept));
+  }
   for (KeptJob& signal : whole.signals) {
     if (!signal.outputs.is_list()) return unreadable("a signal has no list");
     run.signal_count += signal.outputs.as_list().size();

@@ -158,7 +158,7 @@ struct Applier {
     for (const JobSpec& job : spec.on_failure) add_node(run, job, job.key, Phase::on_failure);
     for (const JobSpec& job : spec.finally) add_node(run, job, job.key, Phase::finally);
     count_of(run, JobStatus::pending) = static_cast<std::uint32_t>(spec.jobs.size());
-    for (const KeptJob& kept : e.kept) run.kept.emplace(kept.key, kept.outputs);
+    for (const KeptJob& kept : e.kept) run.kept.emplace(kept.key, kept);
     run.deadline = now + (spec.timeout.count() > 0 ? spec.timeout : kRunTimeout);
     open_phase(run, Phase::graph);
   }

@@ -278,7 +278,8 @@ void start_node(Transition& t, NodeIndex node) {
                        .job = job.key,
                        .status = JobStatus::reused,
                        .message = "kept from run " + to_string(t.run().facts.rerun_of),
-                       .outputs = kept->second});
+                       .outputs = kept->second.outputs,
+                       .artifacts = kept->second.artifacts});
     return;
   }
   if (job.phase == Phase::compensate) return begin_steps(t, node);

@@ -76,7 +76,8 @@ Result<RerunPlan> plan_rerun(const RunState& old, RerunScope scope, const std::s
     const JobState& job = old.jobs[node];
     if (job.phase != Phase::graph || (job.group && !job.cells.empty())) continue;
     if (!again[node]) {
-      plan.kept.push_back({job.key, job.outputs});
+      plan.kept.push_back(
+          {job.key, job.outputs, job.detail ? job.detail->artifacts : std::vector<ArtifactRef>{}});
     } else if (job.spec->effects == Effects::external &&
                (job.attempt > 0 || job.status == JobStatus::reused)) {
       plan.repeats.push_back(job.key);

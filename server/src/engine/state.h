@@ -116,7 +116,7 @@ struct RunState {
   std::int64_t seq = 0;
   std::vector<JobState> jobs;
   std::unordered_map<std::string, NodeIndex> by_key;
-  std::map<std::string, Value> kept;  // re-run: outputs of jobs that are not run again
+  std::map<std::string, KeptJob> kept;  // re-run: jobs that are not run again
   std::set<std::pair<Instant, NodeIndex>> dues;
   std::array<std::uint32_t, 13> counts{};  // leaf nodes by JobStatus
   std::uint32_t phase_open = 0;            // nodes of the current phase that are not final

@@ -28,6 +28,7 @@ using NodeIndex = std::uint32_t;
 struct KeptJob {
   std::string key;
   Value outputs;
+  std::vector<ArtifactRef> artifacts;
 };
 
 struct RunQueued {

@@ -35,6 +35,7 @@ template <class V>
 void fields(V& v, KeptJob& e) {
   v("key", e.key);
   v("outputs", e.outputs);
+  v("artifacts", e.artifacts);
 }
 template <class V>
 void fields(V& v, RunWaiting& e) {

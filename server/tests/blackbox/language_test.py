@@ -212,6 +212,21 @@ jobs:
     assert sorted(names) == ["app", "left"], names
 
 
+def test_a_job_that_a_rerun_keeps_has_its_artifacts(client):
+    run = client.finished(client.start("""
+jobs:
+  make: {steps: [{run: 'echo hi > out'}, {uses: artifact/upload, with: {name: app, path: out}}]}
+  cells: {matrix: {n: [1, 2]}, steps: [{run: 'echo $N > n', env: {N: "${{ matrix.n }}"}}, {uses: artifact/upload, with: {name: "n-${{ matrix.n }}", path: n}}]}
+  take: {needs: [make, cells], steps: [{uses: artifact/download, with: {name: app}}, {uses: artifact/download, with: {name: n-2}}, {run: 'cat out n; exit 1'}]}
+""")["id"])
+    assert run["status"] == "failed", run
+    for _ in range(2):  # a re-run, and a re-run of that
+        again = client.post(f"/api/v1/runs/{run['id']}/rerun", {"scope": "failed"}).expect(201).json()
+        run = client.finished(again["id"])
+        log = client.log(run["id"], "take").expect(200).text
+        assert "hi\n2\n" in log and client.statuses(run["id"])["make"] == "reused", log
+
+
 def test_outputs_are_strings_and_missing_ones_null(client):
     run = client.succeed("""
 jobs:
