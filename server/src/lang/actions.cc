@@ -6,7 +6,7 @@ const std::vector<Action>& actions() {
   static const std::vector<Action> kActions = {
       {"checkout", {{"repository"}, {"ref"}, {"path"}, {"depth"}}},
       {"artifact/upload", {{"name", true}, {"path", true}, {"keep"}}},
-      {"artifact/download", {{"name", true}, {"path"}, {"run"}}},
+      {"artifact/download", {{"name"}, {"path"}, {"run"}}},
       {"cache/restore", {{"key", true}, {"path", true}, {"restore_keys"}}},
       {"cache/save", {{"key", true}, {"path", true}}},
       {"http",

@@ -217,7 +217,7 @@ def test_a_job_that_a_rerun_keeps_has_its_artifacts(client):
 jobs:
   make: {steps: [{run: 'echo hi > out'}, {uses: artifact/upload, with: {name: app, path: out}}]}
   cells: {matrix: {n: [1, 2]}, steps: [{run: 'echo $N > n', env: {N: "${{ matrix.n }}"}}, {uses: artifact/upload, with: {name: "n-${{ matrix.n }}", path: n}}]}
-  take: {needs: [make, cells], steps: [{uses: artifact/download, with: {name: app}}, {uses: artifact/download, with: {name: n-2}}, {run: 'cat out n; exit 1'}]}
+  take: {needs: [make, cells], steps: [{uses: artifact/download, with: {path: all}}, {run: 'cat all/app/out all/n-2/n; exit 1'}]}
 """)["id"])
     assert run["status"] == "failed", run
     for _ in range(2):  # a re-run, and a re-run of that

@@ -1,4 +1,4 @@
-// artifact/upload {name, path, keep?, if_missing?}; artifact/download {name, path?, run?}
+// artifact/upload {name, path, keep?}; artifact/download {name?, path?, run?}
 #include <algorithm>
 
 #include "base/text.h"
@@ -13,17 +13,11 @@ ActionResult upload_artifact(ActionCall& call) {
   if (patterns.empty()) return failed(FailureKind::user, "with.path is missing: what to upload");
   const auto keep = parse_duration(call.get("keep", "0s"));
   if (!keep) return failed(FailureKind::user, "with.keep is no duration: " + call.get("keep"));
-  const auto sent = upload(call.run, call.get("name", "artifact"), patterns, *keep);
+  const auto sent = upload(call.run, call.get("name"), patterns, *keep);
   if (!sent.ok()) {
-    const std::string missing = call.get("if_missing", "error");
-    if (sent.error().code != Code::not_found || missing == "error") {
-      const FailureKind kind =
-          sent.error().code == Code::not_found ? FailureKind::user : failure_of(sent.error()).kind;
-      return failed(kind,
-                    "artifact `" + call.get("name", "artifact") + "`: " + sent.error().message);
-    }
-    call.say((missing == "warn" ? "::warning::" : "") + sent.error().message);
-    return {};
+    const FailureKind kind =
+        sent.error().code == Code::not_found ? FailureKind::user : failure_of(sent.error()).kind;
+    return failed(kind, "artifact `" + call.get("name") + "`: " + sent.error().message);
   }
   call.say("uploaded artifact `" + sent->name + "` (" + format_size(sent->size) + ", " +
            sent->digest + ")");
