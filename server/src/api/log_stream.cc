@@ -152,10 +152,7 @@ Result<std::int64_t> begin_at(const Call& call, const conductor::LogTarget& targ
   }
   const auto tail = read_number(call, "tail", 0, 1, kTailLinesMax);
   if (!tail) return tail.error();
-  if (*tail > 0) {
-    const auto from = tail_offset(blobs, target, call.query("step"), *tail);
-    return from ? std::max(*from, size - kBacklogMax) : from;
-  }
+  if (*tail > 0) return tail_offset(blobs, target, call.query("step"), *tail);
   return read_number(call, "offset", std::max<std::int64_t>(0, size - kBacklogMax), 0, kOffsetMax);
 }
 }  // namespace

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
 #include <deque>
 
 #include "api/call.h"
@@ -38,13 +39,12 @@ Result<std::string> read_text(blob::BlobStore& blobs, const conductor::LogTarget
                               const std::string& step, std::int64_t offset) {
   std::string text;
   while (true) {
-    if (text.size() > kTextMax) {
-      return text + "\n[maestro] the rest is left out: the whole log, without `step`, has it\n";
-    }
     Result<blob::LogRead> read =
         blobs.read_log(target.run, target.node, target.attempt, offset, kPieceBytes);
     if (!read) return read.error();
     if (read->pieces.empty()) return text;
+    if (text.size() > kTextMax)
+      return text + "\n[maestro] the rest is left out: the whole log, without `step`, has it\n";
     for (const blob::LogPiece& piece : read->pieces) {
       if (step.empty() || piece.step == step) text += piece.text;
     }
@@ -75,6 +75,20 @@ void answer_text(const Call& call, const conductor::LogTarget& target, const Wan
   answer_file(call, text_head(target), file->path, file->size);
 }
 
+std::string step_query(const std::string& step) {
+  if (step.empty()) return {};
+  std::string query = "&step=";
+  for (const char c : step) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (std::isalnum(byte) != 0 || c == '-' || c == '_') {
+      query += c;
+    } else {
+      query += fmt::format("%{:02X}", byte);
+    }
+  }
+  return query;
+}
+
 // At most kPageBytes; what follows is at the link that the answer names.
 void answer_ndjson(const Call& call, const conductor::LogTarget& target, const Wanted& wanted) {
   http::Response response = text_head(target);
@@ -99,7 +113,8 @@ void answer_ndjson(const Call& call, const conductor::LogTarget& target, const W
   response.headers.push_back({"X-Next-Offset", std::to_string(offset)});
   if (more) {
     response.headers.push_back(
-        {"Link", fmt::format("<?attempt={}&offset={}>; rel=\"next\"", target.attempt, offset)});
+        {"Link", fmt::format("<?attempt={}&offset={}{}>; rel=\"next\"", target.attempt, offset,
+                             step_query(wanted.step))});
   }
   response.body = std::move(lines);
   call.answer(std::move(response));

@@ -239,7 +239,7 @@ class Core {
   bool all_wait_for(const std::string& group, std::set<Uuid>& asking);
   void report_child(const engine::RunState& child, Instant now);
   void finish_job_effects(HotRun& run, NodeIndex node, Instant now);
-  void stop_child(const engine::RunState& parent, NodeIndex node);
+  void stop_child(const engine::RunState& parent, NodeIndex node, int attempt);
   void finish_run_effects(HotRun& run, Instant now);
   void grant_locks(const std::vector<LockOwner>& owners, Instant now);
   void restore_holds(const HotRun& run);

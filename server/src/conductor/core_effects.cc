@@ -62,7 +62,7 @@ void Core::react(HotRun& run, const Event& event, Instant now) {
     approvals_[asked->approval] = {id, asked->node};
   } else if (const auto* retrying = std::get_if<JobRetrying>(&event.body)) {
     drop_lease(id, retrying->node);
-    stop_child(run.state, retrying->node);
+    stop_child(run.state, retrying->node, retrying->attempt);
   } else if (std::holds_alternative<RunFinished>(event.body)) {
     finish_run_effects(run, now);
   }
@@ -74,14 +74,13 @@ void Core::finish_job_effects(HotRun& run, NodeIndex node, Instant now) {
   if (job.spec->concurrency && !job.wait_detail.empty()) {
     grant_locks(locks_.release(group_of_job(run.state, job), owner_of(run.state, node)), now);
   }
-  if (job.status != JobStatus::succeeded) stop_child(run.state, node);
+  if (job.status != JobStatus::succeeded) stop_child(run.state, node, job.attempt);
 }
 
-// The child of a node's last attempt goes on only as long as somebody waits for it.
-void Core::stop_child(const engine::RunState& parent, NodeIndex node) {
-  const engine::JobState& job = parent.jobs[node];
-  if (job.spec->kind != JobKind::workflow || job.attempt == 0) return;
-  follow_ups_.push_back([this, child = child_id(parent, node, job.attempt)](Instant later) {
+// The child of an attempt goes on only as long as somebody waits for it.
+void Core::stop_child(const engine::RunState& parent, NodeIndex node, int attempt) {
+  if (parent.jobs[node].spec->kind != JobKind::workflow || attempt == 0) return;
+  follow_ups_.push_back([this, child = child_id(parent, node, attempt)](Instant later) {
     HotRun* open = find_hot(child);
     if (open == nullptr || is_final(open->state.status)) return;
     auto events = engine::cancel_run(

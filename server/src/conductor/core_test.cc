@@ -181,16 +181,20 @@ TEST_F(CoreTest, ARunAndItsJobMayNameTheSameGroup) {
 
 TEST_F(CoreTest, AChildThatTookTooLongIsCancelledBeforeTheNextTry) {
   put("slow", "jobs: {a: {steps: [{run: x}]}}");
-  const Uuid run = start(
-      "jobs: {c: {workflow: {name: slow}, timeout: 1m, retry: {attempts: 2, on: [timeout]}}}");
-  core->tick(now);
-  flush();
-  EXPECT_EQ(core->health().open_runs, 2);
-  pass(std::chrono::minutes(2));
-  EXPECT_EQ(core->health().open_runs, 2) << "the second child, not the first";
-  pass(std::chrono::minutes(2));
-  EXPECT_EQ(core->health().open_runs, 0);
-  EXPECT_EQ(status(run), "failed");
+  for (const char* backoff : {"1s", "0s"}) {
+    const Uuid run = start(
+        std::string(
+            "jobs: {c: {workflow: {name: slow}, timeout: 1m, retry: {attempts: 2, backoff: ") +
+        backoff + ", on: [timeout]}}}");
+    core->tick(now);
+    flush();
+    EXPECT_EQ(core->health().open_runs, 2);
+    pass(std::chrono::seconds(90));
+    EXPECT_EQ(core->health().open_runs, 2) << "the second child, not the first";
+    pass(std::chrono::minutes(2));
+    EXPECT_EQ(core->health().open_runs, 0);
+    EXPECT_EQ(status(run), "failed");
+  }
 }
 
 TEST_F(CoreTest, AnIdempotencyKeyIsKeptAlsoWhenAnOpenRunIsGiven) {

@@ -180,7 +180,8 @@ std::string approval_json(const RunState& run, const JobState& job) {
     out.text_or_null("comment", vote.comment).field("at", vote.at).close('}');
   }
   out.close(']').field("requested_at", approval.requested_at);
-  out.field("expires_at", approval.request.expires_at);
+  // A cancel may have brought it forward.
+  out.field("expires_at", job.due ? job.due : approval.request.expires_at);
   return out.close('}').take();
 }
 }  // namespace mc::conductor

@@ -28,10 +28,11 @@ inline constexpr Millis kWorkerSlack = 30s;
 // Concurrency locks are waited for as long as the run itself may last.
 inline constexpr Millis kLockTimeout = kRunTimeout;
 
-inline constexpr std::size_t kJobsMax = 10'000;           // after expansion
-inline constexpr std::size_t kOutputBytesMax = 64 << 10;  // one output
-inline constexpr std::size_t kOutputsBytesMax = 1 << 20;  // a job's outputs together
-inline constexpr std::size_t kSignalsMax = 1'000;         // kept until asked for
+inline constexpr std::size_t kJobsMax = 10'000;               // after expansion
+inline constexpr std::size_t kConfiguredBytesMax = 16 << 20;  // a matrix's jobs as text, in all
+inline constexpr std::size_t kOutputBytesMax = 64 << 10;      // one output
+inline constexpr std::size_t kOutputsBytesMax = 1 << 20;      // a job's outputs together
+inline constexpr std::size_t kSignalsMax = 1'000;             // kept until asked for
 inline constexpr std::size_t kVotesMax = 100;
 inline constexpr int kChildDepthMax = 8;
 inline constexpr int kLostWorkerRetries = 2;  // when nothing is said about `retry`

@@ -45,6 +45,16 @@ void expand(Transition& t, NodeIndex node) {
                               "the run would have more than " + std::to_string(kJobsMax) + " jobs",
                               {}});
   }
+  // Cells whose settings are expressions have a specification each.
+  const std::size_t apiece =
+      t.job(node).spec->late.empty() ? 0 : t.job(node).spec->source_json.size();
+  if (apiece * cells->size() > kConfiguredBytesMax) {
+    return fail_before_start(
+        t, node,
+        {Code::limit_exceeded,
+         "its text is too large for settings that are expressions in so many cells",
+         {}});
+  }
   JobExpanded expanded{.node = node, .job = t.job(node).key};
   for (lang::Cell& cell : *cells) {
     expanded.cells.push_back({std::move(cell.label), std::move(cell.values)});
@@ -180,7 +190,7 @@ void begin_child(Transition& t, NodeIndex node) {
 // Evaluates settings that are expressions. False: one cannot be what it is, and the job has failed.
 bool configure(Transition& t, NodeIndex node) {
   const JobState& job = t.job(node);
-  if (job.spec->late.empty()) return true;
+  if (job.spec->late.empty() || !job.settings.is_null()) return true;
   const auto part = job.parent != kNoNode ? lang::LatePart::cell
                     : job.group           ? lang::LatePart::group
                                           : lang::LatePart::job;

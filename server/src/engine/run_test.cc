@@ -312,6 +312,10 @@ jobs:
 )");
   rig.start(Object{{"n", 0}, {"limit", "soon"}});
   for (const char* key : {"a", "b", "c", "d"}) EXPECT_EQ(rig.status(key), "failed") << key;
+  Rig template_again(
+      "inputs: {limit: {}}\njobs: {a: {timeout: \"${{ inputs.limit }}\", steps: [{run: x}]}}");
+  template_again.start(Object{{"limit", "${{ '1m' }}"}});
+  EXPECT_EQ(template_again.status("a"), "failed") << "a value is no template";
   EXPECT_NE(rig.job("a").message.find("`soon`"), std::string::npos) << rig.job("a").message;
   EXPECT_NE(rig.job("c").message.find("`continue_on_error`"), std::string::npos);
 }

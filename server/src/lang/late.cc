@@ -96,7 +96,13 @@ Result<Value> evaluate_late(const JobSpec& job, LatePart part, const Scope& scop
     if (!value) return Error{value.error().code, "`" + place + "`: " + value.error().message, {}};
     settings.set(place, std::move(*value));
   }
-  if (const auto fits = with_settings(job, settings); !fits) return fits.error();
+  const auto fits = with_settings(job, settings);
+  if (!fits) return fits.error();
+  // A value is no template, also when it looks like one.
+  for (const std::string& place : fits->late) {
+    if (settings.find(place) != nullptr || settings.find(apart(place).part) != nullptr)
+      return Error{Code::invalid_definition, "`" + place + "` cannot be a text with ${{", {}};
+  }
   return settings;
 }
 

@@ -5,15 +5,16 @@
 
 namespace mc::engine {
 namespace {
-// What still runs after a cancel, in the time that RunCancelling leaves it: jobs of the graph that
-// ask for it with always() and have not begun, and all that follows the graph. Only a sleep cannot
-// be hurried.
+// What still runs after a cancel, each job for kFinallyTimeout: those of the graph that ask for it
+// with always() and have not begun (of a matrix that has, only the cells that were let go), and all
+// that follows the graph. Only a sleep cannot be hurried.
 bool goes_on(const JobState& job) {
   const bool asleep = job.status == JobStatus::waiting && job.reason == Reason::timer;
   if (job.phase != Phase::graph) return !asleep;
   const bool begun =
       job.attempt > 0 || (job.status == JobStatus::waiting && job.reason != Reason::lock);
-  return !begun && lang::outlives_cancel(job.spec->condition);
+  const bool held_back = job.parent != kNoNode && job.status == JobStatus::pending;
+  return !begun && !held_back && lang::outlives_cancel(job.spec->condition);
 }
 }  // namespace
 
