@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cctype>
 #include <deque>
 
 #include "api/call.h"
@@ -75,20 +74,6 @@ void answer_text(const Call& call, const conductor::LogTarget& target, const Wan
   answer_file(call, text_head(target), file->path, file->size);
 }
 
-std::string step_query(const std::string& step) {
-  if (step.empty()) return {};
-  std::string query = "&step=";
-  for (const char c : step) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (std::isalnum(byte) != 0 || c == '-' || c == '_') {
-      query += c;
-    } else {
-      query += fmt::format("%{:02X}", byte);
-    }
-  }
-  return query;
-}
-
 // At most kPageBytes; what follows is at the link that the answer names.
 void answer_ndjson(const Call& call, const conductor::LogTarget& target, const Wanted& wanted) {
   http::Response response = text_head(target);
@@ -112,9 +97,9 @@ void answer_ndjson(const Call& call, const conductor::LogTarget& target, const W
   }
   response.headers.push_back({"X-Next-Offset", std::to_string(offset)});
   if (more) {
-    response.headers.push_back(
-        {"Link", fmt::format("<?attempt={}&offset={}{}>; rel=\"next\"", target.attempt, offset,
-                             step_query(wanted.step))});
+    const std::string step = wanted.step.empty() ? "" : "&step=" + percent_encode(wanted.step);
+    response.headers.push_back({"Link", fmt::format("<?attempt={}&offset={}{}>; rel=\"next\"",
+                                                    target.attempt, offset, step)});
   }
   response.body = std::move(lines);
   call.answer(std::move(response));

@@ -8,6 +8,7 @@
 #include "api/hold.h"
 #include "base/json.h"
 #include "conductor/records.h"
+#include "wire/task_codec.h"
 
 namespace mc::api {
 namespace {
@@ -47,9 +48,9 @@ Value read_artifacts(Body& body, blob::BlobStore& blobs) {
   const Value* given = body.value("artifacts");
   if (given == nullptr) return List{};
   const bool fits = given->is_list() && given->as_list().size() <= kArtifactsMax &&
-                    std::ranges::all_of(given->as_list(), [&](const Value& artifact) {
-                      return artifact.is_object() && !artifact.string_or("name", "").empty() &&
-                             blobs.has(artifact.string_or("digest", ""));
+                    std::ranges::all_of(given->as_list(), [&](const Value& item) {
+                      const auto artifact = wire::read_artifact(item);
+                      return artifact && blobs.has(artifact->digest);
                     });
   if (fits) return *given;
   body.wrong("artifacts", "a list of artifacts whose blobs are there is wanted");

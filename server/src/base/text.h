@@ -20,6 +20,8 @@ std::vector<std::string> split(std::string_view text, char separator);
 std::string join(std::span<const std::string> parts, std::string_view separator);
 std::string_view trim(std::string_view text);
 std::string to_lower(std::string_view text);
+// All but RFC 3986's unreserved characters as %XX: for a part of a path or a value in a query.
+std::string percent_encode(std::string_view text);
 // The candidate nearest to `word` (optimal string alignment distance, at most a third of its
 // length, at least 1), or nullopt: for "did you mean".
 std::optional<std::string> nearest(std::string_view word, std::span<const std::string> candidates);

@@ -72,7 +72,7 @@ Result<int> why(Session& session, const Args& args) {
   Result<FoundRun> found = find_run(**server, args.get("RUN"), true);
   if (!found.ok()) return found.error();
   std::string path = run_path(found->id) + "/why";
-  if (!found->job.empty()) path += "?job=" + url_encode(found->job);
+  if (!found->job.empty()) path += "?job=" + percent_encode(found->job);
   Result<Value> answer = (*server)->get(path);
   if (!answer.ok()) return answer.error();
   const auto field = [](const char* name) {
@@ -108,7 +108,7 @@ Result<Value> decide(Server& server, const std::string& approval, bool approve,
   Value body{Object{}};
   body.set("decision", approve ? "approve" : "reject");
   if (!comment.empty()) body.set("comment", comment);
-  return server.post("/api/v1/approvals/" + url_encode(approval), body);
+  return server.post("/api/v1/approvals/" + percent_encode(approval), body);
 }
 
 std::vector<Verb> approval_verbs() {

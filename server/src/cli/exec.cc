@@ -89,7 +89,7 @@ Status store_siblings(Session& session, Server& server, const std::string& file)
       continue;
     }
     Result<Value> stored =
-        server.put_text("/api/v1/workflows/" + url_encode(parsed.spec.name), *text);
+        server.put_text("/api/v1/workflows/" + percent_encode(parsed.spec.name), *text);
     if (!stored.ok()) return stored.error();
   }
   return {};

@@ -3,6 +3,7 @@
 #include <optional>
 #include <utility>
 
+#include "base/text.h"
 #include "cli/reference.h"
 
 namespace mc::cli {
@@ -95,7 +96,7 @@ std::string log_path(const std::string& run, const std::string& job, int attempt
     path += separator + ("attempt=" + std::to_string(attempt));
     separator = '&';
   }
-  if (!step.empty()) path += separator + ("step=" + url_encode(step));
+  if (!step.empty()) path += separator + ("step=" + percent_encode(step));
   return path;
 }
 

@@ -89,7 +89,7 @@ Error not_found(std::string_view text) {
 
 std::string latest_path(const std::string& workflow) {
   std::string path = "/api/v1/runs?limit=1";
-  if (!workflow.empty()) path += "&q=" + url_encode("workflow:" + workflow);
+  if (!workflow.empty()) path += "&q=" + percent_encode("workflow:" + workflow);
   return path;
 }
 
@@ -128,7 +128,7 @@ Result<FoundRun> search(Server& server, const RunReference& wanted, std::string_
   std::string cursor;
   for (int seen = 0; seen < kRunsSearchedMax && !search.over;) {
     std::string path = "/api/v1/runs?limit=100";
-    if (!cursor.empty()) path += "&cursor=" + url_encode(cursor);
+    if (!cursor.empty()) path += "&cursor=" + percent_encode(cursor);
     Result<Value> page = server.get(path);
     if (!page.ok()) return page.error();
     const Value* items = page->find("items");
@@ -184,10 +184,10 @@ Result<FoundRun> find_run(Server& server, std::string_view text, bool with_job) 
   return found;
 }
 
-std::string run_path(const std::string& id) { return "/api/v1/runs/" + url_encode(id); }
+std::string run_path(const std::string& id) { return "/api/v1/runs/" + percent_encode(id); }
 
 std::string job_path(const std::string& id, const std::string& key) {
-  return run_path(id) + "/jobs/" + url_encode(key);
+  return run_path(id) + "/jobs/" + percent_encode(key);
 }
 
 }  // namespace mc::cli

@@ -34,8 +34,8 @@ Result<int> list_runs(Session& session, const Args& args) {
     const std::int64_t want =
         std::min<std::int64_t>(kPageMax, *limit - static_cast<std::int64_t>(items.size()));
     std::string path = "/api/v1/runs?limit=" + std::to_string(want);
-    if (!query.empty()) path += "&q=" + url_encode(query);
-    if (!cursor.empty()) path += "&cursor=" + url_encode(cursor);
+    if (!query.empty()) path += "&q=" + percent_encode(query);
+    if (!cursor.empty()) path += "&cursor=" + percent_encode(cursor);
     Result<Value> page = (*server)->get(path);
     if (!page.ok()) return page.error();
     const Value* more = page->find("items");

@@ -8,7 +8,9 @@
 namespace mc::cli {
 namespace {
 
-std::string schedule_path(const std::string& id) { return "/api/v1/schedules/" + url_encode(id); }
+std::string schedule_path(const std::string& id) {
+  return "/api/v1/schedules/" + percent_encode(id);
+}
 
 Column column(const char* head, const char* field) {
   return {head, [field](const Value& item) { return text_cell(item, field); }};

@@ -14,7 +14,7 @@ Column column(const char* head, const char* field) {
 }
 
 std::string thing_path(const std::string& kind, const std::string& name) {
-  return "/api/v1/" + kind + "/" + url_encode(name);
+  return "/api/v1/" + kind + "/" + percent_encode(name);
 }
 
 // Never from the command line: other users of the machine can read that.

@@ -3,6 +3,7 @@
 #include <cctype>
 
 #include "base/json.h"
+#include "base/text.h"
 #include "base/uuid.h"
 
 namespace mc::cli {
@@ -49,22 +50,6 @@ std::vector<Problem> problems_of(const Value& body) {
 }
 
 }  // namespace
-
-std::string url_encode(std::string_view text) {
-  static constexpr char kHex[] = "0123456789ABCDEF";
-  std::string out;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (std::isalnum(byte) != 0 || c == '-' || c == '.' || c == '_' || c == '~') {
-      out += c;
-    } else {
-      out += '%';
-      out += kHex[byte >> 4U];
-      out += kHex[byte & 15U];
-    }
-  }
-  return out;
-}
 
 Server::Server(std::unique_ptr<client::Transport> transport, const std::atomic<bool>* cancelled)
     : transport_(std::move(transport)), cancelled_(cancelled) {}
@@ -125,7 +110,7 @@ Result<Value> Server::get_all(const std::string& path) {
       items.insert(items.end(), some->as_list().begin(), some->as_list().end());
     const std::string cursor = page->string_or("next_cursor", "");
     if (cursor.empty()) break;
-    at = first + "&cursor=" + url_encode(cursor);
+    at = first + "&cursor=" + percent_encode(cursor);
   }
   Value all{Object{}};
   all.set("items", std::move(items));

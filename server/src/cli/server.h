@@ -42,7 +42,4 @@ class Server {
   int last_status_ = 0;
 };
 
-// Percent-encodes one path segment or query value.
-std::string url_encode(std::string_view text);
-
 }  // namespace mc::cli

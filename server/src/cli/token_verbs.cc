@@ -97,7 +97,7 @@ Result<int> revoke(Session& session, const Args& args) {
   if (!server.ok()) return server.error();
   Result<std::string> id = token_id(**server, args.get("TOKEN"));
   if (!id.ok()) return id.error();
-  if (Status done = (*server)->remove("/api/v1/tokens/" + url_encode(*id)); !done.ok())
+  if (Status done = (*server)->remove("/api/v1/tokens/" + percent_encode(*id)); !done.ok())
     return done.error();
   Value answer{Object{}};
   answer.set("id", *id);

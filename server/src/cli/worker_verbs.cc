@@ -1,5 +1,6 @@
 // workers list, drain, resume.
 #include "base/json.h"
+#include "base/text.h"
 #include "cli/session.h"
 #include "cli/verb.h"
 
@@ -53,7 +54,7 @@ Handler action(const char* word) {
     Result<std::string> id = worker_id(**server, args.get("WORKER"));
     if (!id.ok()) return id.error();
     Result<Value> answer =
-        (*server)->post("/api/v1/workers/" + url_encode(*id) + "/" + word, Value(Object{}));
+        (*server)->post("/api/v1/workers/" + percent_encode(*id) + "/" + word, Value(Object{}));
     if (!answer.ok()) return answer.error();
     Table table;
     table.rows.push_back({{word}, {args.get("WORKER")}, {*id, Tone::dim}});

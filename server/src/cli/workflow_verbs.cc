@@ -10,7 +10,7 @@ namespace mc::cli {
 namespace {
 
 std::string workflow_path(const std::string& name) {
-  return "/api/v1/workflows/" + url_encode(name);
+  return "/api/v1/workflows/" + percent_encode(name);
 }
 
 Column column(const char* head, const char* field) {

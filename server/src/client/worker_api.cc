@@ -1,7 +1,9 @@
 #include "client/worker_api.h"
 
 #include "base/json.h"
+#include "base/text.h"
 #include "wire/own_json.h"
+#include "wire/task_codec.h"
 
 namespace mc::client {
 namespace {
@@ -22,24 +24,13 @@ Code code_for_status(int status) {
   }
 }
 
-Value entry_json(const CacheEntry& entry) {
-  Object out;
-  out.emplace_back("digest", entry.digest);
-  out.emplace_back("size", entry.size);
-  out.emplace_back("run", to_string(entry.run));
-  out.emplace_back("job", entry.job);
-  out.emplace_back("duration_ms", entry.duration_ms);
-  out.emplace_back("outputs", entry.outputs);
-  List artifacts;
-  for (const ArtifactRef& artifact : entry.artifacts) {
-    artifacts.emplace_back(Object{{"name", artifact.name},
-                                  {"digest", artifact.digest},
-                                  {"size", artifact.size},
-                                  {"media_type", artifact.media_type},
-                                  {"keep_ms", artifact.keep_ms}});
-  }
-  out.emplace_back("artifacts", std::move(artifacts));
-  return out;
+std::string entry_json(const CacheEntry& entry) {
+  JsonWriter out;
+  out.open('{').field("digest", entry.digest).field("size", entry.size).field("run", entry.run);
+  out.field("job", entry.job).field("duration_ms", entry.duration_ms);
+  out.field("outputs", entry.outputs).key("artifacts");
+  wire::write_artifacts(out, entry.artifacts);
+  return out.close('}').take();
 }
 
 // The list `name` of `json`.
@@ -129,14 +120,12 @@ class ServerWorkerApi final : public WorkerApi {
   }
   Status cache_put(const Hold& hold, const std::string& scope, const std::string& key,
                    const CacheEntry& entry) override {
-    return done({.method = "PUT",
-                 .path = cache_path(hold, scope, key),
-                 .body = to_json(entry_json(entry))});
+    return done({.method = "PUT", .path = cache_path(hold, scope, key), .body = entry_json(entry)});
   }
   Result<std::vector<ArtifactRef>> find_artifacts(const Hold& hold, Uuid run,
                                                   const std::string& name) override {
     std::string path = "/api/v1/worker/artifacts?run=" + to_string(run) + "&" + task_query(hold);
-    if (!name.empty()) path += "&name=" + encode_query(name);
+    if (!name.empty()) path += "&name=" + percent_encode(name);
     const auto body = json_of(transport_->send({.path = path}));
     if (!body.ok()) return body.error();
     return artifacts_from(*body, "items");
@@ -144,15 +133,15 @@ class ServerWorkerApi final : public WorkerApi {
 
  private:
   static std::string task_query(const Hold& hold) {
-    return "task_id=" + encode_query(hold.task_id) + "&fence=" + std::to_string(hold.fence);
+    return "task_id=" + percent_encode(hold.task_id) + "&fence=" + std::to_string(hold.fence);
   }
   static std::string blob_path(const Hold& hold, const std::string& digest) {
     return "/api/v1/worker/blobs/" + digest + "?" + task_query(hold);
   }
   static std::string cache_path(const Hold& hold, const std::string& scope,
                                 const std::string& key) {
-    return "/api/v1/worker/cache?scope=" + encode_query(scope) + "&key=" + encode_query(key) + "&" +
-           task_query(hold);
+    return "/api/v1/worker/cache?scope=" + percent_encode(scope) + "&key=" + percent_encode(key) +
+           "&" + task_query(hold);
   }
 
   static Result<Value> json_of(const Result<Answer>& answer) {
@@ -181,24 +170,6 @@ class ServerWorkerApi final : public WorkerApi {
 
 std::unique_ptr<WorkerApi> connect_worker(std::unique_ptr<Transport> transport) {
   return std::make_unique<ServerWorkerApi>(std::move(transport));
-}
-
-std::string encode_query(std::string_view value) {
-  constexpr std::string_view kPlain =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
-  constexpr std::string_view kHex = "0123456789ABCDEF";
-  std::string out;
-  for (const char c : value) {
-    if (kPlain.find(c) != std::string_view::npos) {
-      out += c;
-    } else {
-      const auto byte = static_cast<unsigned char>(c);
-      out += '%';
-      out += kHex[byte >> 4U];
-      out += kHex[byte & 15U];
-    }
-  }
-  return out;
 }
 
 Error error_of(const Answer& answer) {

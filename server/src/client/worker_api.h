@@ -62,8 +62,6 @@ class WorkerApi {
 
 std::unique_ptr<WorkerApi> connect_worker(std::unique_ptr<Transport> transport);
 
-// Percent-encodes a value for a query or one path segment.
-std::string encode_query(std::string_view value);
 // What an answer with an error status says: its problem document, else a code that fits the
 // status.
 Error error_of(const Answer& answer);

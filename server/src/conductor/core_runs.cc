@@ -17,7 +17,9 @@ Error shutting_down() {
 
 std::string run_location(Uuid id) { return "/api/v1/runs/" + to_string(id); }
 
-std::string receipt_key(const Idempotency& key) { return key.scope + "\n" + key.key; }
+std::string receipt_key(const std::string& scope, const std::string& key) {
+  return scope + "\n" + key;
+}
 
 LockOwner owner_of(const engine::RunState& run, NodeIndex node) {
   return {run.facts.number, run.id, node};
@@ -28,7 +30,7 @@ LockOwner owner_of(const engine::RunState& run, NodeIndex node) {
 
 Result<std::optional<RunView>> Core::replayed(const std::optional<Idempotency>& key) {
   if (!key) return std::optional<RunView>{};
-  if (receipts_in_flight_.contains(receipt_key(*key))) {
+  if (receipts_in_flight_.contains(receipt_key(key->scope, key->key))) {
     return Error{Code::idempotency_in_flight, "a request with this key is being worked on", {}};
   }
   const auto receipt = store_.get_receipt(key->scope, key->key);
@@ -237,7 +239,7 @@ void Core::keep_answer(const std::optional<Idempotency>& key, int status, const 
 // The first answer under a key stands: that of another call which came at the same time with the
 // same key is not kept.
 void Core::keep_receipt(db::Receipt receipt) {
-  const std::string id = receipt.scope + "\n" + receipt.key;
+  const std::string id = receipt_key(receipt.scope, receipt.key);
   if (!receipts_in_flight_.insert(id).second) return;
   pending_.batch.receipts.push_back(std::move(receipt));
   reply_after_commit([this, id](const Status&) { receipts_in_flight_.erase(id); });

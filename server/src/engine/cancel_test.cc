@@ -3,17 +3,6 @@
 
 namespace mc::engine {
 namespace {
-using Keys = std::vector<std::string>;
-
-constexpr const char* kDiamond = R"(
-name: diamond
-jobs:
-  a: {steps: [{run: "true"}]}
-  b: {needs: a, steps: [{run: "true"}]}
-  c: {needs: a, steps: [{run: "true"}]}
-  d: {needs: [b, c], steps: [{run: "true"}]}
-)";
-
 TEST(Cancel, EndsWhatWaitsAtOnceAndWhatRunsByTheWorker) {
   Rig rig(kDiamond);
   rig.start();
@@ -84,11 +73,25 @@ finally:
   rig.grant("tell");
   rig.cancel();
   EXPECT_EQ(rig.status("tell"), "running") << "what follows the graph goes on";
-  rig.pass(std::chrono::minutes(10));
+  rig.pass(std::chrono::minutes(6));
+  EXPECT_EQ(rig.status("tell"), "cancelling") << "its worker stops it, and runs its own finally";
+  rig.complete("tell", rig.result("tell", Outcome::cancelled));
   EXPECT_EQ(rig.status("tell"), "timed_out");
   EXPECT_EQ(rig.status("sleep"), "timed_out");
   rig.pass(std::chrono::minutes(10));
   for (const char* key : {"ask", "heard", "child", "lock"}) EXPECT_EQ(rig.status(key), "timed_out");
+  EXPECT_EQ(rig.run_status(), "cancelled");
+}
+
+TEST(Cancel, GivesUpAWorkerThatDoesNotStopWhatFollowsTheGraph) {
+  Rig rig("jobs: {a: {steps: [{run: x}]}}\nfinally: {clean: {steps: [{run: x}]}}");
+  rig.start();
+  rig.succeed("a");
+  rig.grant("clean");
+  rig.cancel();
+  rig.pass(std::chrono::minutes(6));
+  rig.pass(std::chrono::minutes(6));
+  EXPECT_EQ(rig.status("clean"), "timed_out");
   EXPECT_EQ(rig.run_status(), "cancelled");
 }
 

@@ -350,6 +350,13 @@ void fail_attempt(Transition& t, NodeIndex node, const Failure& failure, const T
   t.emit(std::move(end));
 }
 
+void stop_at_work(Transition& t, NodeIndex node, bool timed_out) {
+  t.emit(JobCancelling{.node = node,
+                       .job = t.job(node).key,
+                       .until = t.now() + kCancelLadder + kFinallyTimeout + kWorkerSlack,
+                       .timed_out = timed_out});
+}
+
 void cancel_node(Transition& t, NodeIndex node) {
   const JobState& job = t.job(node);
   switch (job.status) {
@@ -363,10 +370,7 @@ void cancel_node(Transition& t, NodeIndex node) {
       return;
     case JobStatus::running:
       if (job.group) return;  // its cells are cancelled one by one
-      t.emit(JobCancelling{.node = node,
-                           .job = job.key,
-                           .until = t.now() + kCancelLadder + kFinallyTimeout + kWorkerSlack});
-      return;
+      return stop_at_work(t, node, false);
     case JobStatus::cancelling:
     case JobStatus::succeeded:
     case JobStatus::failed:

@@ -26,6 +26,9 @@ struct Failure {
 // reported).
 void fail_attempt(Transition& transition, NodeIndex node, const Failure& failure,
                   const TaskResult* result);
+// Has the worker of a running node stop it by the ladder, and run what its job says to run then.
+// `timed_out`: what the node ends as when it did not end well.
+void stop_at_work(Transition& transition, NodeIndex node, bool timed_out);
 // Stops a node that is not final because the run (or its matrix) is being cancelled.
 void cancel_node(Transition& transition, NodeIndex node);
 

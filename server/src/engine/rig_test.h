@@ -16,6 +16,17 @@
 
 namespace mc::engine {
 
+using Keys = std::vector<std::string>;
+
+inline constexpr const char* kDiamond = R"(
+name: diamond
+jobs:
+  a: {steps: [{run: "true"}]}
+  b: {needs: a, steps: [{run: "true"}]}
+  c: {needs: a, steps: [{run: "true"}]}
+  d: {needs: [b, c], steps: [{run: "true"}]}
+)";
+
 // Everything that matters of a state, as text: two states that print the same behave the same.
 inline std::string print(const RunState& run) {
   std::string text =

@@ -3,17 +3,6 @@
 
 namespace mc::engine {
 namespace {
-using Keys = std::vector<std::string>;
-
-constexpr const char* kDiamond = R"(
-name: diamond
-jobs:
-  a: {steps: [{run: "true"}]}
-  b: {needs: a, steps: [{run: "true"}]}
-  c: {needs: a, steps: [{run: "true"}]}
-  d: {needs: [b, c], steps: [{run: "true"}]}
-)";
-
 TEST(Run, JobsStartWhenAllTheirNeedsAreOver) {
   Rig rig(kDiamond);
   rig.start();
@@ -318,6 +307,20 @@ jobs:
   EXPECT_EQ(template_again.status("a"), "failed") << "a value is no template";
   EXPECT_NE(rig.job("a").message.find("`soon`"), std::string::npos) << rig.job("a").message;
   EXPECT_NE(rig.job("c").message.find("`continue_on_error`"), std::string::npos);
+}
+
+TEST(Settings, OfCellsAreRefusedWhenTheyWouldTakeTooMuchMemory) {
+  const auto status_with = [](const std::string& timeout) {
+    Rig rig(
+        "inputs: {list: {type: list}}\njobs: {t: {matrix: {n: \"${{ inputs.list }}\"}, timeout: " +
+        timeout + ", steps: [{run: " + std::string(900'000, 'x') + "}]}}");
+    List minutes;
+    for (int i = 1; i <= 20; ++i) minutes.emplace_back(std::to_string(i) + "m");
+    rig.start(Object{{"list", std::move(minutes)}});
+    return rig.status("t");
+  };
+  EXPECT_EQ(status_with("1m"), "running");
+  EXPECT_EQ(status_with("\"${{ matrix.n }}\""), "failed");
 }
 
 TEST(Timers, ATimeoutIsThePatienceOfApprovalsAndSignals) {

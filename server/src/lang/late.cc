@@ -58,9 +58,7 @@ std::vector<std::string> late_settings(const YamlNode& job) {
   std::vector<std::string> places;
   for (const std::string_view place : kPlaces) {
     const YamlNode* found = find_at(job, place);
-    const bool late = found != nullptr && found->kind == YamlNode::Kind::scalar &&
-                      found->scalar.is_string() && found->raw.find("${{") != std::string::npos;
-    if (late) places.emplace_back(place);
+    if (found != nullptr && has_expression(*found)) places.emplace_back(place);
   }
   return places;
 }

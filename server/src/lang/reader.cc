@@ -198,10 +198,9 @@ const YamlNode* Reader::boolean(const YamlNode& node, std::string_view key, bool
 
 bool Reader::late(const YamlNode& node, std::string_view key, std::string& into) {
   const YamlNode* found = member(node, key);
-  const bool late = found != nullptr && is_scalar(*found) && found->scalar.is_string() &&
-                    found->raw.find("${{") != std::string::npos;
-  if (late) into = found->raw;
-  return late;
+  if (found == nullptr || !has_expression(*found)) return false;
+  into = found->raw;
+  return true;
 }
 
 const YamlNode* Reader::integer(const YamlNode& node, std::string_view key, int& into, int min,

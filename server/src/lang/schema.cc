@@ -280,8 +280,7 @@ constexpr std::string_view kSchema = R"({
         "approve": {"oneOf": [{"type": "null"}, {"$ref": "#/$defs/approve"}]},
         "wait": {
           "oneOf": [
-            {"$ref": "#/$defs/duration"},
-            {"type": "string", "pattern": "\\$\\{\\{"},
+            {"$ref": "#/$defs/late_duration"},
             {"$ref": "#/$defs/wait"}
           ]
         },
@@ -352,12 +351,7 @@ constexpr std::string_view kSchema = R"({
       "type": "object",
       "additionalProperties": false,
       "properties": {
-        "duration": {
-          "oneOf": [
-            {"$ref": "#/$defs/duration"},
-            {"type": "string", "pattern": "\\$\\{\\{"}
-          ]
-        },
+        "duration": {"$ref": "#/$defs/late_duration"},
         "until": {"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt]|\\$\\{\\{"},
         "event": {"$ref": "#/$defs/text"},
         "timeout": {"$ref": "#/$defs/late_duration"}

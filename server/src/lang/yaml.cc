@@ -373,6 +373,11 @@ Value to_value(const YamlNode& node) {
   return Value(std::move(members));
 }
 
+bool has_expression(const YamlNode& node) {
+  return node.kind == YamlNode::Kind::scalar && node.scalar.is_string() &&
+         node.raw.find("${{") != std::string::npos;
+}
+
 YamlNode from_value(const Value& value) {
   YamlNode node;
   if (value.is_list()) {

@@ -40,6 +40,8 @@ struct YamlNode {
   ~YamlNode();
   const YamlNode* find(std::string_view key) const;
 };
+// Text with ${{ in it, whose value comes later.
+bool has_expression(const YamlNode& node);
 struct YamlMember {
   YamlNode first;  // the key, a scalar
   YamlNode second;

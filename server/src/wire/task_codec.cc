@@ -91,13 +91,8 @@ void write_result(JsonWriter& out, const TaskResult& result) {
   if (!result.summary.empty()) out.field("summary", to_valid_utf8(result.summary));
   if (!result.annotations.as_list().empty()) out.field("annotations", result.annotations);
   if (!result.artifacts.empty()) {
-    out.key("artifacts").open('[');
-    for (const ArtifactRef& artifact : result.artifacts) {
-      out.open('{').field("name", artifact.name).field("digest", artifact.digest);
-      out.field("size", artifact.size).field("media_type", artifact.media_type);
-      out.field("keep_ms", artifact.keep_ms).close('}');
-    }
-    out.close(']');
+    out.key("artifacts");
+    write_artifacts(out, result.artifacts);
   }
   if (result.cache) {
     out.key("cache").open('{').field("key", result.cache->key).field("hit", result.cache->hit);
@@ -124,17 +119,6 @@ Result<StepResult> read_step(const Value& body) {
   read_exit(fields, step.exit_code, step.signal);
   fields.integer("duration_ms", step.duration_ms);
   return fields.finish(std::move(step));
-}
-
-Result<ArtifactRef> read_artifact(const Value& body) {
-  RequestFields fields(body, {"name", "digest", "size", "media_type", "keep_ms"});
-  ArtifactRef artifact;
-  fields.require("name").text("name", artifact.name, 1024);
-  fields.require("digest").text("digest", artifact.digest, 128);
-  fields.integer("size", artifact.size);
-  fields.text("media_type", artifact.media_type, 256);
-  fields.integer("keep_ms", artifact.keep_ms);
-  return fields.finish(std::move(artifact));
 }
 
 Result<CacheResult> read_cache(const Value& body) {
@@ -276,6 +260,27 @@ std::vector<std::string> read_texts(const Value& body, std::string_view name) {
   return list;
 }
 }  // namespace
+
+void write_artifacts(JsonWriter& out, const std::vector<ArtifactRef>& artifacts) {
+  out.open('[');
+  for (const ArtifactRef& artifact : artifacts) {
+    out.open('{').field("name", artifact.name).field("digest", artifact.digest);
+    out.field("size", artifact.size).field("media_type", artifact.media_type);
+    out.field("keep_ms", artifact.keep_ms).close('}');
+  }
+  out.close(']');
+}
+
+Result<ArtifactRef> read_artifact(const Value& body) {
+  RequestFields fields(body, {"name", "digest", "size", "media_type", "keep_ms"});
+  ArtifactRef artifact;
+  fields.require("name").text("name", artifact.name, 1024);
+  fields.require("digest").text("digest", artifact.digest, 128);
+  fields.integer("size", artifact.size);
+  fields.text("media_type", artifact.media_type, 256);
+  fields.integer("keep_ms", artifact.keep_ms);
+  return fields.finish(std::move(artifact));
+}
 
 std::string encode(const RegisterRequest& request) {
   JsonWriter out;

@@ -80,6 +80,11 @@ std::string encode(const CompleteRequest& request);
 std::string encode(const CompleteReply& reply);
 std::string encode(const LogsRequest& request);
 
+// Artifacts as `complete` and cache entries carry them: a list of {name, digest, size, media_type,
+// keep_ms}.
+void write_artifacts(JsonWriter& out, const std::vector<ArtifactRef>& artifacts);
+Result<ArtifactRef> read_artifact(const Value& body);
+
 Result<RegisterRequest> decode_register_request(const Value& body);
 Result<RegisterReply> decode_register_reply(const Value& body);
 Result<PollRequest> decode_poll_request(const Value& body);

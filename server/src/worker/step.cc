@@ -199,20 +199,21 @@ void run_action(TaskRun& run, const StepSpec& spec, const StepPlace& place, cons
 namespace {
 // Settings of the step that are expressions.
 Status settle(const TaskRun& run, const StepSpec& spec, Millis& timeout, bool& tolerated) {
-  if (!spec.late_timeout.empty()) {
-    const auto text = lang::evaluate_text(spec.late_timeout, run.scope());
-    if (!text.ok()) return text.error();
-    const auto limit = parse_duration(*text);
-    if (!limit || limit->count() == 0)
-      return Error{Code::invalid_field, "timeout: not a duration: `" + *text + "`", {}};
-    timeout = *limit;
+  if (!spec.late_continue_on_error.empty()) {
+    const auto value = lang::evaluate_template(spec.late_continue_on_error, run.scope());
+    if (!value.ok()) return value.error();
+    if (!value->is_bool())
+      return Error{Code::invalid_field, "continue_on_error: a boolean is wanted", {}};
+    tolerated = value->as_bool();
   }
-  if (spec.late_continue_on_error.empty()) return {};
-  const auto value = lang::evaluate_template(spec.late_continue_on_error, run.scope());
-  if (!value.ok()) return value.error();
-  if (!value->is_bool())
-    return Error{Code::invalid_field, "continue_on_error: a boolean is wanted", {}};
-  tolerated = value->as_bool();
+  if (spec.late_timeout.empty()) return {};
+  const auto text = lang::evaluate_text(spec.late_timeout, run.scope());
+  if (!text.ok()) return text.error();
+  const auto limit = parse_duration(*text);
+  if (!limit || limit->count() == 0)
+    return Error{
+        Code::invalid_field, "timeout: a duration above 0 is wanted, not `" + *text + "`", {}};
+  timeout = *limit;
   return {};
 }
 }  // namespace

@@ -52,6 +52,23 @@ def test_tails_count_lines_in_every_form(client):
     assert client.log(run["id"], "a", "?tail=99999").expect(200).text == whole
 
 
+def test_a_large_log_keeps_to_the_step(client):
+    run = client.succeed("jobs:\n  a: {steps: [{id: one, run: 'echo first'}, {id: two, run: 'seq 1 1500000'}, {id: one-more, run: 'echo last'}]}\n")
+    ndjson = {"Accept": "application/x-ndjson"}
+    texts, query, pages = [], "?step=one-more", 0
+    while query:
+        page = client.log(run["id"], "a", query, headers=ndjson).expect(200)
+        texts += [json.loads(line)["text"] for line in page.text.splitlines()]
+        link = page.headers.get("Link")
+        query, pages = (link.split(">")[0].lstrip("<") if link else None), pages + 1
+    assert "".join(texts) == "last\n" and pages > 1, (pages, texts[:3])
+    small = client.succeed("jobs:\n  a: {steps: [{id: one, run: 'echo first'}, {id: two, run: 'seq 1 150000'}]}\n")
+    stream = Sse(client.url, client.token, f"/api/v1/runs/{small['id']}/jobs/a/logs?step=one&tail=1")
+    texts = [json.loads(event["data"]).get("text", "") for event in stream.events()]
+    stream.close()
+    assert "".join(texts) == "first\n", texts
+
+
 def test_a_stream_follows_a_running_job(server):
     client = server.client()
     run = client.start("jobs:\n  a: {steps: [{run: 'echo first; while [ ! -e \"$GO\" ]; do sleep 0.05; done; "

@@ -161,18 +161,18 @@ jobs:
   a:
     timeout: "${{ inputs.limit }}"
     continue_on_error: "${{ inputs.soft }}"
-    steps: [{run: sleep 600}]
+    steps: [{run: tail -f /dev/null}]
   b:
     steps:
       - {id: s, run: 'echo soft=yes >> $MAESTRO_OUTPUT'}
-      - {run: sleep 600, timeout: "${{ inputs.limit }}", continue_on_error: "${{ steps.s.outputs.soft == 'yes' }}"}
+      - {run: tail -f /dev/null, timeout: "${{ inputs.limit }}", continue_on_error: "${{ steps.s.outputs.soft == 'yes' }}"}
       - {run: "exit 1", continue_on_error: "${{ steps.s.outputs.soft }}"}
 """)
     done = client.finished(run["id"])
     jobs = client.jobs(run["id"])
     assert jobs["a"]["status"] == "timed_out", jobs["a"]
     steps = {step["name"]: step["status"] for step in jobs["b"]["steps"]}
-    assert steps["sleep 600"] == "timed_out" and jobs["b"]["status"] == "failed", jobs["b"]
+    assert steps["tail -f /dev/null"] == "timed_out" and jobs["b"]["status"] == "failed", jobs["b"]
     assert "continue_on_error: a boolean is wanted" in jobs["b"]["message"], jobs["b"]
     assert done["warnings"] == 1, done
 

@@ -70,7 +70,8 @@ Result<Events> complete_job(RunState& run, NodeIndex node, const TaskResult& res
   if (good && !too_much) {
     t.emit(finished(job, node, result, status));
   } else if (job.status == JobStatus::cancelling && !good) {
-    t.emit(finished(job, node, result, JobStatus::cancelled));
+    t.emit(finished(job, node, result,
+                    job.cancel_timed_out ? JobStatus::timed_out : JobStatus::cancelled));
   } else {
     Failure failure{.kind = result.failure_kind,
                     .status = status,

@@ -56,7 +56,10 @@ void fire(Transition& t, NodeIndex node) {
     case JobStatus::ready:
       t.finish(node, JobStatus::timed_out, FailureKind::timeout, "no worker took it in time");
       return;
-    case JobStatus::running: return give_up_attempt(t, node);
+    case JobStatus::running:
+      // A cancel has cut its time: its worker does not know, and has its own `finally` to run.
+      if (t.run().cancel_requested) return stop_at_work(t, node, true);
+      return give_up_attempt(t, node);
     case JobStatus::waiting: return end_wait(t, node);
     case JobStatus::retrying:
       if (job.spec->kind == JobKind::workflow) return start_node(t, node);
