@@ -129,6 +129,15 @@ TEST_F(ApiRig, BlobsAndCacheBelongToWhoHoldsATask) {
   EXPECT_EQ(call("PUT", cache, R"({"digest":")" + digest + R"(","size":5})", worker).status, 204);
   EXPECT_EQ(json(call("GET", cache, "", worker)).string_or("digest", ""), digest);
   EXPECT_EQ(call("PUT", cache, R"({"digest":"sha256:none"})", worker).status, 422);
+  const auto with_artifacts = [&](const std::string& list) {
+    const std::string body = R"({"digest":")" + digest + R"(","artifacts":)" + list + "}";
+    return call("PUT", cache, body, worker).status;
+  };
+  EXPECT_EQ(with_artifacts(R"([{"name":"a","digest":")" + digest + R"("}])"), 204);
+  EXPECT_EQ(json(call("GET", cache, "", worker)).find("artifacts")->as_list().size(), 1U);
+  EXPECT_EQ(with_artifacts(R"([{"name":"a","digest":"sha256:none"}])"), 422);
+  EXPECT_EQ(with_artifacts(R"([{"name":"a","digest":")" + digest + R"(","size":"x"}])"), 422);
+  EXPECT_EQ(with_artifacts(R"({"name":"a"})"), 422);
   EXPECT_EQ(call("GET", "/api/v1/artifacts/" + digest).file->length, 5);
   EXPECT_EQ(complete(task).status, 200);
   EXPECT_EQ(code(call("GET", cache, "", worker)), "fenced");

@@ -86,9 +86,12 @@ std::string quiet_job(Rng& rng, bool children) {
     case 3:
     case 4:
       if (!children) return "";
-      return fmt::format(
-          "    workflow: {{name: child{}}}\n{}", rng.below(kChildWorkflows + 1),
-          rng.chance(0.25) ? "    retry: {attempts: 3, backoff: 1s, on: [any]}\n" : "");
+      return fmt::format("    workflow: {{name: child{}}}\n{}", rng.below(kChildWorkflows + 1),
+                         rng.chance(0.25) ? "    retry: {attempts: 3, backoff: 1s, on: [any]}\n"
+                         : rng.chance(0.3)
+                             ? "    timeout: \"${{ inputs.flag ? '30s' : '2m' }}\"\n"
+                               "    retry: {attempts: 2, backoff: 0s, on: [timeout]}\n"
+                             : "");
     default: return "";
   }
 }
