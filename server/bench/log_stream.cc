@@ -17,7 +17,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 constexpr std::int64_t kBytes = 1'000'000'000;
 constexpr std::size_t kChunkBytes = 64 << 10;  // as the worker sends them:
-constexpr int kChunks = 4;                     // 256 KiB a request
+constexpr int kChunks = 8;                     // 512 KiB a request
 constexpr int kPrinted = 240'000'000;          // below the most that one attempt may log
 constexpr int kPrinters = 200;
 constexpr int kFollowed = 20;

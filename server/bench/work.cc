@@ -113,7 +113,7 @@ Result<Hand> Hand::hire(const ServerProcess& server, int slots) {
 }
 
 Status Hand::poll(int wait_ms) {
-  Result<std::vector<Task>> polled = api_->poll({id_, slots_, wait_ms}, nullptr);
+  Result<std::vector<Task>> polled = api_->poll({id_, slots_, wait_ms}, {});
   if (!polled.ok()) return polled.error();
   tasks_ = std::move(*polled);
   return {};

@@ -76,10 +76,11 @@ std::optional<Error> check_content_type(const Route& route, const http::Request&
                     type == "text/yaml" || type == "text/x-yaml";
   const bool utf8 =
       rest.find("charset=") == std::string::npos || rest.find("utf-8") != std::string::npos;
-  const bool fits = route.details.takes == Takes::json ? json : yaml;
+  const bool bytes = route.details.or_bytes && type == "application/octet-stream";
+  const bool fits = bytes || (route.details.takes == Takes::json ? json : yaml);
   if (fits && utf8) return std::nullopt;
-  const std::string wanted =
-      route.details.takes == Takes::json ? "application/json" : "application/yaml";
+  std::string wanted = route.details.takes == Takes::json ? "application/json" : "application/yaml";
+  if (route.details.or_bytes) wanted += " or application/octet-stream";
   return Error{Code::unsupported_media_type,
                "Content-Type is " + *given + ": " + wanted + " in UTF-8 is wanted",
                {}};

@@ -53,7 +53,9 @@ void write_request(JsonWriter& out, const Route& route) {
   out.key(yaml ? "application/yaml" : bytes ? "application/octet-stream" : "application/json");
   out.open('{');
   if (!route.details.request.empty()) write_schema(out, route.details.request);
-  out.close('}').close('}').close('}');
+  out.close('}');
+  if (route.details.or_bytes) out.key("application/octet-stream").open('{').close('}');
+  out.close('}').close('}');
 }
 
 void write_good_response(JsonWriter& out, const Route& route, int status) {

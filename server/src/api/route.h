@@ -41,6 +41,7 @@ struct Details {
   std::string_view response = {};  // schema of a good answer; empty: none, or text
   std::string_view query = {};     // names of query parameters, with commas between
   bool idempotent_key = false;     // takes Idempotency-Key
+  bool or_bytes = false;           // takes application/octet-stream as well
   bool alias = false;              // another path to a row before it: not in the description
   // Takes the body piece by piece.
   std::shared_ptr<http::BodySink> (*sink)(const CallPtr& call) = nullptr;

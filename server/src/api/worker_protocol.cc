@@ -2,6 +2,8 @@
 #include "api/call.h"
 #include "api/handlers.h"
 #include "base/json.h"
+#include "base/text.h"
+#include "wire/logs_codec.h"
 #include "wire/task_codec.h"
 
 namespace mc::api {
@@ -10,17 +12,31 @@ namespace {
 constexpr std::size_t kReadHere = 64 << 10;
 
 // Reads the body with `decode`, off the connection's thread when it is large, and goes on with it.
-template <class Request, class GoOn>
-void with_body(const CallPtr& call, Result<Request> (*decode)(const Value&), GoOn go_on) {
+template <class Decode, class GoOn>
+void with_bytes(const CallPtr& call, Decode decode, GoOn go_on) {
   const auto read = [call, decode, go_on] {
-    const Result<Value> body = parse_json(call->request.body);
-    if (!body) return call->fail(body.error());
-    Result<Request> request = decode(*body);
-    if (!request) return call->fail(request.error());
+    auto request = decode(call->request.body);
+    if (!request.ok()) return call->fail(request.error());
     go_on(std::move(*request));
   };
   if (call->request.body.size() <= kReadHere) return read();
   offload(call, read);
+}
+
+template <class Request>
+Result<Request> read_json(std::string_view body, Result<Request> (*decode)(const Value&)) {
+  const Result<Value> value = parse_json(body);
+  return value.ok() ? decode(*value) : value.error();
+}
+
+template <class Request, class GoOn>
+void with_body(const CallPtr& call, Result<Request> (*decode)(const Value&), GoOn go_on) {
+  with_bytes(
+      call, [decode](std::string_view body) { return read_json(body, decode); }, std::move(go_on));
+}
+
+Result<wire::LogsRequest> read_logs(std::string_view body, bool raw) {
+  return raw ? wire::decode_raw_logs(body) : read_json(body, wire::decode_logs_request);
 }
 
 template <class Reply>
@@ -30,12 +46,11 @@ conductor::Done<Reply> encoded_or_error(const CallPtr& call) {
   };
 }
 
-void append(const CallPtr& call, const conductor::LogTarget& target,
-            const wire::LogsRequest& request) {
+void append(const CallPtr& call, const conductor::LogTarget& target, wire::LogsRequest& request) {
   std::vector<blob::LogPiece> pieces;
   pieces.reserve(request.chunks.size());
-  for (const wire::LogChunk& chunk : request.chunks)
-    pieces.push_back({chunk.t, chunk.step, chunk.stream, chunk.text});
+  for (wire::LogChunk& chunk : request.chunks)
+    pieces.push_back({chunk.t, chunk.step, chunk.stream, std::move(chunk.text)});
   const Result<std::int64_t> end = call->service().blobs().append_log(
       target.run, target.node, target.attempt, request.offset, pieces);
   if (!end) return call->fail(end.error());
@@ -71,9 +86,12 @@ void worker_complete(const CallPtr& call) {
 }
 
 void worker_logs(const CallPtr& call) {
-  with_body(call, wire::decode_logs_request, [call](wire::LogsRequest request) {
+  const std::string* type = call->request.header("content-type");
+  const bool raw = type != nullptr && to_lower(*type) == wire::kRawLogs;
+  const auto read = [raw](std::string_view body) { return read_logs(body, raw); };
+  with_bytes(call, read, [call](wire::LogsRequest request) {
     // Shared by the two continuations; the last one lets go of it.
-    const auto shared = std::make_shared<const wire::LogsRequest>(std::move(request));
+    const auto shared = std::make_shared<wire::LogsRequest>(std::move(request));
     call->service().check_hold(
         shared->task_id, shared->fence, [call, shared](const Result<conductor::LogTarget>& target) {
           if (!target) return call->fail(target.error());

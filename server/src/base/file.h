@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "base/error.h"
 
@@ -40,6 +41,8 @@ Error os_error(Code code, std::string_view what);
 
 // Errors: store_failed.
 Status write_all(int fd, std::string_view bytes);
+// One after the other, in as few calls as there may be.
+Status write_all(int fd, const std::vector<std::string_view>& pieces);
 // The first `bytes_max` bytes of a file. Errors: not_found, too_large (there is more),
 // store_failed.
 Result<std::string> read_file(const std::string& path, std::size_t bytes_max);

@@ -15,8 +15,6 @@
 namespace mc::bin {
 namespace {
 
-// How often a waiting call looks whether it was cancelled.
-constexpr Millis kLook{50};
 constexpr std::size_t kFileMax = 2ULL << 30;
 constexpr std::size_t kPiece = 256U << 10;
 // A stream whose reader is this far behind is cut off, as over HTTP.
@@ -66,32 +64,29 @@ class Exchange : public http::StreamWriter {
   // Waits for the response. Errors: unreachable (cancelled, too late).
   Result<http::Response> response(const client::Call& call) {
     std::unique_lock lock(mutex_);
-    const Instant until = system_clock().now() + call.timeout;
-    while (!response_) {
-      if (Status fine = may_wait(call, until); !fine.ok()) return fine.error();
-      changed_.wait_for(lock, kLook);
-    }
+    if (Status waited = wait(lock, call, end_of(call), [this] { return response_.has_value(); });
+        !waited.ok())
+      return waited.error();
     return *response_;
   }
 
   // Takes what the stream has, until it is closed.
   Status stream(const client::Call& call, std::string* body) {
-    const Instant until = system_clock().now() + call.timeout;
+    const TimePoint until = end_of(call);
     for (;;) {
       std::string piece;
-      bool over = false;
+      Status waited;
       {
         std::unique_lock lock(mutex_);
-        if (waiting_.empty() && !closed_) changed_.wait_for(lock, kLook);
+        waited = wait(lock, call, until, [this] { return !waiting_.empty() || closed_; });
         piece.swap(waiting_);
-        over = closed_;
       }
       if (!piece.empty() && call.on_data && !call.on_data(piece)) break;
       if (!call.on_data) *body += piece;
-      if (over && piece.empty()) return {};
-      if (Status fine = may_wait(call, until); !fine.ok()) {
+      if (waited.ok() && piece.empty()) return {};  // closed
+      if (!waited.ok()) {
         close();
-        return fine;
+        return waited;
       }
     }
     close();
@@ -99,16 +94,28 @@ class Exchange : public http::StreamWriter {
   }
 
  private:
-  static Status may_wait(const client::Call& call, Instant until) {
-    if (call.cancelled != nullptr && call.cancelled->load())
-      return Error{Code::unreachable, "the call was cancelled", {}};
-    if (call.timeout.count() > 0 && system_clock().now() >= until)
-      return Error{Code::unreachable, "no answer came in time", {}};
-    return {};
+  using TimePoint = std::chrono::steady_clock::time_point;
+
+  static TimePoint end_of(const client::Call& call) {
+    return call.timeout.count() > 0 ? std::chrono::steady_clock::now() + call.timeout
+                                    : TimePoint::max();
+  }
+
+  // Until `come` holds. Errors: unreachable, as above.
+  template <class Come>
+  Status wait(std::unique_lock<std::mutex>& lock, const client::Call& call, TimePoint until,
+              Come come) {
+    const bool in_time = until == TimePoint::max()
+                             ? changed_.wait(lock, call.stop, come)
+                             : changed_.wait_until(lock, call.stop, until, come);
+    if (in_time) return {};
+    const bool stopped = call.stop.stop_requested();
+    return Error{
+        Code::unreachable, stopped ? "the call was cancelled" : "no answer came in time", {}};
   }
 
   std::mutex mutex_;
-  std::condition_variable changed_;
+  std::condition_variable_any changed_;
   std::optional<http::Response> response_;
   std::string waiting_;
   std::vector<std::function<void()>> listeners_;

@@ -173,9 +173,8 @@ Result<std::int64_t> LogFile::append(std::int64_t offset, const std::vector<LogP
                      std::to_string(offset),
                  {}};
   }
-  std::string joined;
   std::string entries;
-  std::string_view text;
+  std::vector<std::string_view> text;
   std::int64_t at = offset;
   std::int64_t end = size_;
   for (const LogPiece& piece : pieces) {
@@ -190,13 +189,7 @@ Result<std::int64_t> LogFile::append(std::int64_t offset, const std::vector<LogP
     line.field("s", cut(piece.step)).field("c", cut(piece.stream)).close('}');
     entries += line.text() + "\n";
     end += static_cast<std::int64_t>(fresh.size());
-    if (text.empty()) {
-      text = fresh;  // the usual case, one big piece, is written without a copy
-    } else {
-      if (joined.empty()) joined = text;
-      joined += fresh;
-      text = joined;
-    }
+    text.push_back(fresh);
   }
   if (text.empty()) return size_;
   MC_FAULT_POINT("log.before");

@@ -41,6 +41,7 @@ class Follower {
   void print_line(const std::string& line);
   void erase();
   void draw();
+  void pause();
 
   Session& session_;
   Server& server_;
@@ -204,6 +205,14 @@ void Follower::draw() {
   print(text);
 }
 
+// Until the run is over or there may be something new to see.
+void Follower::pause() {
+  pause_ = moved_ ? kPauseLeast : std::min(kPauseMost, pause_ * 2);
+  const Result<Value> seen =
+      server_.get(run_path(options_.run) + "?wait=" + std::to_string(pause_.count()) + "ms");
+  if (!seen.ok()) session_.io().interrupts->wait(interrupts_seen_ + 1, pause_);
+}
+
 Result<Followed> Follower::run() {
   session_.io().interrupts->handled = true;
   interrupts_seen_ = session_.io().interrupts->count.load();
@@ -219,8 +228,7 @@ Result<Followed> Follower::run() {
       late_ = true;
       options_.on_timeout();
     }
-    pause_ = moved_ ? kPauseLeast : std::min(kPauseMost, pause_ * 2);
-    session_.io().interrupts->wait(interrupts_seen_ + 1, pause_);
+    pause();
   }
   if (Status loaded = load(); !loaded.ok()) return loaded.error();
   draw();

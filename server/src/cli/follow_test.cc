@@ -71,7 +71,7 @@ TEST_F(FollowRun, AnErrorOfTheServerEndsIt) {
 
 TEST(LogTail, HandsOnWholeLinesWhateverThePieces) {
   test::Script script;
-  Server server(std::make_unique<test::ScriptTransport>(script), nullptr);
+  Server server(std::make_unique<test::ScriptTransport>(script));
   const std::string what = "GET /api/v1/runs/r/jobs/t%5Ba%5D/logs?attempt=2";
   for (const char* piece : {"a", "b\r\nc\n", "\n", "d"}) script.on(what, 206, piece);
   script.on(what, 416, "");
@@ -87,7 +87,7 @@ TEST(LogTail, HandsOnWholeLinesWhateverThePieces) {
 
 TEST(LogTail, SkipsWhatItHasSeenWhenRangesAreIgnored) {
   test::Script script;
-  Server server(std::make_unique<test::ScriptTransport>(script), nullptr);
+  Server server(std::make_unique<test::ScriptTransport>(script));
   const std::string what = "GET /api/v1/runs/r/jobs/b/logs?attempt=1";
   script.on(what, 200, "one\n");
   script.on(what, 200, "one\ntwo\n");

@@ -59,7 +59,6 @@ void Interrupts::note() {
   {
     const std::lock_guard lock(mutex_);
     count.fetch_add(1);
-    any.store(true);
   }
   came_.notify_all();
 }

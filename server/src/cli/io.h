@@ -18,8 +18,7 @@ namespace mc::cli {
 // Filled by the signal thread (bin/signals.cc). A verb that ends in its own way on Ctrl-C sets
 // `handled` first; for every other the process ends at once with 130.
 struct Interrupts {
-  std::atomic<int> count{0};     // how many SIGINT and SIGTERM came
-  std::atomic<bool> any{false};  // set with the first; what transports watch to end a call
+  std::atomic<int> count{0};  // how many SIGINT and SIGTERM came
   std::atomic<bool> handled{false};
 
   void note();

@@ -63,7 +63,7 @@ TEST(ParseReference, TakesAJobBehindASlashOnlyWhereAsked) {
 class FindRun : public ::testing::Test {
  protected:
   test::Script script;
-  Server server{std::make_unique<test::ScriptTransport>(script), nullptr};
+  Server server{std::make_unique<test::ScriptTransport>(script)};
 };
 
 TEST_F(FindRun, LooksThroughPagesForANumber) {

@@ -51,8 +51,7 @@ std::vector<Problem> problems_of(const Value& body) {
 
 }  // namespace
 
-Server::Server(std::unique_ptr<client::Transport> transport, const std::atomic<bool>* cancelled)
-    : transport_(std::move(transport)), cancelled_(cancelled) {}
+Server::Server(std::unique_ptr<client::Transport> transport) : transport_(std::move(transport)) {}
 
 Error Server::problem_of(const client::Answer& answer) {
   const Result<Value> body = parse_json(answer.body);
@@ -68,8 +67,7 @@ Error Server::problem_of(const client::Answer& answer) {
   return error;
 }
 
-Result<client::Answer> Server::send(client::Call call) {
-  if (call.cancelled == nullptr) call.cancelled = cancelled_;
+Result<client::Answer> Server::send(const client::Call& call) {
   Result<client::Answer> answer = transport_->send(call);
   if (answer.ok()) {
     request_id_ = header_of(*answer, "x-request-id");
@@ -80,8 +78,8 @@ Result<client::Answer> Server::send(client::Call call) {
   return answer;
 }
 
-Result<Value> Server::call(client::Call call) {
-  Result<client::Answer> answer = send(std::move(call));
+Result<Value> Server::call(const client::Call& call) {
+  Result<client::Answer> answer = send(call);
   if (!answer.ok()) return answer.error();
   if (answer->status >= 400) return problem_of(*answer);
   if (answer->body.empty()) return Value();

@@ -14,8 +14,7 @@ namespace mc::cli {
 
 class Server {
  public:
-  // `cancelled` ends calls under way; may be null.
-  Server(std::unique_ptr<client::Transport> transport, const std::atomic<bool>* cancelled);
+  explicit Server(std::unique_ptr<client::Transport> transport);
 
   Result<Value> get(const std::string& path, Millis timeout = Millis(30'000));
   // A list with the items of all its pages.
@@ -27,7 +26,7 @@ class Server {
   Result<Value> put(const std::string& path, const Value& body);
   Status remove(const std::string& path);
   // Any status is an Answer here.
-  Result<client::Answer> send(client::Call call);
+  Result<client::Answer> send(const client::Call& call);
   // The Error that a problem+json answer stands for. Requires: status >= 400.
   static Error problem_of(const client::Answer& answer);
 
@@ -35,9 +34,8 @@ class Server {
   int last_status() const { return last_status_; }
 
  private:
-  Result<Value> call(client::Call call);
+  Result<Value> call(const client::Call& call);
   std::unique_ptr<client::Transport> transport_;
-  const std::atomic<bool>* cancelled_;
   std::string request_id_;
   int last_status_ = 0;
 };

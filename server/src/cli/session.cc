@@ -65,7 +65,7 @@ Result<std::unique_ptr<client::Transport>> Session::connect() {
 }
 
 void Session::use(std::unique_ptr<client::Transport> transport) {
-  server_ = std::make_unique<Server>(std::move(transport), nullptr);
+  server_ = std::make_unique<Server>(std::move(transport));
 }
 
 void Session::note(std::string_view text) const {

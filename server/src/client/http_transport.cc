@@ -18,7 +18,7 @@ http::ClientRequest request_for(const Call& call) {
   request.save_to = call.save_to;
   request.timeout = call.timeout;
   request.on_data = call.on_data;
-  request.cancelled = call.cancelled;
+  request.stop = call.stop;
   for (const auto& [name, value] : call.headers) request.headers.push_back({name, value});
   if (!call.body.empty() || !call.body_file.empty()) {
     request.headers.push_back({"Content-Type", call.content_type});
@@ -62,7 +62,7 @@ class HttpTransport final : public Transport {
       request.url = options_.urls[current_] + call.path;
       answer = answer_of(client_.send(request));
       if (answer.ok() || answer.error().code != Code::unreachable) return answer;
-      if (call.cancelled != nullptr && call.cancelled->load()) return answer;
+      if (call.stop.stop_requested()) return answer;
       current_ = (current_ + 1) % options_.urls.size();
     }
     return answer;

@@ -2,10 +2,10 @@
 // (exec).
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <utility>
 #include <vector>
@@ -26,7 +26,7 @@ struct Call {
   std::string save_to;  // the answer's body goes to this file when set
   // Called with pieces of the body as they come; returning false ends the call.
   std::function<bool(std::string_view)> on_data;
-  const std::atomic<bool>* cancelled = nullptr;
+  std::stop_token stop;  // asked to stop: the call ends at once as unreachable
 };
 
 struct Answer {

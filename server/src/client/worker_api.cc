@@ -2,6 +2,7 @@
 
 #include "base/json.h"
 #include "base/text.h"
+#include "wire/logs_codec.h"
 #include "wire/own_json.h"
 #include "wire/task_codec.h"
 
@@ -72,10 +73,9 @@ class ServerWorkerApi final : public WorkerApi {
     const auto body = post("register", wire::encode(request));
     return body.ok() ? wire::decode_register_reply(*body) : body.error();
   }
-  Result<std::vector<Task>> poll(const wire::PollRequest& request,
-                                 const std::atomic<bool>* cancelled) override {
+  Result<std::vector<Task>> poll(const wire::PollRequest& request, std::stop_token stop) override {
     const auto body =
-        post("poll", wire::encode(request), Millis(request.wait_ms) + kPollSlack, cancelled);
+        post("poll", wire::encode(request), Millis(request.wait_ms) + kPollSlack, std::move(stop));
     return body.ok() ? wire::decode_tasks(*body) : body.error();
   }
   Result<wire::HeartbeatReply> heartbeat(const wire::HeartbeatRequest& request) override {
@@ -87,7 +87,10 @@ class ServerWorkerApi final : public WorkerApi {
     return body.ok() ? wire::decode_complete_reply(*body) : body.error();
   }
   Result<std::int64_t> logs(const wire::LogsRequest& request) override {
-    const auto body = post("logs", wire::encode(request));
+    const auto body = json_of(transport_->send({.method = "POST",
+                                                .path = "/api/v1/worker/logs",
+                                                .body = wire::encode_raw(request),
+                                                .content_type = std::string(wire::kRawLogs)}));
     if (!body.ok()) return body.error();
     return body->int_or("next_offset", request.offset);
   }
@@ -151,12 +154,12 @@ class ServerWorkerApi final : public WorkerApi {
                                 : parse_json(answer->body, wire::kOwnJson);
   }
   Result<Value> post(const char* call, std::string body, Millis timeout = kCallTimeout,
-                     const std::atomic<bool>* cancelled = nullptr) {
+                     std::stop_token stop = {}) {
     return json_of(transport_->send({.method = "POST",
                                      .path = std::string("/api/v1/worker/") + call,
                                      .body = std::move(body),
                                      .timeout = timeout,
-                                     .cancelled = cancelled}));
+                                     .stop = std::move(stop)}));
   }
   Status done(const Call& call) {
     const auto answer = transport_->send(call);

@@ -2,10 +2,10 @@
 // worker can be tested without a server; connect_worker() gives the one that talks to a server.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -13,6 +13,7 @@
 #include "base/value.h"
 #include "client/transport.h"
 #include "model/task.h"
+#include "wire/logs_codec.h"
 #include "wire/task_codec.h"
 
 namespace mc::client {
@@ -39,9 +40,9 @@ class WorkerApi {
  public:
   virtual ~WorkerApi() = default;
   virtual Result<wire::RegisterReply> register_worker(const wire::RegisterRequest& request) = 0;
-  // Waits up to request.wait_ms at the server. `cancelled` may end it early (then: unreachable).
+  // Waits up to request.wait_ms at the server. `stop` may end it early (then: unreachable).
   virtual Result<std::vector<Task>> poll(const wire::PollRequest& request,
-                                         const std::atomic<bool>* cancelled) = 0;
+                                         std::stop_token stop) = 0;
   virtual Result<wire::HeartbeatReply> heartbeat(const wire::HeartbeatRequest& request) = 0;
   virtual Result<wire::CompleteReply> complete(const wire::CompleteRequest& request) = 0;
   // Returns how many bytes of the attempt's log the server has now.

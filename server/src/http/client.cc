@@ -12,6 +12,7 @@
 
 namespace mc::http {
 namespace {
+constexpr long kUploadBytes = 512 << 10;  // at a time of a large body; curl itself takes 64 KiB
 using File = std::unique_ptr<std::FILE, int (*)(std::FILE*)>;
 
 // One exchange, as the callbacks see it.
@@ -152,6 +153,8 @@ void set_method(CURL* curl, const ClientRequest& request, Exchange& exchange) {
     curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE,
                      static_cast<curl_off_t>(request.body.size()));
     curl_easy_setopt(curl, CURLOPT_POSTFIELDS, request.body.c_str());
+    if (request.body.size() > std::size_t{kUploadBytes} / 8)
+      curl_easy_setopt(curl, CURLOPT_UPLOAD_BUFFERSIZE, kUploadBytes);
   }
 }
 
@@ -181,19 +184,19 @@ void set_options(CURL* curl, const ClientRequest& request, Exchange& exchange) {
   set_method(curl, request, exchange);
 }
 
-// Runs the exchange to its end, looking at `cancelled` in between: curl's own progress callback
-// comes only once a second.
-CURLcode perform(CURLM* multi, CURL* curl, const std::atomic<bool>* cancelled) {
-  constexpr int kLookMs = 200;
+// Runs the exchange to its end or until it is asked to stop.
+CURLcode perform(CURLM* multi, CURL* curl, const std::stop_token& stop) {
+  constexpr int kPollMs = 60'000;  // curl wakes for its own time-outs by itself
+  const std::stop_callback wake(stop, [multi] { curl_multi_wakeup(multi); });
   if (curl_multi_add_handle(multi, curl) != CURLM_OK) return CURLE_FAILED_INIT;
   CURLcode code = CURLE_OK;
   for (int running = 1; running > 0 && code == CURLE_OK;) {
-    if (cancelled != nullptr && cancelled->load()) {
+    if (stop.stop_requested()) {
       code = CURLE_ABORTED_BY_CALLBACK;
     } else if (curl_multi_perform(multi, &running) != CURLM_OK) {
       code = CURLE_FAILED_INIT;
     } else if (running > 0) {
-      curl_multi_poll(multi, nullptr, 0, cancelled != nullptr ? kLookMs : 1000, nullptr);
+      curl_multi_poll(multi, nullptr, 0, kPollMs, nullptr);
     }
   }
   int left = 0;
@@ -247,7 +250,7 @@ Result<ClientResponse> Client::send(const ClientRequest& request) {
   for (const Header& header : request.headers)
     list = curl_slist_append(list, (header.name + ": " + header.value).c_str());
   curl_easy_setopt(curl, CURLOPT_HTTPHEADER, list);
-  const CURLcode code = perform(multi_, curl, request.cancelled);
+  const CURLcode code = perform(multi_, curl, request.stop);
   curl_slist_free_all(list);
   long status = 0;
   curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);

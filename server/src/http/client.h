@@ -2,9 +2,9 @@
 // Follows no redirects. Proxies come from the environment, but never for loopback addresses.
 #pragma once
 
-#include <atomic>
 #include <functional>
 #include <memory>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -32,7 +32,7 @@ struct ClientRequest {
   // Called with pieces of a 2xx answer's body as they come instead of keeping them; false ends the
   // call.
   std::function<bool(std::string_view)> on_data;
-  const std::atomic<bool>* cancelled = nullptr;  // looked at at least every 200 ms
+  std::stop_token stop;  // asked to stop: the call ends at once
   // For addresses that users give: refuses to connect to any address that is not public, whatever
   // its name says, and takes no proxy.
   bool block_private_addresses = false;

@@ -10,11 +10,11 @@
 
 namespace mc::http {
 namespace {
-// How late a deadline may be noticed: a quarter of the shortest, within reason.
+// How late a deadline may be noticed: half of the shortest, within reason.
 std::chrono::milliseconds sweep_period(const ServerOptions& options) {
   const Millis shortest = std::min({options.header_time, options.body_time, options.idle_time,
                                     options.write_time, options.handle_time, options.linger_time});
-  return std::clamp(shortest / 4, Millis(10), Millis(500));
+  return std::clamp(shortest / 2, Millis(10), Millis(1000));
 }
 }  // namespace
 
@@ -49,9 +49,7 @@ Loop::Loop(ServerState& state)
       work_(asio::make_work_guard(context_)),
       sweep_timer_(context_),
       sweep_period_(sweep_period(state.options)),
-      mailbox_(std::make_shared<Mailbox>(*this)) {
-  sweep();
-}
+      mailbox_(std::make_shared<Mailbox>(*this)) {}
 
 Loop::~Loop() { mailbox_->close(); }
 
@@ -66,6 +64,7 @@ void Loop::adopt(asio::ip::tcp::socket socket) {
   auto connection = std::make_shared<Connection>(std::move(socket), *this, id);
   connections_.emplace(id, connection);
   connection->start();
+  if (!std::exchange(sweeping_, true)) sweep_later();
 }
 
 void Loop::forget(std::uint64_t id) {
@@ -102,18 +101,26 @@ std::string Loop::make_request_id() {
   return id;
 }
 
-void Loop::sweep() {
+const std::string& Loop::date() {
   if (const std::int64_t second = system_clock().now().ms / 1000; second != date_second_) {
     date_second_ = second;
     date_ = http_date(second);
   }
+  return date_;
+}
+
+void Loop::sweep() {
   const TimePoint now = std::chrono::steady_clock::now();
   std::vector<std::shared_ptr<Connection>> late;
   for (const auto& [id, connection] : connections_) {
     if (connection->deadline() <= now) late.push_back(connection);
   }
   for (const auto& connection : late) connection->on_deadline();
-  if (stopping_) return;
+  sweeping_ = !stopping_ && !connections_.empty();
+  if (sweeping_) sweep_later();
+}
+
+void Loop::sweep_later() {
   sweep_timer_.expires_after(sweep_period_);
   sweep_timer_.async_wait([this](const boost::system::error_code& error) {
     if (!error) sweep();

@@ -80,11 +80,12 @@ class Loop {
   void stop();
 
   std::string make_request_id();
-  const std::string& date() const { return date_; }
+  const std::string& date();  // now, as HTTP writes it
   const std::shared_ptr<Mailbox>& mailbox() const { return mailbox_; }
 
  private:
   void sweep();
+  void sweep_later();
 
   ServerState& state_;
   std::atomic<std::thread::id> thread_;
@@ -95,6 +96,7 @@ class Loop {
   std::shared_ptr<Mailbox> mailbox_;  // closed by stop()
   std::unordered_map<std::uint64_t, std::shared_ptr<Connection>> connections_;
   std::uint64_t last_id_ = 0;
+  bool sweeping_ = false;  // only while there are connections
   bool stopping_ = false;
   Rng rng_{random_seed()};
   std::int64_t date_second_ = 0;

@@ -1,7 +1,5 @@
 #include "wire/task_codec.h"
 
-#include <sodium/utils.h>
-
 #include <algorithm>
 #include <csignal>
 #include <cstring>
@@ -207,43 +205,6 @@ Result<TaskHold> read_hold(const Value& body) {
   return fields.finish(std::move(hold));
 }
 
-std::string to_base64(const std::string& bytes) {
-  std::string out(sodium_base64_ENCODED_LEN(bytes.size(), sodium_base64_VARIANT_ORIGINAL), '\0');
-  sodium_bin2base64(out.data(), out.size(), reinterpret_cast<const unsigned char*>(bytes.data()),
-                    bytes.size(), sodium_base64_VARIANT_ORIGINAL);
-  out.resize(std::strlen(out.c_str()));
-  return out;
-}
-
-std::optional<std::string> from_base64(const std::string& text) {
-  std::string out(text.size(), '\0');
-  std::size_t size = 0;
-  const int failed =
-      sodium_base642bin(reinterpret_cast<unsigned char*>(out.data()), out.size(), text.data(),
-                        text.size(), nullptr, &size, nullptr, sodium_base64_VARIANT_ORIGINAL);
-  if (failed != 0) return std::nullopt;
-  out.resize(size);
-  return out;
-}
-
-Result<LogChunk> read_chunk(const Value& body) {
-  RequestFields fields(body, {"t", "step", "stream", "text", "base64"});
-  constexpr std::size_t kChunkMax = 16 << 20;
-  LogChunk chunk;
-  fields.integer("t", chunk.t);
-  fields.text("step", chunk.step, 1024);
-  fields.text("stream", chunk.stream, 32);
-  fields.text("text", chunk.text, kChunkMax);
-  std::string encoded;
-  fields.text("base64", encoded, kChunkMax);
-  if (!encoded.empty()) {
-    const auto bytes = from_base64(encoded);
-    bytes ? void(chunk.text = *bytes) : fields.wrong("base64", "not base64");
-  }
-  if (chunk.stream.empty()) chunk.stream = "stdout";
-  return fields.finish(std::move(chunk));
-}
-
 void write_texts(JsonWriter& out, std::string_view name, const std::vector<std::string>& list) {
   out.key(name).open('[');
   for (const std::string& item : list) out.item(item);
@@ -337,22 +298,6 @@ std::string encode(const CompleteReply& reply) {
   for (const Task& task : reply.tasks) write_task(out, task);
   return out.close(']').close('}').take();
 }
-std::string encode(const LogsRequest& request) {
-  JsonWriter out;
-  out.open('{').field("worker_id", request.worker_id).field("task_id", request.task_id);
-  out.field("fence", request.fence).field("offset", request.offset).key("chunks").open('[');
-  for (const LogChunk& chunk : request.chunks) {
-    out.open('{').field("t", chunk.t).field("step", chunk.step).field("stream", chunk.stream);
-    if (find_invalid_utf8(chunk.text)) {
-      out.field("base64", to_base64(chunk.text));
-    } else {
-      out.field("text", chunk.text);
-    }
-    out.close('}');
-  }
-  return out.close(']').close('}').take();
-}
-
 Result<RegisterRequest> decode_register_request(const Value& body) {
   RequestFields fields(body, {"name", "labels", "slots", "version"});
   RegisterRequest request;
@@ -429,15 +374,5 @@ Result<CompleteReply> decode_complete_reply(const Value& body) {
   if (!tasks) return tasks.error();
   reply.tasks = std::move(*tasks);
   return reply;
-}
-Result<LogsRequest> decode_logs_request(const Value& body) {
-  RequestFields fields(body, {"worker_id", "task_id", "fence", "offset", "chunks"});
-  LogsRequest request;
-  fields.text("worker_id", request.worker_id, 128);
-  fields.require("task_id").text("task_id", request.task_id, 256);
-  fields.require("fence").integer("fence", request.fence);
-  fields.integer("offset", request.offset);
-  fields.list("chunks", request.chunks, read_chunk, 100'000);
-  return fields.finish(std::move(request));
 }
 }  // namespace mc::wire

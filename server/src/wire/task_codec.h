@@ -55,21 +55,6 @@ struct CompleteReply {
   std::vector<Rejected> rejected;
   std::vector<Task> tasks;
 };
-struct LogChunk {
-  std::int64_t t = 0;  // ms since the epoch
-  std::string step;
-  std::string stream;  // stdout, stderr, system
-  std::string text;    // bytes; on the wire `text` when valid UTF-8, else `base64`
-};
-struct LogsRequest {
-  std::string worker_id;
-  std::string task_id;
-  std::int64_t fence = 0;
-  std::int64_t offset =
-      0;  // bytes of log sent before, over the attempt; a gap or overlap is refused or cut
-  std::vector<LogChunk> chunks;
-};
-
 std::string encode(const RegisterRequest& request);
 std::string encode(const RegisterReply& reply);
 std::string encode(const PollRequest& request);
@@ -78,7 +63,6 @@ std::string encode(const HeartbeatRequest& request);
 std::string encode(const HeartbeatReply& reply);
 std::string encode(const CompleteRequest& request);
 std::string encode(const CompleteReply& reply);
-std::string encode(const LogsRequest& request);
 
 // Artifacts as `complete` and cache entries carry them: a list of {name, digest, size, media_type,
 // keep_ms}.
@@ -93,6 +77,5 @@ Result<HeartbeatRequest> decode_heartbeat_request(const Value& body);
 Result<HeartbeatReply> decode_heartbeat_reply(const Value& body);
 Result<CompleteRequest> decode_complete_request(const Value& body);
 Result<CompleteReply> decode_complete_reply(const Value& body);
-Result<LogsRequest> decode_logs_request(const Value& body);
 
 }  // namespace mc::wire

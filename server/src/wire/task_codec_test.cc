@@ -1,5 +1,6 @@
 // What workers and the server say to each other reads back as it was said; what is wrong is named.
 #include "wire/task_codec.h"
+#include "wire/logs_codec.h"
 
 #include <gtest/gtest.h>
 
@@ -82,11 +83,33 @@ TEST(TaskCodec, NamesEverythingThatIsWrong) {
 TEST(TaskCodec, CarriesAnyBytesOfALog) {
   LogsRequest request{"w", "t", 1, 10, {}};
   request.chunks = {{5, "s", "stdout", "plain é\n"}, {6, "s", "stderr", "\xff\xfe\x00z"}};
-  const auto read = decode_logs_request(json(encode(request)));
+  const auto read = decode_raw_logs(encode_raw(request));
   ASSERT_TRUE(read);
   ASSERT_EQ(read->chunks.size(), 2U);
   EXPECT_EQ(read->chunks[0].text, request.chunks[0].text);
   EXPECT_EQ(read->chunks[1].text, request.chunks[1].text);
+  EXPECT_EQ(read->chunks[1].stream, "stderr");
+  EXPECT_EQ(read->offset, 10);
+}
+
+TEST(LogsCodec, TakesTextAndBase64AsJson) {
+  const auto read = decode_logs_request(
+      json(R"({"task_id":"t","fence":1,"chunks":[{"text":"é\n"},{"base64":"//4Aeg=="}]})"));
+  ASSERT_TRUE(read);
+  ASSERT_EQ(read->chunks.size(), 2U);
+  EXPECT_EQ(read->chunks[0].text, "é\n");
+  EXPECT_EQ(read->chunks[1].text, std::string("\xff\xfe\0z", 4));
+}
+
+TEST(LogsCodec, RefusesSizesThatDoNotAddUp) {
+  const std::string head = R"({"task_id":"t","fence":1,"chunks":[{"size":2},{"size":1}]})";
+  ASSERT_TRUE(decode_raw_logs(head + "\nabc"));
+  for (const std::string& wrong :
+       {head + "\nab", head + "\nabcd", head, head + "\n", "abc" + head, std::string(),
+        std::string(R"({"task_id":"t","fence":1,"chunks":[{"size":-1}]})"),
+        std::string(R"({"task_id":"t","fence":1,"chunks":[{}]})"),
+        std::string(R"({"task_id":"t","fence":1,"chunks":[{"size":1,"text":"a"}]})") + "\na"})
+    EXPECT_FALSE(decode_raw_logs(wrong)) << wrong;
 }
 }  // namespace
 }  // namespace mc::wire

@@ -71,8 +71,7 @@ class FakeApi final : public client::WorkerApi {
     server_.changed.notify_all();
     return wire::RegisterReply{"w" + std::to_string(server_.registrations), 20, 1000};
   }
-  Result<std::vector<Task>> poll(const wire::PollRequest& request,
-                                 const std::atomic<bool>* cancelled) override {
+  Result<std::vector<Task>> poll(const wire::PollRequest& request, std::stop_token stop) override {
     if (down()) return away();
     std::unique_lock lock(server_.mutex);
     ++server_.polls;
@@ -80,7 +79,7 @@ class FakeApi final : public client::WorkerApi {
       return Error{Code::worker_not_found, "who?", {}};
     const auto until =
         std::chrono::steady_clock::now() + std::chrono::milliseconds(request.wait_ms);
-    while (server_.ready.empty() && !(cancelled != nullptr && cancelled->load()) &&
+    while (server_.ready.empty() && !stop.stop_requested() &&
            std::chrono::steady_clock::now() < until) {
       server_.changed.wait_for(lock, std::chrono::milliseconds(5));
     }

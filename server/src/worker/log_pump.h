@@ -18,7 +18,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/time.h"
-#include "wire/task_codec.h"
+#include "wire/logs_codec.h"
 #include "worker/commands.h"
 #include "worker/mask.h"
 
@@ -26,7 +26,7 @@ namespace mc::worker {
 
 struct LogOptions {
   std::int64_t bytes_max = 256LL << 20;       // of one job attempt
-  std::size_t batch_bytes = 256 << 10;        // sent at once at this size,
+  std::size_t batch_bytes = 512 << 10;        // sent at once at this size,
   std::chrono::milliseconds batch_time{100};  // or after this time
   std::chrono::milliseconds retry_first{200}, retry_max{5'000};
 };

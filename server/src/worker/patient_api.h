@@ -28,9 +28,8 @@ class PatientApi final : public client::WorkerApi {
   Result<wire::RegisterReply> register_worker(const wire::RegisterRequest& request) override {
     return api_.register_worker(request);
   }
-  Result<std::vector<Task>> poll(const wire::PollRequest& request,
-                                 const std::atomic<bool>* cancelled) override {
-    return api_.poll(request, cancelled);
+  Result<std::vector<Task>> poll(const wire::PollRequest& request, std::stop_token stop) override {
+    return api_.poll(request, std::move(stop));
   }
   Result<wire::HeartbeatReply> heartbeat(const wire::HeartbeatRequest& request) override {
     return api_.heartbeat(request);

@@ -43,7 +43,7 @@ Result<std::string> Session::worker_id(client::WorkerApi& api) {
 
 void Session::failed(const Error& error, const std::string& worker_id) {
   const std::scoped_lock lock(mutex_);
-  if (closing_) return;
+  if (closing_.stop_requested()) return;
   if (error.code == Code::worker_not_found && worker_id_ == worker_id) {
     worker_id_.clear();
     return;
@@ -77,23 +77,23 @@ void Session::report(const std::string& line) const {
 
 bool Session::pause(Backoff& backoff) {
   std::unique_lock lock(mutex_);
-  changed_.wait_for(lock, backoff.next(), [&] { return closing_.load(); });
-  return !closing_;
+  changed_.wait_for(lock, backoff.next(), [&] { return closing_.stop_requested(); });
+  return !closing_.stop_requested();
 }
 
 bool Session::wait_for_beat() {
   std::unique_lock lock(mutex_);
   const auto began = std::chrono::steady_clock::now();
   // The server may name another rhythm while this waits.
-  while (!closing_ && std::chrono::steady_clock::now() < began + heartbeat_) {
+  while (!closing_.stop_requested() && std::chrono::steady_clock::now() < began + heartbeat_) {
     changed_.wait_until(lock, began + heartbeat_);
   }
-  return !closing_;
+  return !closing_.stop_requested();
 }
 
 void Session::close() {
+  closing_.request_stop();
   const std::scoped_lock lock(mutex_);
-  closing_ = true;
   changed_.notify_all();
 }
 

@@ -1,10 +1,10 @@
 // A worker's standing with its server: its id, the rhythm of heartbeats, waiting after failures.
 #pragma once
 
-#include <atomic>
 #include <condition_variable>
 #include <memory>
 #include <mutex>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -48,11 +48,11 @@ class Session {
   bool pause(Backoff& backoff);
   bool wait_for_beat();
   void close();
-  const std::atomic<bool>* closing() const { return &closing_; }
+  std::stop_token closing() const { return closing_.get_token(); }
 
  private:
   const WorkerOptions& options_;
-  std::atomic<bool> closing_{false};
+  std::stop_source closing_;
   std::mutex mutex_;  // guards what follows
   std::condition_variable changed_;
   std::string worker_id_;

@@ -23,7 +23,7 @@ Finished supervise(Process& process, TaskControl& control, const Ladder& ladder,
                    const Supervision& how) {
   const std::array<Rung, 3> rungs{
       {{SIGINT, ladder.ask}, {SIGTERM, ladder.terminate}, {SIGKILL, Duration::max()}}};
-  const long kills_before = oom_kills();
+  const long kills_before = recent_oom_kills();
   Finished finished;
   std::size_t rung = 0;  // the next one
   Steady::time_point next = how.deadline;

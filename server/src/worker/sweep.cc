@@ -7,10 +7,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <charconv>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
+#include <vector>
 
 #include "base/file.h"
 #include "base/text.h"
@@ -22,6 +25,7 @@ constexpr std::size_t kEnvironMax = 4 << 20;
 constexpr std::size_t kStatMax = 4096;
 constexpr std::size_t kChildrenMax = 1 << 20;
 constexpr auto kBetweenLooks = std::chrono::milliseconds(5);
+constexpr auto kOomKillsAge = std::chrono::seconds(1);
 
 std::optional<pid_t> as_pid(std::string_view name) {
   pid_t pid = 0;
@@ -30,8 +34,8 @@ std::optional<pid_t> as_pid(std::string_view name) {
   return pid;
 }
 
-void each_number(const char* path, const std::function<void(pid_t)>& visit) {
-  const std::unique_ptr<DIR, int (*)(DIR*)> folder(::opendir(path), ::closedir);
+void each_process(const std::function<void(pid_t)>& visit) {
+  const std::unique_ptr<DIR, int (*)(DIR*)> folder(::opendir("/proc"), ::closedir);
   if (!folder) return;
   // NOLINTNEXTLINE(concurrency-mt-unsafe): the stream is this function's own
   while (const dirent* entry = ::readdir(folder.get())) {
@@ -39,25 +43,19 @@ void each_number(const char* path, const std::function<void(pid_t)>& visit) {
   }
 }
 
-void each_process(const std::function<void(pid_t)>& visit) { each_number("/proc", visit); }
-
-bool kernel_lists_children() {
-  const std::string list = "/proc/self/task/" + std::to_string(::getpid()) + "/children";
-  return ::access(list.c_str(), F_OK) == 0;
-}
-
-// The children of all threads of this process, from the kernel's own lists; every process where
-// the kernel keeps none (CONFIG_PROC_CHILDREN), so `visit` has to look at the parent.
-void each_child(const std::function<void(pid_t)>& visit) {
-  if (!kernel_lists_children()) return each_process(visit);
-  each_number("/proc/self/task", [&](pid_t thread) {
-    const auto list =
-        read_file("/proc/self/task/" + std::to_string(thread) + "/children", kChildrenMax);
-    if (!list.ok()) return;  // the thread ended
-    for (const std::string& word : split(*list, ' ')) {
-      if (const auto pid = as_pid(word)) visit(*pid);
-    }
-  });
+// Children of the process's first thread. Whatever is adopted becomes one of them (Linux gives an
+// orphan to the first live thread of its new parent, and ours ends last); children that other
+// threads have started are not among them. nullopt: the kernel keeps no lists
+// (CONFIG_PROC_CHILDREN).
+std::optional<std::vector<pid_t>> first_thread_children() {
+  const std::string pid = std::to_string(::getpid());
+  const auto list = read_file("/proc/self/task/" + pid + "/children", kChildrenMax);
+  if (!list.ok()) return std::nullopt;
+  std::vector<pid_t> children;
+  for (const std::string& word : split(*list, ' ')) {
+    if (const auto child = as_pid(word)) children.push_back(*child);
+  }
+  return children;
 }
 
 bool has_marker(pid_t pid, std::string_view marker) {
@@ -133,28 +131,45 @@ int kill_marked(std::string_view marker, std::chrono::milliseconds patience) {
 }
 
 void reap_orphans(bool kill) {
-  each_child([&](pid_t pid) {
+  const auto look_at = [kill](pid_t pid) {
+    if (is_own_child(pid)) return;
     const auto state = state_of(pid);
-    if (!state || state->parent != ::getpid() || is_own_child(pid)) return;
+    if (!state || state->parent != ::getpid()) return;
     if (kill && state->state != 'Z') ::kill(pid, SIGKILL);
     if (kill || state->state == 'Z') reap(pid);
-  });
+  };
+  const auto children = first_thread_children();
+  if (!children) return each_process(look_at);
+  for (const pid_t child : *children) look_at(child);
 }
 
 bool has_orphans() {
   int subreaper = 0;
   if (::prctl(PR_GET_CHILD_SUBREAPER, &subreaper) != 0 || subreaper == 0) return true;
-  if (!kernel_lists_children()) return true;
-  bool found = false;
   // Twice: the kernel's list may skip one while another child ends.
-  for (int look = 0; look < 2 && !found; ++look)
-    each_child([&](pid_t pid) { found = found || !is_own_child(pid); });
-  return found;
+  for (int look = 0; look < 2; ++look) {
+    const auto children = first_thread_children();
+    if (!children || !std::ranges::all_of(*children, is_own_child)) return true;
+  }
+  return false;
 }
 
 long oom_kills() {
   return counter("/proc/vmstat", "oom_kill") + counter("/sys/fs/cgroup/memory.events", "oom_kill") +
          counter("/sys/fs/cgroup/memory/memory.oom_control", "oom_kill");
+}
+
+long recent_oom_kills() {
+  static std::mutex mutex;  // guards the two below
+  static std::chrono::steady_clock::time_point read_at;
+  static long kills = 0;
+  const std::scoped_lock lock(mutex);
+  const auto now = std::chrono::steady_clock::now();
+  if (read_at.time_since_epoch().count() == 0 || now - read_at >= kOomKillsAge) {
+    kills = oom_kills();
+    read_at = now;
+  }
+  return kills;
 }
 
 }  // namespace mc::worker

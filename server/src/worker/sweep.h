@@ -32,5 +32,7 @@ void reap_orphans(bool kill);
 // Sum of the kernel's out-of-memory kills as far as this process may see them; grows when one
 // happens.
 long oom_kills();
+// The same, read within the last second: the kernel takes a while to make the list it stands in.
+long recent_oom_kills();
 
 }  // namespace mc::worker

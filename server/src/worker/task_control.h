@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <mutex>
+#include <stop_token>
 
 #include "base/file.h"
 
@@ -25,15 +26,15 @@ class TaskControl {
   }
   // The attempt is someone else's now: kill everything, report nothing.
   void lose() {
-    lost_ = true;
+    lost_.request_stop();
     wake();
     const std::scoped_lock lock(mutex_);
     if (on_lost_) on_lost_();
   }
   bool cancelled() const { return cancelled_; }
-  bool lost() const { return lost_; }
-  // For calls that take an atomic to end early.
-  const std::atomic<bool>* lost_flag() const { return &lost_; }
+  bool lost() const { return lost_.stop_requested(); }
+  // For calls that end early.
+  std::stop_token lost_token() const { return lost_.get_token(); }
 
   // Readable after cancel or lose until heard() is called.
   int wake_fd() const { return wake_.get(); }
@@ -45,7 +46,7 @@ class TaskControl {
   void on_lost(std::function<void()> call) {
     const std::scoped_lock lock(mutex_);
     on_lost_ = std::move(call);
-    if (lost_ && on_lost_) on_lost_();
+    if (lost() && on_lost_) on_lost_();
   }
 
  private:
@@ -53,7 +54,8 @@ class TaskControl {
     const std::uint64_t one = 1;
     if (::write(wake_.get(), &one, sizeof one) < 0) return;
   }
-  std::atomic<bool> cancelled_{false}, lost_{false};
+  std::atomic<bool> cancelled_{false};
+  std::stop_source lost_;
   Fd wake_;
   std::mutex mutex_;  // guards on_lost_
   std::function<void()> on_lost_;

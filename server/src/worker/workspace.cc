@@ -28,10 +28,10 @@ Result<Workspace> Workspace::create(const std::string& data, const std::string& 
   for (const std::string& folder : {made.folder(), made.own()}) {
     if (const Status clean = remove_tree(folder); !clean) return clean.error();
   }
-  for (const std::string& folder :
-       {made.files(), made.temp(), made.exchange(), made.artifacts(), made.services()}) {
-    std::error_code failed;
-    fs::create_directories(folder, failed);
+  std::error_code failed;
+  fs::create_directories(made.folder(), failed);
+  for (const std::string& folder : {made.files(), made.temp(), made.exchange(), made.artifacts()}) {
+    if (!failed) fs::create_directory(folder, failed);
     if (failed)
       return Error{Code::store_failed, "cannot create " + folder + ": " + failed.message(), {}};
   }

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """The worker protocol, spoken by a worker written in Python."""
+import json
 import time
 
 import harness
@@ -81,6 +82,28 @@ def test_results_outputs_and_logs(fresh):
                     steps=[{"id": "s", "name": "x", "status": "succeeded", "exit_code": 0, "duration_ms": 5}])
     assert client.finished(run["id"])["outputs"] == {"v": "42"}
     assert client.log(run["id"], "a").text == "hello\nworld\n"
+
+
+def test_logs_may_be_sent_raw(fresh):
+    server = fresh(slots=0)
+    client, worker = server.client(), Worker(server)
+    run = client.start(NOOP)
+    task, = worker.poll()
+
+    def send(offset, sizes, content, kind="application/octet-stream"):
+        head = {"task_id": task["task_id"], "fence": task["fence"], "offset": offset,
+                "chunks": [{"t": 1, "step": "1", "stream": "stdout", "size": size} for size in sizes]}
+        return worker.client.call("POST", "/api/v1/worker/logs", raw=json.dumps(head).encode() + b"\n" + content,
+                                  headers={"Content-Type": kind})
+
+    assert send(0, [6, 3], b"hello\n\xffa\n").expect(200).json()["next_offset"] == 9
+    assert send(0, [6, 5], b"hello\n\xffa\nb\n").expect(200).json()["next_offset"] == 11
+    send(11, [3], b"too long").expect(422)
+    send(11, [9], b"short").expect(422)
+    send(11, [3], b"abc", kind="text/plain").expect(415)
+    worker.complete(task)
+    client.finished(run["id"])
+    assert client.log(run["id"], "a").body == b"hello\n\xffa\nb\n"
 
 
 def test_a_failure_is_told_as_it_was(fresh):

@@ -55,7 +55,7 @@ Result<client::Answer> send(ActionCall& call, client::Call request) {
   if (!call.run.settings().web)
     return Error{Code::unavailable, "this worker reaches no addresses outside", {}};
   request.timeout = std::clamp(request.timeout, Millis(1), std::max(Millis(1), time_left(call)));
-  request.cancelled = call.run.control().lost_flag();
+  request.stop = call.run.control().lost_token();
   return call.run.settings().web()->send(request);
 }
 
