@@ -4,7 +4,6 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <mutex>
@@ -21,7 +20,7 @@ class TaskControl {
 
   // The server wants the task stopped by the ladder, `finally` and all.
   void cancel() {
-    cancelled_ = true;
+    cancelled_.request_stop();
     wake();
   }
   // The attempt is someone else's now: kill everything, report nothing.
@@ -31,9 +30,10 @@ class TaskControl {
     const std::scoped_lock lock(mutex_);
     if (on_lost_) on_lost_();
   }
-  bool cancelled() const { return cancelled_; }
+  bool cancelled() const { return cancelled_.stop_requested(); }
   bool lost() const { return lost_.stop_requested(); }
   // For calls that end early.
+  std::stop_token cancel_token() const { return cancelled_.get_token(); }
   std::stop_token lost_token() const { return lost_.get_token(); }
 
   // Readable after cancel or lose until heard() is called.
@@ -54,8 +54,7 @@ class TaskControl {
     const std::uint64_t one = 1;
     if (::write(wake_.get(), &one, sizeof one) < 0) return;
   }
-  std::atomic<bool> cancelled_{false};
-  std::stop_source lost_;
+  std::stop_source cancelled_, lost_;
   Fd wake_;
   std::mutex mutex_;  // guards on_lost_
   std::function<void()> on_lost_;

@@ -55,7 +55,13 @@ Result<client::Answer> send(ActionCall& call, client::Call request) {
   if (!call.run.settings().web)
     return Error{Code::unavailable, "this worker reaches no addresses outside", {}};
   request.timeout = std::clamp(request.timeout, Millis(1), std::max(Millis(1), time_left(call)));
-  request.stop = call.run.control().lost_token();
+  std::stop_source over;
+  request.stop = over.get_token();
+  const auto end = [&over] { over.request_stop(); };
+  const TaskControl& control = call.run.control();
+  const std::stop_callback lost(control.lost_token(), end);
+  const std::stop_callback cancelled(
+      call.heed_cancel ? control.cancel_token() : std::stop_token(), end);
   return call.run.settings().web()->send(request);
 }
 
