@@ -232,7 +232,11 @@ void Checker::matrix(const Node& node, const Path& path, const Place& place) {
     names.push_back(axis.name);
   }
   for (const Value& cell : matrix.include) {
-    if (cell.find(path[0]) != nullptr) return;
+    if (!cell.is_object()) continue;  // an expression, known only later
+    for (const Member& member : cell.as_object()) {
+      if (member.first == path[0]) return;
+      if (std::ranges::find(names, member.first) == names.end()) names.push_back(member.first);
+    }
   }
   missing(node, "matrix axis", path[0], names);
 }

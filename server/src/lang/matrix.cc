@@ -79,7 +79,7 @@ Status take_apart(const Value& value, MatrixSpec& into) {
   }
   if (!value.is_object())
     return wrong(Code::invalid_definition,
-                 "`matrix` must be an object of lists or a list of objects, not a " +
+                 "`matrix` must be an object of lists or a list of objects, and is of type " +
                      std::string(type_name(value.type())));
   for (const Member& member : value.as_object()) {
     if (!member.second.is_list())
@@ -123,7 +123,8 @@ Result<MatrixSpec> resolve(const MatrixSpec& matrix, const Scope& scope) {
     Result<Value> value = evaluate_template(axis.expression, scope);
     if (!value) return value.error();
     if (!value->is_list())
-      return wrong(Code::invalid_definition, "`matrix." + axis.name + "` must be a list, not a " +
+      return wrong(Code::invalid_definition, "`matrix." + axis.name +
+                                                 "` must be a list, and is of type " +
                                                  std::string(type_name(value->type())));
     axis.values = std::move(value->as_list());
   }

@@ -15,8 +15,9 @@
 
 namespace mc::worker {
 namespace {
-// Short, so that a new worker of the same folder finds its own jobs left alone.
-constexpr std::chrono::milliseconds kPatience{2'000};
+// Long enough for processes that the kernel takes apart slowly. What it ends has this worker's
+// mark: the next worker of the folder has another.
+constexpr std::chrono::milliseconds kPatience{20'000};
 
 Error trouble(int error) {
   return Error{Code::internal, std::string("cannot start the guard: ") + std::strerror(error), {}};

@@ -141,7 +141,7 @@ Status check_image(const std::string& image) {
 }
 
 void add_markers(const TaskRun& run, std::vector<std::string>& argv) {
-  const std::string home = worker_marker(run.settings().data);
+  const std::string home = worker_marker(run.settings());
   argv.insert(argv.end(), {"-e", "MAESTRO_TASK_ID", "-e", home.substr(0, home.find('='))});
 }
 

@@ -22,6 +22,7 @@ struct Ladder {
 
 struct RunSettings {
   std::string data;  // folder; jobs run in data/work
+  std::string life;  // one start of a worker in that folder; Worker::start gives it
   // This program's environment ("NAME=value"), of which jobs see a fixed few and what `pass_env`
   // names.
   std::vector<std::string> environment;

@@ -65,7 +65,8 @@ bool has_marker(pid_t pid, std::string_view marker) {
        at = environ->find(marker, at + 1)) {
     const std::size_t end = at + marker.size();
     const bool begins = at == 0 || (*environ)[at - 1] == '\0';
-    if (begins && (end == environ->size() || (*environ)[end] == '\0')) return true;
+    const bool ends = end == environ->size() || (*environ)[end] == '\0' || marker.ends_with('/');
+    if (begins && ends) return true;
   }
   return false;
 }

@@ -17,7 +17,8 @@ namespace mc::worker {
 void become_subreaper();
 
 // Kills (SIGKILL) every process with `marker` ("NAME=value") in its environment until none is
-// left or `patience` is over. Returns how many were killed.
+// left or `patience` is over. Returns how many were killed. A marker that ends with "/" stands for
+// every value that begins so.
 int kill_marked(std::string_view marker, std::chrono::milliseconds patience);
 
 // Whether any process was adopted: what jobs left behind, alive or not, of whichever job. True when

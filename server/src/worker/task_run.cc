@@ -38,10 +38,14 @@ Failure failure_of(const Error& error) {
   return {machine ? FailureKind::infra : FailureKind::user, error.message};
 }
 
-std::string worker_marker(const std::string& data) {
+std::string home_marker(const std::string& data) {
   std::error_code unknown;
   const std::string path = std::filesystem::weakly_canonical(data, unknown).string();
-  return "MAESTRO_WORKER_HOME=" + sha256_hex(path).substr(0, kDigestShown);
+  return "MAESTRO_WORKER_HOME=" + sha256_hex(path).substr(0, kDigestShown) + "/";
+}
+
+std::string worker_marker(const RunSettings& settings) {
+  return home_marker(settings.data) + settings.life;
 }
 
 TaskRun::TaskRun(Parts parts)
@@ -146,7 +150,7 @@ Environment TaskRun::process_env(const Environment& extra, const std::string& st
   out.set("MAESTRO_URL", run_fact("url"));
   out.set("TRACEPARENT", traceparent(task()));
   out.set("MAESTRO_TASK_ID", task().task_id);
-  const std::string home = worker_marker(settings().data);
+  const std::string home = worker_marker(settings());
   out.set(home.substr(0, home.find('=')), home.substr(home.find('=') + 1));
   if (workspace_) {
     out.set("MAESTRO_ARTIFACTS_DIR", workspace_->artifacts());

@@ -106,7 +106,10 @@ class TaskRun {
   Value contexts_ = Object{};
 };
 
-// Names processes of all tasks of the worker that lives in `data`: "MAESTRO_WORKER_HOME=…".
-std::string worker_marker(const std::string& data);
+// Names processes of all tasks of one life of a worker: "MAESTRO_WORKER_HOME=folder/life". What
+// ends the jobs of a life that is over, late as it may be, must leave those of the next one alone.
+std::string worker_marker(const RunSettings& settings);
+// Names those of all lives in the folder `data`.
+std::string home_marker(const std::string& data);
 
 }  // namespace mc::worker

@@ -363,5 +363,19 @@ TEST(Sweep, FindsMarkedProcessesInSessionsOfTheirOwn) {
   EXPECT_EQ(kill_marked(marker, std::chrono::seconds(10)), 0);
 }
 
+TEST(Sweep, WhatIsOfAnotherLifeIsLeftAlone) {
+  const std::string home = "MAESTRO_TEST_MARK=" + std::to_string(::getpid()) + "/";
+  SpawnOptions options = bash("echo up; exec sleep 600");
+  options.env.push_back(home + "12");
+  auto process = spawn(options);
+  ASSERT_TRUE(process.ok());
+  char up = 0;
+  ASSERT_EQ(::read(process->out().get(), &up, 1), 1);
+  EXPECT_EQ(kill_marked(home + "1", std::chrono::seconds(10)), 0);
+  EXPECT_TRUE(process->running() && !process->try_wait());
+  EXPECT_EQ(kill_marked(home, std::chrono::seconds(10)), 1);
+  EXPECT_EQ(process->wait().signal, SIGKILL);
+}
+
 }  // namespace
 }  // namespace mc::worker

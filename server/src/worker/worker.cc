@@ -66,7 +66,7 @@ class Worker::Loops {
     desk_.close();
     session_.close();
     threads_.clear();
-    kill_marked(worker_marker(options_.run.data), kSweepPatience);
+    kill_marked(worker_marker(options_.run), kSweepPatience);
   }
 
  private:
@@ -208,11 +208,12 @@ Result<std::unique_ptr<Worker>> Worker::start(WorkerOptions options) {
                  {}};
   }
   become_subreaper();
-  kill_marked(worker_marker(data), kSweepPatience);
+  kill_marked(home_marker(data), kSweepPatience);
   sweep_workspaces(data);
+  options.run.life = std::to_string(random_seed());
   Fd guard;
   if (!options.guard_program.empty()) {
-    Result<Fd> started = start_guard(options.guard_program, worker_marker(data));
+    Result<Fd> started = start_guard(options.guard_program, worker_marker(options.run));
     if (!started.ok()) return started.error();
     guard = std::move(*started);
   }

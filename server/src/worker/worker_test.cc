@@ -136,7 +136,7 @@ TEST_F(Working, OneFolderOneWorker) {
 TEST_F(Working, AStartEndsWhatAnEarlierLifeLeft) {
   fs::create_directories(fs::path(data_) / "work" / "old" / "ws");
   auto left = spawn({.argv = {"bash", "-c", "echo up; exec sleep 600"},
-                     .env = {worker_marker(data_)},
+                     .env = {worker_marker({.data = data_, .life = "before"})},
                      .folder = "/"});
   ASSERT_TRUE(left.ok());
   char up = 0;
