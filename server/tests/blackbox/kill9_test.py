@@ -102,6 +102,31 @@ def test_a_killed_worker_leaves_no_orphan_and_its_job_is_tried_again(scratch):
         server.stop()
 
 
+def test_a_late_guard_leaves_the_next_life_alone(scratch):
+    """The guard of a killed server, held up by a busy machine, comes when the next one runs jobs again."""
+    import signal
+    folder, go = os.path.join(scratch, "data"), os.path.join(scratch, "go")
+    server = Server(folder, slots=1, options=())
+    guard, = [pid for pid in processes_with("__guard") if parent_of(pid) == server.pid]
+    os.kill(guard, signal.SIGSTOP)
+    server.kill()
+    server = Server(folder, slots=1, options=())
+    client = server.client()
+    run = client.start(f"jobs: {{a: {{steps: [{{run: 'echo up; while [ ! -e {go} ]; do sleep 0.1; done'}}]}}}}")
+    wait_until(lambda: "up" in client.log(run["id"], "a").text, "the job runs")
+    os.kill(guard, signal.SIGCONT)
+    wait_until(lambda: not os.path.exists(f"/proc/{guard}"), "the guard has done its work", deadline_s=40)
+    with open(go, "w", encoding="utf-8"):
+        pass
+    assert client.finished(run["id"])["status"] == "succeeded", client.job(run["id"], "a")
+    server.stop()
+
+
+def parent_of(pid):
+    with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+        return int(file.read().rsplit(")", 1)[1].split()[1])
+
+
 def test_no_port_is_held_by_what_outlives_the_server(server):
     """The worker's guard lives a little longer than a server that is killed; the next one needs the port."""
     client = server.client()
@@ -109,9 +134,8 @@ def test_no_port_is_held_by_what_outlives_the_server(server):
     wait_until(lambda: "up" in client.log(run["id"], "a").text, "the job runs")
     held = {}
     for pid in processes_with("__guard") + processes_with("MAESTRO_RUN_ID=" + run["id"]):
-        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
-            if int(file.read().rsplit(")", 1)[1].split()[1]) != server.pid:
-                continue
+        if parent_of(pid) != server.pid:
+            continue
         links = [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
         held[pid] = [link for link in links if link.startswith("socket:")]
     client.post(f"/api/v1/runs/{run['id']}/cancel").expect(200, 202)
