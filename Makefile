@@ -12,10 +12,10 @@ export NINJA_STATUS = [%f/%t %es]$(space)
 empty :=
 space := $(empty) $(empty)
 
-# build_preset(PRESET, FOLDER): configures quietly, builds with progress.
+# build_preset(PRESET, FOLDER[, TARGET]): configures quietly, builds with progress.
 define build_preset
 	@cmake --preset $(1) --log-level=WARNING > build/configure-$(1).log 2>&1 || { cat build/configure-$(1).log; exit 1; }
-	@ninja -C $(2) -j $(JOBS)
+	@ninja -C $(2) -j $(JOBS) $(3)
 endef
 
 .PHONY: help build dev down test bench bench-peers lint fmt format-check tsan asan coverage fuzz fuzz-api sim soak mutants clean packages-run packages-test
@@ -70,7 +70,7 @@ coverage: packages-test ## line and branch coverage of server/src, in build/cove
 	@scripts/coverage
 
 fuzz: packages-run ## run each fuzz target for FUZZ_SECONDS
-	$(call build_preset,fuzz,build/fuzz)
+	$(call build_preset,fuzz,build/fuzz,fuzzers)
 	@scripts/fuzz
 
 fuzz-api: build ## send a running server what its OpenAPI description allows and forbids (schemathesis)

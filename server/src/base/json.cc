@@ -30,17 +30,20 @@ constexpr std::size_t kLinearNamesMax = 16;
 // Receives RapidJSON's events and builds the Value bottom-up.
 class Builder : public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, Builder> {
  public:
-  explicit Builder(int depth_max) : depth_max_(depth_max) {}
+  // `escapes`: the text may have characters written as escapes.
+  Builder(int depth_max, bool escapes) : depth_max_(depth_max), escapes_(escapes) {}
 
   bool Null() { return add(Value()); }
   bool Bool(bool v) { return add(Value(v)); }
   // Numbers come as text: RapidJSON's own conversion has undefined behaviour for zeros with a large
   // exponent (0E200), and std::from_chars is exact.
   bool RawNumber(const char* s, rapidjson::SizeType n, bool) { return number({s, n}); }
-  bool String(const char* s, rapidjson::SizeType n, bool) { return add(Value(std::string(s, n))); }
+  bool String(const char* s, rapidjson::SizeType n, bool) {
+    return whole({s, n}) && add(Value(std::string(s, n)));
+  }
   bool Key(const char* s, rapidjson::SizeType n, bool) {
     frames_.back().key.assign(s, n);
-    return unique_key();
+    return whole({s, n}) && unique_key();
   }
   bool StartObject() { return push(Value(Object{})); }
   bool StartArray() { return push(Value(List{})); }
@@ -56,6 +59,14 @@ class Builder : public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, Builder> 
     std::string key;
     std::unordered_set<std::string> names;
   };
+
+  // RapidJSON takes the second half of a surrogate pair without the first.
+  bool whole(std::string_view text) {
+    if (!escapes_ || !find_invalid_utf8(text)) return true;
+    complaint_ =
+        "a \\u escape is half a character: the other half of its surrogate pair is missing";
+    return false;
+  }
 
   bool number(std::string_view text) {
     const char* const end = text.data() + text.size();
@@ -120,6 +131,7 @@ class Builder : public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, Builder> 
   }
 
   int depth_max_;
+  bool escapes_;
   std::vector<Frame> frames_;
   Value root_;
   std::string complaint_;
@@ -240,7 +252,7 @@ Result<Value> parse_json(std::string_view text, JsonLimits limits) {
   copy.append(text).append(kBeyond, '\0');
   rapidjson::InsituStringStream stream(copy.data());
   rapidjson::Reader reader;
-  Builder builder(limits.depth);
+  Builder builder(limits.depth, text.find("\\u") != std::string_view::npos);
   const rapidjson::ParseResult result = reader.Parse<kFlags>(stream, builder);
   if (result.IsError()) {
     const std::string message = builder.complaint().empty()

@@ -37,6 +37,13 @@ TEST(JsonText, AZeroByteEndsNothing) {
     EXPECT_FALSE(parse_json(text).ok()) << text;
 }
 
+TEST(JsonText, HalfAPairIsNoCharacter) {
+  EXPECT_EQ(parse_json(R"("\ud83d\ude00")")->as_string(), "\xf0\x9f\x98\x80");
+  for (const char* text :
+       {R"("\ude00")", R"("\ud83d")", R"("\ud41d\ude00")", R"({"\udfff":1})", R"("\ude00\ud83d")"})
+    EXPECT_FALSE(parse_json(text).ok()) << text;
+}
+
 TEST(JsonText, TextAfterTheValueIsRefused) {
   for (const char* text : {"1 2", "{} x", "[1]]", "\"a\"b"}) EXPECT_FALSE(parse_json(text).ok());
 }
