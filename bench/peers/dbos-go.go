@@ -4,45 +4,21 @@ package main
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
-	"fmt"
 	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
-	"slices"
-	"sort"
-	"sync"
-	"sync/atomic"
-	"time"
 
 	"github.com/dbos-inc/dbos-transact-golang/dbos"
 	_ "github.com/dbos-inc/dbos-transact-golang/dbos/driver/sqlite"
 )
 
 const (
-	chain = 40
-	width = 100
+	peer    = "dbos-go"
+	setting = "SQLite, synchronous=FULL, in one process"
+	chain   = 40
+	width   = 100
 )
-
-func must[T any](value T, err error) T {
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	return value
-}
-
-func report(bench, metric, unit string, values []float64) {
-	sort.Float64s(values)
-	line := map[string]any{"peer": "dbos-go", "version": os.Getenv("PEER_VERSION"),
-		"setting": "SQLite, synchronous=FULL, in one process", "bench": bench, "metric": metric,
-		"unit": unit, "value": values[len(values)/2], "runs": len(values), "min": values[0],
-		"max": values[len(values)-1]}
-	fmt.Println(string(must(json.Marshal(line))))
-}
-
-func wanted(bench string) bool { return len(os.Args) < 2 || slices.Contains(os.Args[1:], bench) }
 
 func noop(context.Context) (int, error) { return 0, nil }
 
@@ -81,54 +57,6 @@ func run(ctx dbos.Context, workflow dbos.Workflow[int, int]) {
 	must(must(dbos.RunWorkflow(ctx, workflow, 0)).GetResult())
 }
 
-// Seconds that `count` calls take, `lanes` at once.
-func crowd(count int64, lanes int, call func()) float64 {
-	var next atomic.Int64
-	var all sync.WaitGroup
-	began := time.Now()
-	for lane := 0; lane < lanes; lane++ {
-		all.Add(1)
-		go func() {
-			defer all.Done()
-			for next.Add(1) <= count {
-				call()
-			}
-		}()
-	}
-	all.Wait()
-	return time.Since(began).Seconds()
-}
-
-func milliseconds(count int, call func()) []float64 {
-	ms := []float64{}
-	for i := 0; i < count; i++ {
-		began := time.Now()
-		call()
-		ms = append(ms, float64(time.Since(began).Microseconds())/1000)
-	}
-	return ms
-}
-
-func throughput(ctx dbos.Context) {
-	const runs = 2_000
-	rates := []float64{}
-	for round := 0; round < 3; round++ {
-		rates = append(rates, runs/crowd(runs, 64, func() { run(ctx, one) }))
-	}
-	report("b1", "durable_jobs", "jobs/s", rates)
-}
-
-func accept(ctx dbos.Context) {
-	start := func() { must(dbos.RunWorkflow(ctx, one, 0)) }
-	report("b5", "accept_1_connection_p50", "ms", milliseconds(300, start))
-	const runs = 2_000
-	rates := []float64{}
-	for round := 0; round < 3; round++ {
-		rates = append(rates, runs/crowd(runs, 64, start))
-	}
-	report("b5", "accept_64_connections", "req/s", rates)
-}
-
 func main() {
 	file := filepath.Join(os.Getenv("SCRATCH"), "dbos.db")
 	db := must(sql.Open("sqlite", "file:"+file+"?_txlock=immediate&_pragma=busy_timeout(5000)"+
@@ -142,19 +70,15 @@ func main() {
 	must(0, dbos.Launch(ctx))
 	milliseconds(50, func() { run(ctx, one) }) // warm
 	if wanted("b1") {
-		throughput(ctx)
+		report("b1", "durable_jobs", "jobs/s", rates(2_000, 64, func() { run(ctx, one) }))
 	}
 	if wanted("b3") {
-		ms := milliseconds(10, func() { run(ctx, steps) })
-		for i := range ms {
-			ms[i] /= chain
-		}
-		report("b3", "step_p50", "ms", ms)
+		reportSteps(10, func() { run(ctx, steps) })
 	}
 	if wanted("b4") {
 		report("b4", "fan_of_100", "ms", milliseconds(10, func() { run(ctx, fan) }))
 	}
 	if wanted("b5") {
-		accept(ctx)
+		reportAccept(300, 2_000, func() { must(dbos.RunWorkflow(ctx, one, 0)) })
 	}
 }

@@ -6,9 +6,11 @@ go_build() {
   wanted="$source $*"
   command -v go > /dev/null || skip "there is no Go"
   program=$folder/peer
-  if [ "$(cat "$folder/.installed" 2> /dev/null)" != "$wanted" ] || [ "$here/$source" -nt "$program" ]; then
+  if [ "$(cat "$folder/.installed" 2> /dev/null)" != "$wanted" ] || [ "$here/$source" -nt "$program" ] ||
+    [ "$here/measure.go" -nt "$program" ]; then
     mkdir -p "$folder"
     cp "$here/$source" "$folder/main.go"
+    cp "$here/measure.go" "$folder/"
     (
       cd "$folder"
       [ -f go.mod ] || go mod init peer

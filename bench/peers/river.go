@@ -3,15 +3,9 @@ package main
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 	"io"
 	"log/slog"
 	"os"
-	"slices"
-	"sort"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -21,7 +15,11 @@ import (
 	"github.com/riverqueue/river/rivermigrate"
 )
 
-const chain = 40
+const (
+	peer    = "river"
+	setting = "PostgreSQL, fsync on; 1,000 workers, fetch cooldown 1 ms"
+	chain   = 40
+)
 
 type noopArgs struct{}
 
@@ -53,24 +51,6 @@ func (hopWorker) Work(ctx context.Context, job *river.Job[hopArgs]) error {
 	_, err := river.ClientFromContext[pgx.Tx](ctx).Insert(ctx, hopArgs{job.Args.Left - 1}, nil)
 	return err
 }
-
-func must[T any](value T, err error) T {
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	return value
-}
-
-func report(bench, metric, unit string, values []float64) {
-	sort.Float64s(values)
-	line := map[string]any{"peer": "river", "version": os.Getenv("PEER_VERSION"),
-		"setting": "PostgreSQL, fsync on; 1,000 workers, fetch cooldown 1 ms", "bench": bench, "metric": metric,
-		"unit": unit, "value": values[len(values)/2], "runs": len(values), "min": values[0], "max": values[len(values)-1]}
-	fmt.Println(string(must(json.Marshal(line))))
-}
-
-func wanted(bench string) bool { return len(os.Args) < 2 || slices.Contains(os.Args[1:], bench) }
 
 func newClient(pool *pgxpool.Pool) *river.Client[pgx.Tx] {
 	workers := river.NewWorkers()
@@ -124,35 +104,6 @@ func steps(ctx context.Context, client *river.Client[pgx.Tx]) {
 	report("b3", "step_p50", "ms", ms)
 }
 
-func accept(ctx context.Context, client *river.Client[pgx.Tx]) {
-	ms := []float64{}
-	for i := 0; i < 500; i++ {
-		began := time.Now()
-		must(client.Insert(ctx, noopArgs{}, nil))
-		ms = append(ms, float64(time.Since(began).Microseconds())/1000)
-	}
-	report("b5", "accept_1_connection_p50", "ms", ms)
-	const many = 5_000
-	rates := []float64{}
-	for round := 0; round < 3; round++ {
-		var next atomic.Int64
-		var lanes sync.WaitGroup
-		began := time.Now()
-		for lane := 0; lane < 64; lane++ {
-			lanes.Add(1)
-			go func() {
-				defer lanes.Done()
-				for next.Add(1) <= many {
-					must(client.Insert(ctx, noopArgs{}, nil))
-				}
-			}()
-		}
-		lanes.Wait()
-		rates = append(rates, many/time.Since(began).Seconds())
-	}
-	report("b5", "accept_64_connections", "req/s", rates)
-}
-
 func main() {
 	ctx := context.Background()
 	config := must(pgxpool.ParseConfig(os.Getenv("PGURL")))
@@ -167,6 +118,7 @@ func main() {
 		steps(ctx, newClient(pool))
 	}
 	if wanted("b5") {
-		accept(ctx, newClient(pool))
+		client := newClient(pool)
+		reportAccept(500, 5_000, func() { must(client.Insert(ctx, noopArgs{}, nil)) })
 	}
 }

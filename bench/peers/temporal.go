@@ -3,17 +3,12 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
-	"slices"
-	"sort"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"go.temporal.io/sdk/client"
@@ -31,30 +26,13 @@ import (
 )
 
 const (
-	chain = 40
-	width = 100
-	queue = "bench"
-	local = "127.0.0.1"
+	peer    = "temporal"
+	setting = "SQLite, WAL, synchronous=FULL; server and worker in one process"
+	chain   = 40
+	width   = 100
+	queue   = "bench"
+	local   = "127.0.0.1"
 )
-
-func must[T any](value T, err error) T {
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	return value
-}
-
-func report(bench, metric, unit string, values []float64) {
-	sort.Float64s(values)
-	line := map[string]any{"peer": "temporal", "version": os.Getenv("PEER_VERSION"),
-		"setting": "SQLite, WAL, synchronous=FULL; server and worker in one process", "bench": bench,
-		"metric": metric, "unit": unit, "value": values[len(values)/2], "runs": len(values),
-		"min": values[0], "max": values[len(values)-1]}
-	fmt.Println(string(must(json.Marshal(line))))
-}
-
-func wanted(bench string) bool { return len(os.Args) < 2 || slices.Contains(os.Args[1:], bench) }
 
 func freePort() int {
 	listener := must(net.Listen("tcp", local+":0"))
@@ -151,55 +129,6 @@ func run(c client.Client, flow any, arguments ...any) {
 	must(0, start(c, queue, flow, arguments...).Get(context.Background(), nil))
 }
 
-// Seconds that `count` calls take, `lanes` at once.
-func crowd(count int64, lanes int, call func()) float64 {
-	var next atomic.Int64
-	var all sync.WaitGroup
-	began := time.Now()
-	for lane := 0; lane < lanes; lane++ {
-		all.Add(1)
-		go func() {
-			defer all.Done()
-			for next.Add(1) <= count {
-				call()
-			}
-		}()
-	}
-	all.Wait()
-	return time.Since(began).Seconds()
-}
-
-func milliseconds(count int, call func()) []float64 {
-	ms := []float64{}
-	for i := 0; i < count; i++ {
-		began := time.Now()
-		call()
-		ms = append(ms, float64(time.Since(began).Microseconds())/1000)
-	}
-	return ms
-}
-
-func throughput(c client.Client) {
-	const runs = 300
-	rates := []float64{}
-	for round := 0; round < 3; round++ {
-		rates = append(rates, runs/crowd(runs, 64, func() { run(c, activities, 1) }))
-	}
-	report("b1", "durable_jobs", "jobs/s", rates)
-}
-
-// Accepted only, as in ours: no worker asks for that queue.
-func accept(c client.Client) {
-	call := func() { start(c, "later", activities, 0) }
-	report("b5", "accept_1_connection_p50", "ms", milliseconds(100, call))
-	const runs = 500
-	rates := []float64{}
-	for round := 0; round < 3; round++ {
-		rates = append(rates, runs/crowd(runs, 64, call))
-	}
-	report("b5", "accept_64_connections", "req/s", rates)
-}
-
 func main() {
 	quiet := tlog.NewStructuredLogger(slog.New(slog.NewTextHandler(io.Discard, nil)))
 	c := must(client.Dial(client.Options{HostPort: startServer(), Logger: quiet}))
@@ -212,19 +141,15 @@ func main() {
 	must(0, hands.Start())
 	milliseconds(10, func() { run(c, activities, 1) }) // warm
 	if wanted("b1") {
-		throughput(c)
+		report("b1", "durable_jobs", "jobs/s", rates(300, 64, func() { run(c, activities, 1) }))
 	}
 	if wanted("b3") {
-		ms := milliseconds(10, func() { run(c, activities, chain) })
-		for i := range ms {
-			ms[i] /= chain
-		}
-		report("b3", "step_p50", "ms", ms)
+		reportSteps(10, func() { run(c, activities, chain) })
 	}
 	if wanted("b4") {
 		report("b4", "fan_of_100", "ms", milliseconds(10, func() { run(c, fan) }))
 	}
-	if wanted("b5") {
-		accept(c)
+	if wanted("b5") { // accepted only, as in ours: no worker asks for that queue
+		reportAccept(100, 500, func() { start(c, "later", activities, 0) })
 	}
 }

@@ -1,6 +1,7 @@
 # Tests that are not a folder's own test program.
 if(MC_TESTS)
   add_test(NAME tidy COMMAND ${CMAKE_SOURCE_DIR}/scripts/tidy)
+  add_test(NAME format COMMAND make -C ${CMAKE_SOURCE_DIR} --no-print-directory format-check)
   add_test(NAME tidy_bites COMMAND ${CMAKE_SOURCE_DIR}/scripts/tidy-test)
   # Instructions of a fixed piece of work, in the release build, against the count that is kept.
   add_test(NAME instructions COMMAND ${CMAKE_SOURCE_DIR}/scripts/instructions)

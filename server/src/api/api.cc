@@ -68,7 +68,7 @@ std::optional<Error> check_content_type(const Route& route, const http::Request&
     return std::nullopt;
   }
   const std::size_t end = given->find(';');
-  const std::string type = to_lower(trim(std::string_view(*given).substr(0, end)));
+  const std::string type = media_type(head);
   const std::string rest = end == std::string::npos ? "" : to_lower(given->substr(end));
   const bool json =
       type == "application/json" || (type.starts_with("application/") && type.ends_with("+json"));

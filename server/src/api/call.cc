@@ -57,6 +57,12 @@ const std::string& Call::query(std::string_view name) const {
   return value == nullptr ? kNothing : *value;
 }
 
+std::string media_type(const http::Request& request) {
+  const std::string* given = request.header("content-type");
+  if (given == nullptr) return {};
+  return to_lower(trim(std::string_view(*given).substr(0, given->find(';'))));
+}
+
 bool Call::accepts(std::string_view media_type) const {
   const std::string* accept = request.header("accept");
   if (accept == nullptr) return false;

@@ -41,6 +41,9 @@ struct Call {
   Instant now() const { return world->clock.now(); }
 };
 
+// What Content-Type names, in lower case and without parameters; "" when there is none.
+std::string media_type(const http::Request& request);
+
 // For Service calls that give the API's JSON: answers with it, or with the error.
 conductor::Done<std::string> json_or_error(CallPtr call, int status = 200);
 conductor::Done<bool> no_content_or_error(CallPtr call);

@@ -2,7 +2,6 @@
 #include "api/call.h"
 #include "api/handlers.h"
 #include "base/json.h"
-#include "base/text.h"
 #include "wire/logs_codec.h"
 #include "wire/task_codec.h"
 
@@ -86,8 +85,7 @@ void worker_complete(const CallPtr& call) {
 }
 
 void worker_logs(const CallPtr& call) {
-  const std::string* type = call->request.header("content-type");
-  const bool raw = type != nullptr && to_lower(*type) == wire::kRawLogs;
+  const bool raw = media_type(call->request) == wire::kRawLogs;
   const auto read = [raw](std::string_view body) { return read_logs(body, raw); };
   with_bytes(call, read, [call](wire::LogsRequest request) {
     // Shared by the two continuations; the last one lets go of it.

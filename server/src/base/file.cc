@@ -21,15 +21,7 @@ Error os_error(Code code, std::string_view what) {
   return {code, std::string(what) + ": " + std::generic_category().message(number), {}};
 }
 
-Status write_all(int fd, std::string_view bytes) {
-  while (!bytes.empty()) {
-    const ssize_t n = ::write(fd, bytes.data(), bytes.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return os_error(Code::store_failed, "cannot write");
-    bytes.remove_prefix(static_cast<std::size_t>(n));
-  }
-  return {};
-}
+Status write_all(int fd, std::string_view bytes) { return write_all(fd, std::vector{bytes}); }
 
 Status write_all(int fd, const std::vector<std::string_view>& pieces) {
   std::vector<iovec> left;
@@ -39,7 +31,7 @@ Status write_all(int fd, const std::vector<std::string_view>& pieces) {
   }
   for (std::size_t next = 0; next < left.size();) {
     const auto count = static_cast<int>(std::min<std::size_t>(left.size() - next, IOV_MAX));
-    ssize_t n = ::writev(fd, &left[next], count);
+    const ssize_t n = ::writev(fd, &left[next], count);
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return os_error(Code::store_failed, "cannot write");
     for (auto done = static_cast<std::size_t>(n); done > 0;) {

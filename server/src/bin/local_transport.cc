@@ -101,14 +101,16 @@ class Exchange : public http::StreamWriter {
                                     : TimePoint::max();
   }
 
-  // Until `come` holds. Errors: unreachable, as above.
+  // Until `come` holds. Errors: unreachable, as above, also when what keeps coming takes too long.
   template <class Come>
   Status wait(std::unique_lock<std::mutex>& lock, const client::Call& call, TimePoint until,
               Come come) {
-    const bool in_time = until == TimePoint::max()
-                             ? changed_.wait(lock, call.stop, come)
-                             : changed_.wait_until(lock, call.stop, until, come);
-    if (in_time) return {};
+    if (!call.stop.stop_requested() && std::chrono::steady_clock::now() < until) {
+      const bool came = until == TimePoint::max()
+                            ? changed_.wait(lock, call.stop, come)
+                            : changed_.wait_until(lock, call.stop, until, come);
+      if (came) return {};
+    }
     const bool stopped = call.stop.stop_requested();
     return Error{
         Code::unreachable, stopped ? "the call was cancelled" : "no answer came in time", {}};

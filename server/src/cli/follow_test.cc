@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "cli/log_tail.h"
 #include "cli/script_test.h"
 
@@ -40,6 +42,13 @@ TEST_F(FollowRun, GoesOnWhenTheServerIsAwayForAMoment) {
   EXPECT_EQ(stage.run({"runs", "watch", kId}), 0);
   EXPECT_EQ(stage.desk.out,
             "● run running\n✔ run succeeded\nhttp://test/runs/" + std::string(kId) + "\n");
+}
+
+TEST_F(FollowRun, WaitsAtTheServerSoThatTheEndIsToldAtOnce) {
+  EXPECT_EQ(stage.run({"runs", "watch", kId}), 0);
+  EXPECT_TRUE(std::ranges::any_of(stage.script.calls, [](const client::Call& call) {
+    return call.path.starts_with(kRunPath + "?wait=");
+  }));
 }
 
 TEST_F(FollowRun, PutsTheResultAloneOnStandardOutput) {

@@ -29,8 +29,7 @@ Result<int> validate(Session& session, const Args& args) {
     Result<std::string> text = read_definition_file(session.io(), file);
     if (!text.ok()) {  // the other files are looked at all the same
       add_problems(errors, file, {{0, 0, "unreadable", text.error().message, {}}});
-      if (session.format() == Format::table)
-        session.err("maestro: " + text.error().message + "\n");
+      if (session.format() == Format::table) session.err("maestro: " + text.error().message + "\n");
       continue;
     }
     const lang::Parsed parsed = lang::parse_workflow(*text, {.default_name = name_of_file(file)});

@@ -55,7 +55,7 @@ Result<RawChunk> read_raw_chunk(const Value& body) {
   read_source(fields, raw.chunk);
   fields.require("size").integer("size", raw.size);
   if (raw.size < 0 || raw.size > static_cast<std::int64_t>(kChunkBytesMax))
-    fields.wrong("size", "a number of bytes from 0 to " + std::to_string(kChunkBytesMax));
+    fields.wrong("size", "a number from 0 to " + std::to_string(kChunkBytesMax) + " is wanted");
   return fields.finish(std::move(raw));
 }
 

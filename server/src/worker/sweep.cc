@@ -162,11 +162,11 @@ long oom_kills() {
 
 long recent_oom_kills() {
   static std::mutex mutex;  // guards the two below
-  static std::chrono::steady_clock::time_point read_at;
+  static std::optional<std::chrono::steady_clock::time_point> read_at;
   static long kills = 0;
   const std::scoped_lock lock(mutex);
   const auto now = std::chrono::steady_clock::now();
-  if (read_at.time_since_epoch().count() == 0 || now - read_at >= kOomKillsAge) {
+  if (!read_at || now - *read_at >= kOomKillsAge) {
     kills = oom_kills();
     read_at = now;
   }

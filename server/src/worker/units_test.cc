@@ -365,7 +365,7 @@ TEST(Sweep, FindsMarkedProcessesInSessionsOfTheirOwn) {
 
 TEST(Sweep, WhatIsOfAnotherLifeIsLeftAlone) {
   const std::string home = "MAESTRO_TEST_MARK=" + std::to_string(::getpid()) + "/";
-  SpawnOptions options = bash("echo up; exec sleep 600");
+  SpawnOptions options = bash("echo up; exec tail -f /dev/null");
   options.env.push_back(home + "12");
   auto process = spawn(options);
   ASSERT_TRUE(process.ok());

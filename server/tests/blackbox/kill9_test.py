@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """kill -9 of the server at random moments under load: nothing acknowledged is lost, no job completes
 twice, every run ends. CRASH_KILLS (default 50) says how often."""
+import contextlib
 import os
 import random
 import threading
@@ -106,20 +107,27 @@ def test_a_late_guard_leaves_the_next_life_alone(scratch):
     """The guard of a killed server, held up by a busy machine, comes when the next one runs jobs again."""
     import signal
     folder, go = os.path.join(scratch, "data"), os.path.join(scratch, "go")
+    os.mkfifo(go)
     server = Server(folder, slots=1, options=())
     guard, = [pid for pid in processes_with("__guard") if parent_of(pid) == server.pid]
     os.kill(guard, signal.SIGSTOP)
     server.kill()
     server = Server(folder, slots=1, options=())
     client = server.client()
-    run = client.start(f"jobs: {{a: {{steps: [{{run: 'echo up; while [ ! -e {go} ]; do sleep 0.1; done'}}]}}}}")
+    run = client.start(f"jobs: {{a: {{steps: [{{run: 'echo up; read -r word < {go}'}}]}}}}")
     wait_until(lambda: "up" in client.log(run["id"], "a").text, "the job runs")
     os.kill(guard, signal.SIGCONT)
     wait_until(lambda: not os.path.exists(f"/proc/{guard}"), "the guard has done its work", deadline_s=40)
-    with open(go, "w", encoding="utf-8"):
-        pass
+    wait_until(lambda: let_go(go) or client.job(run["id"], "a")["status"] != "running", "the job is let go")
     assert client.finished(run["id"])["status"] == "succeeded", client.job(run["id"], "a")
     server.stop()
+
+
+def let_go(fifo):
+    """Whether somebody read from it; without waiting, since a killed job never does."""
+    with contextlib.suppress(OSError), os.fdopen(os.open(fifo, os.O_WRONLY | os.O_NONBLOCK), "w") as file:
+        return file.write("go\n") > 0
+    return False
 
 
 def parent_of(pid):

@@ -101,9 +101,10 @@ def test_logs_may_be_sent_raw(fresh):
     send(11, [3], b"too long").expect(422)
     send(11, [9], b"short").expect(422)
     send(11, [3], b"abc", kind="text/plain").expect(415)
+    assert send(11, [2], b"c\n", kind="Application/Octet-Stream; x=y").expect(200).json()["next_offset"] == 13
     worker.complete(task)
     client.finished(run["id"])
-    assert client.log(run["id"], "a").body == b"hello\n\xffa\nb\n"
+    assert client.log(run["id"], "a").body == b"hello\n\xffa\nb\nc\n"
 
 
 def test_a_failure_is_told_as_it_was(fresh):

@@ -60,8 +60,8 @@ Result<client::Answer> send(ActionCall& call, client::Call request) {
   const auto end = [&over] { over.request_stop(); };
   const TaskControl& control = call.run.control();
   const std::stop_callback lost(control.lost_token(), end);
-  const std::stop_callback cancelled(
-      call.heed_cancel ? control.cancel_token() : std::stop_token(), end);
+  const std::stop_callback cancelled(call.heed_cancel ? control.cancel_token() : std::stop_token(),
+                                     end);
   return call.run.settings().web()->send(request);
 }
 
