@@ -9,6 +9,7 @@
 #include <array>
 #include <charconv>
 #include <chrono>
+#include <filesystem>
 
 #include "base/file.h"
 #include "base/text.h"
@@ -123,5 +124,20 @@ double ServerProcess::cpu_seconds() const {
   if (parts.size() < 13) return 0;
   return static_cast<double>(number(parts[11]) + number(parts[12])) /
          static_cast<double>(::sysconf(_SC_CLK_TCK));
+}
+
+std::int64_t ServerProcess::wakeups() const {
+  constexpr std::string_view kField = "\nvoluntary_ctxt_switches:";
+  std::int64_t sum = 0;
+  std::error_code failed;
+  const std::string tasks = "/proc/" + std::to_string(pid_) + "/task";
+  for (std::filesystem::directory_iterator it(tasks, failed), end; !failed && it != end;
+       it.increment(failed)) {
+    const auto text = read_file(it->path().string() + "/status", kLineMax);
+    const auto at = text.ok() ? text->find(kField) : std::string::npos;
+    if (at != std::string::npos)
+      sum += number(std::string(trim(split(text->substr(at + kField.size()), '\n').front())));
+  }
+  return sum;
 }
 }  // namespace mc::bench

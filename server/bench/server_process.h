@@ -31,6 +31,7 @@ class ServerProcess {
   double start_ms() const { return start_ms_; }  // from spawn to the line that says "ready"
   std::int64_t resident_bytes() const;
   double cpu_seconds() const;
+  std::int64_t wakeups() const;                                  // of all its threads so far
   const std::string& folder() const { return scratch_.path(); }  // for references
   std::string data() const { return scratch_.path() + "/data"; }
 

@@ -139,9 +139,9 @@ void Connection::continue_body(std::uint64_t turn, std::optional<Response> refus
   if (done) return dispatch();
   // The time that the sink took is not the client's, and a steady flow earns more of it.
   body_begun_ += std::chrono::steady_clock::now() - piece_given_;
-  deadline_ =
+  set_deadline(
       body_begun_ + options().body_time +
-      std::chrono::seconds(body_bytes_ / std::max<std::uint64_t>(1, options().sink_rate_min));
+      std::chrono::seconds(body_bytes_ / std::max<std::uint64_t>(1, options().sink_rate_min)));
   phase_ = Phase::body;
   pump();
 }
@@ -249,8 +249,13 @@ void Connection::begin_drain() {
   if (phase_ == Phase::streaming && stream_) stream_->close();
 }
 
+void Connection::set_deadline(TimePoint deadline) {
+  deadline_ = deadline;
+  loop_.note_deadline(deadline);
+}
+
 void Connection::set_deadline(Millis from_now) {
-  deadline_ = std::chrono::steady_clock::now() + from_now;
+  set_deadline(std::chrono::steady_clock::now() + from_now);
 }
 
 void Connection::close() {

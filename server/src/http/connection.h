@@ -81,6 +81,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void finish();
   void linger();
 
+  void set_deadline(TimePoint deadline);
   void set_deadline(Millis from_now);
   void no_deadline() { deadline_ = TimePoint::max(); }
   const ServerOptions& options() const { return loop_.state().options; }

@@ -121,6 +121,7 @@ void Connection::flush_stream() {
   flush_again_ = true;
   if (flushing_) return;
   const auto self = shared_from_this();
+  if (stream_ && stream_->is_cut()) return close();
   flushing_ = true;
   bool over = false;
   while (flush_again_ && phase_ == Phase::streaming && !write_busy_) {
@@ -130,10 +131,6 @@ void Connection::flush_stream() {
       break;
     }
     OpenStream::Batch batch = stream_->take();
-    if (batch.cut) {
-      close();
-      break;
-    }
     stream_last_ = batch.last;
     flush_again_ = batch.last;
     if (batch.bytes.empty()) {

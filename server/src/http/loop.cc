@@ -64,7 +64,6 @@ void Loop::adopt(asio::ip::tcp::socket socket) {
   auto connection = std::make_shared<Connection>(std::move(socket), *this, id);
   connections_.emplace(id, connection);
   connection->start();
-  if (!std::exchange(sweeping_, true)) sweep_later();
 }
 
 void Loop::forget(std::uint64_t id) {
@@ -116,12 +115,22 @@ void Loop::sweep() {
     if (connection->deadline() <= now) late.push_back(connection);
   }
   for (const auto& connection : late) connection->on_deadline();
-  sweeping_ = !stopping_ && !connections_.empty();
-  if (sweeping_) sweep_later();
+  next_sweep_ = TimePoint::max();
+  TimePoint first = TimePoint::max();
+  for (const auto& [id, connection] : connections_) first = std::min(first, connection->deadline());
+  note_deadline(first);
 }
 
-void Loop::sweep_later() {
-  sweep_timer_.expires_after(sweep_period_);
+void Loop::note_deadline(TimePoint deadline) {
+  if (stopping_ || deadline >= next_sweep_) return;
+  // A deadline that comes within the period of the last one is noticed together with it.
+  const TimePoint soonest = std::chrono::steady_clock::now() + sweep_period_;
+  if (soonest < next_sweep_) sweep_at(std::max(deadline, soonest));
+}
+
+void Loop::sweep_at(TimePoint when) {
+  next_sweep_ = when;
+  sweep_timer_.expires_at(when);
   sweep_timer_.async_wait([this](const boost::system::error_code& error) {
     if (!error) sweep();
   });

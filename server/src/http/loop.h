@@ -78,6 +78,8 @@ class Loop {
   std::shared_ptr<Connection> find(std::uint64_t id);
   void begin_drain();
   void stop();
+  // A connection has this deadline now; it is noticed at most a sweep period late.
+  void note_deadline(TimePoint deadline);
 
   std::string make_request_id();
   const std::string& date();  // now, as HTTP writes it
@@ -85,7 +87,7 @@ class Loop {
 
  private:
   void sweep();
-  void sweep_later();
+  void sweep_at(TimePoint when);
 
   ServerState& state_;
   std::atomic<std::thread::id> thread_;
@@ -96,7 +98,7 @@ class Loop {
   std::shared_ptr<Mailbox> mailbox_;  // closed by stop()
   std::unordered_map<std::uint64_t, std::shared_ptr<Connection>> connections_;
   std::uint64_t last_id_ = 0;
-  bool sweeping_ = false;  // only while there are connections
+  TimePoint next_sweep_ = TimePoint::max();  // when sweep_timer_ expires; max: it does not
   bool stopping_ = false;
   Rng rng_{random_seed()};
   std::int64_t date_second_ = 0;

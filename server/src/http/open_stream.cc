@@ -29,7 +29,8 @@ bool OpenStream::write(std::string chunk) {
     } else {
       waiting_ += chunk;
     }
-    wake_now = !wake_due_;
+    // A cut does not wait for the batch that is under way: it is what the reader does not read.
+    wake_now = !wake_due_ || cut_;
     wake_due_ = true;
   }
   if (wake_now) wake();
@@ -65,13 +66,18 @@ void OpenStream::on_close(std::function<void()> closed) {
 OpenStream::Batch OpenStream::take() {
   const std::lock_guard lock(mutex_);
   wake_due_ = false;
-  Batch batch{.bytes = std::move(waiting_), .last = closing_, .cut = cut_};
+  Batch batch{.bytes = std::move(waiting_), .last = closing_};
   waiting_.clear();
   if (closing_ && chunked_) batch.bytes += "0\r\n\r\n";
   under_way_ = batch.bytes.size();
   // While a batch is under way the connection comes back by itself.
   wake_due_ = under_way_ > 0;
   return batch;
+}
+
+bool OpenStream::is_cut() {
+  const std::lock_guard lock(mutex_);
+  return cut_;
 }
 
 void OpenStream::end() {

@@ -25,10 +25,11 @@ class OpenStream final : public StreamWriter {
   struct Batch {
     std::string bytes;
     bool last = false;  // nothing will follow
-    bool cut = false;   // the reader was too slow: the connection ends here
   };
   // What waits to be sent; what was taken before counts as sent.
   Batch take();
+  // The reader was too slow: the connection ends here.
+  bool is_cut();
   // The connection has ended, or everything was sent.
   void end();
 

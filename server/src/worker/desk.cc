@@ -116,6 +116,12 @@ std::vector<wire::TaskHold> Desk::holds() const {
   return holds;
 }
 
+bool Desk::wait_for_hold() {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [&] { return closed_ || !held_.empty(); });
+  return !closed_;
+}
+
 void Desk::cancel(const std::string& task_id) {
   const std::scoped_lock lock(mutex_);
   if (const auto at = held_.find(task_id); at != held_.end()) at->second->control.cancel();

@@ -61,7 +61,10 @@ class Desk {
   // Puts results back to be sent again.
   void put_back(std::vector<TaskResult> results);
 
-  std::vector<wire::TaskHold> holds() const;  // running, waiting or with a result on its way
+  // Running, waiting or with a result on its way.
+  std::vector<wire::TaskHold> holds() const;
+  // Waits until there is one; false when closed.
+  bool wait_for_hold();
   void cancel(const std::string& task_id);
   void lose(const std::string& task_id);
 

@@ -166,7 +166,7 @@ class Worker::Loops {
 
   void beat() {
     const auto api = options_.connect();
-    while (session_.wait_for_beat()) {
+    while (desk_.wait_for_hold() && session_.wait_for_beat()) {
       const auto holds = desk_.holds();
       if (holds.empty()) continue;
       const auto worker_id = session_.worker_id(*api);
