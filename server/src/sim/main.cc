@@ -46,6 +46,7 @@ struct Request {
 struct Totals {
   std::uint64_t seeds = 0, violations = 0;
   std::int64_t steps = 0, runs = 0, events = 0, commits = 0, crashes = 0, jobs = 0;
+  std::int64_t injected = 0;
 };
 
 class Campaign {
@@ -89,6 +90,7 @@ class Campaign {
     totals_.commits += verdict.commits;
     totals_.crashes += verdict.crashes;
     totals_.jobs += verdict.jobs;
+    totals_.injected += verdict.injected;
     if (!verdict.violation.empty()) tell(seed, verdict);
     if (::isatty(STDERR_FILENO) != 0 && totals_.seeds % 20 == 0)
       fmt::print(stderr, "\r{} of {} seeds, {} violations", totals_.seeds, request_.seeds,
@@ -116,10 +118,10 @@ int run(const Request& request) {
   const Totals totals = campaign.run();
   const double seconds = campaign.seconds();
   fmt::print(
-      "{} runs, {} jobs, {} events, {} commits, {} crashes of the server, {} steps in {:.1f} s: "
-      "{:.0f} seeds a minute\n",
-      totals.runs, totals.jobs, totals.events, totals.commits, totals.crashes, totals.steps,
-      seconds, 60.0 * static_cast<double>(totals.seeds) / seconds);
+      "{} faults; {} runs, {} jobs, {} events, {} commits, {} crashes of the server, {} steps in "
+      "{:.1f} s: {:.0f} seeds a minute\n",
+      totals.injected, totals.runs, totals.jobs, totals.events, totals.commits, totals.crashes,
+      totals.steps, seconds, 60.0 * static_cast<double>(totals.seeds) / seconds);
   fmt::print("{} seeds, {} violations\n", totals.seeds, totals.violations);
   return totals.violations > 0 ? 1 : 0;
 }

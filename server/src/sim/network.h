@@ -1,6 +1,7 @@
 // The network between clients, workers and the server: loses, delays, doubles, reorders, cuts off.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <set>
 #include <string>
@@ -19,16 +20,20 @@ class Network {
 
   // One message to or from `peer`; the server is the other end. Delivered never, once or twice.
   void send(const std::string& peer, const std::function<void()>& deliver) {
-    if (cut_.contains(peer)) return;
-    if (!calm_ && rng_.chance(faults_.lose_message)) return;
+    if (cut_.contains(peer) || (!calm_ && rng_.chance(faults_.lose_message))) {
+      ++injected_;
+      return;
+    }
     const bool twice = !calm_ && rng_.chance(faults_.double_message);
+    if (twice) ++injected_;
     for (int i = 0; i < (twice ? 2 : 1); ++i) {
-      timeline_.after(delay(), [this, peer, deliver] {
-        if (!cut_.contains(peer)) deliver();
-      });
+      timeline_.after(
+          delay(), [this, peer, deliver] { cut_.contains(peer) ? void(++injected_) : deliver(); });
     }
   }
   void cut(const std::string& peer) { cut_.insert(peer); }
+  // Messages lost or doubled so far.
+  std::int64_t injected() const { return injected_; }
   void mend(const std::string& peer) { cut_.erase(peer); }
   // From now on no message is lost.
   void calm() {
@@ -48,6 +53,7 @@ class Network {
   const Faults& faults_;
   Rng rng_;
   bool calm_ = false;
+  std::int64_t injected_ = 0;
   std::set<std::string> cut_;
 };
 

@@ -155,6 +155,7 @@ void ServerNode::begin_commit() {
   if (!calm_ && rng_.chance(faults_.crash_at_commit)) {
     constexpr Cut kCuts[] = {Cut::before, Cut::between, Cut::after};
     cut = kCuts[rng_.below(3)];
+    ++injected_;
   }
   later(commit_time(), [this, commit, cut] { apply(commit, cut); });
 }
@@ -164,6 +165,7 @@ void ServerNode::apply(const std::shared_ptr<conductor::Commit>& commit, Cut cut
   Status result;
   if (!calm_ && rng_.chance(faults_.refuse_commit)) {
     checker_.note("the store refuses a commit");
+    ++injected_;
     result = Error{Code::store_failed, "the disk is full (injected)", {}};
   } else {
     ++commits_;
@@ -171,6 +173,7 @@ void ServerNode::apply(const std::shared_ptr<conductor::Commit>& commit, Cut cut
     result ? checker_.durable(commit->batch) : checker_.refused_commit(result.error());
     if (!calm_ && rng_.chance(faults_.lose_answer)) {
       checker_.note("the store wrote a commit and says it did not");
+      ++injected_;
       result = Error{Code::store_failed, "the answer was lost (injected)", {}};
     }
   }

@@ -38,6 +38,8 @@ class ServerNode {
   db::Store& disk() { return *disk_; }
   std::int64_t crashes() const { return crashes_; }
   std::int64_t commits() const { return commits_; }
+  // Faults of the store, and crashes at a commit, so far.
+  std::int64_t injected() const { return injected_ + reads_.faults(); }
 
  private:
   enum class Cut : std::uint8_t { none, before, between, after };  // where a commit is cut off
@@ -69,7 +71,7 @@ class ServerNode {
   Instant wake_;  // when the timeline will call
   Millis skew_{0};
   Instant last_clock_;
-  std::int64_t crashes_ = 0, commits_ = 0;
+  std::int64_t crashes_ = 0, commits_ = 0, injected_ = 0;
 };
 
 }  // namespace mc::sim

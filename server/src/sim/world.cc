@@ -52,6 +52,7 @@ class World {
     verdict.events = checker_.events();
     verdict.commits = server_.commits();
     verdict.crashes = server_.crashes();
+    verdict.injected = injected_ + network_.injected() + server_.injected();
     verdict.fingerprint = checker_.fingerprint();
     for (const auto& worker : workers_) verdict.jobs += worker->finished();
     return verdict;
@@ -83,6 +84,7 @@ class World {
     const auto span = static_cast<std::uint64_t>(2 * mean.count());
     timeline_.after(Millis(static_cast<std::int64_t>(rng_.below(span))), [this, mean, fault] {
       if (settling_) return;
+      ++injected_;
       fault();
       repeat(mean, fault);
     });
@@ -136,6 +138,7 @@ class World {
   ServerNode server_;
   std::vector<std::unique_ptr<WorkerNode>> workers_;
   std::vector<std::unique_ptr<ClientNode>> clients_;
+  std::int64_t injected_ = 0;  // by inject()
   bool settling_ = false;
 };
 }  // namespace

@@ -13,6 +13,7 @@ struct Verdict {
   std::string violation;  // the first; empty: none
   std::string faults;     // what was injected, in words
   std::int64_t steps = 0, runs = 0, events = 0, commits = 0, crashes = 0, jobs = 0;
+  std::int64_t injected = 0;  // faults dealt out; late messages and failing jobs are not counted
   std::uint64_t fingerprint = 0;  // of everything that became durable, in order
 };
 

@@ -33,6 +33,11 @@ TEST_P(WorldTest, IsTheSameForTheSameSeed) {
 INSTANTIATE_TEST_SUITE_P(Profiles, WorldTest, testing::ValuesIn(profile_names()),
                          [](const auto& info) { return info.param; });
 
+TEST(Faults, AreCountedAndNoneIsDealtOutInACalmWorld) {
+  EXPECT_EQ(simulate(3, "calm").injected, 0);
+  EXPECT_GT(simulate(3, "storm").injected, 50);
+}
+
 TEST(Faults, AnUnknownProfileIsRefused) {
   Rng rng(1);
   EXPECT_FALSE(choose_faults("quiet", rng));
