@@ -6,6 +6,7 @@
 #include "http/open_stream.h"
 #include "http/problem.h"
 #include "http/response_head.h"
+#include "http/tunnel.h"
 
 namespace mc::http {
 namespace {
@@ -63,10 +64,52 @@ void Connection::pump() {
 
 void Connection::step_head() {
   if (input_.empty()) return read_more();
+  if (options().tunnels && !judged_ && passes_on()) return;
   input_.consume(reader_.feed(input_.data()));
   if (reader_.state() == RequestReader::State::head) return read_more();
   if (reader_.state() == RequestReader::State::failed) return refuse(reader_.error());
   on_head();
+}
+
+// Whether the request is not read here: it goes elsewhere, or too little of it has come to know.
+bool Connection::passes_on() {
+  const std::string_view start = input_.data();
+  const std::size_t line = start.find("\r\n");
+  const bool enough =
+      line != std::string_view::npos && start.find("\r\n", line + 2) != std::string_view::npos;
+  // A head that is malformed or too long is refused by who reads it.
+  if (!enough && start.size() < options().header_bytes_max) {
+    read_more();
+    return true;
+  }
+  judged_ = true;
+  const std::string to = loop_.state().handler.elsewhere(start);
+  if (to.empty()) return false;
+  begin_tunnel(to);
+  return true;
+}
+
+void Connection::begin_tunnel(const std::string& to) {
+  phase_ = Phase::tunnel;
+  set_deadline(options().connect_time);
+  const std::string_view start = input_.data();
+  const std::size_t line = start.find("\r\n") + 2;
+  std::string first(start.substr(0, line));
+  first.append(kPassedOn).append(": 1\r\n").append(start.substr(line));
+  input_.consume(start.size());
+  tunnel_ = std::make_shared<Tunnel>(socket_, loop_.context(),
+                                     [this] { tunnel_->connected() ? close() : refuse_tunnel(); });
+  tunnel_->start(to, std::move(first));
+}
+
+void Connection::refuse_tunnel() {
+  tunnel_->close();
+  phase_ = Phase::head;
+  refuse({Code::overloaded, "the replica that leads cannot be reached: try again soon", {}});
+}
+
+void Connection::cut_tunnel() {
+  if (phase_ == Phase::tunnel) close();
 }
 
 void Connection::on_head() {
@@ -208,6 +251,7 @@ void Connection::on_read(const boost::system::error_code& error, std::size_t siz
     case Phase::handling:
     case Phase::writing:
     case Phase::streaming: return read_more();
+    case Phase::tunnel:
     case Phase::lingering:
     case Phase::closed: return;
   }
@@ -237,6 +281,9 @@ void Connection::on_deadline() {
     case Phase::handling:
       ++turn_;  // what comes now comes too late
       return refuse({Code::overloaded, "there was no answer in time", {}});
+    case Phase::tunnel:
+      // Once connected, the other server keeps the time.
+      return tunnel_->connected() ? no_deadline() : refuse_tunnel();
     case Phase::writing:
     case Phase::streaming:
     case Phase::lingering: return close();
@@ -266,6 +313,7 @@ void Connection::close() {
   peer_->gone.store(true, std::memory_order_relaxed);
   sink_ = nullptr;
   file_ = {};
+  if (tunnel_) tunnel_->close();
   boost::system::error_code ignored;
   socket_.close(ignored);
   if (const auto stream = std::exchange(stream_, nullptr)) stream->end();

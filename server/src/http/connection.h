@@ -14,6 +14,7 @@
 namespace mc::http {
 
 class OpenStream;
+class Tunnel;
 
 // Owned by its loop until close(); operations under way keep the object until they have ended.
 // Thread: its loop's.
@@ -31,6 +32,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   TimePoint deadline() const { return deadline_; }
   void on_deadline();
   void begin_drain();
+  void cut_tunnel();
   void close();
 
  private:
@@ -41,6 +43,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
     handling,   // waits for the answer
     writing,    // writes the answer
     streaming,  // writes what the stream brings
+    tunnel,     // what comes is passed on elsewhere
     lingering,  // everything is written; lets the peer read it
     closed,
   };
@@ -55,6 +58,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
   // Reading (connection.cc).
   void pump();
   void step_head();
+  bool passes_on();
+  void begin_tunnel(const std::string& to);
+  void refuse_tunnel();
   void step_body();
   void on_head();
   void begin_body();
@@ -98,6 +104,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool reading_ = false;
   bool pumping_ = false;
   bool pump_again_ = false;
+  bool judged_ = false;          // where this request is served is known
   bool head_clock_due_ = false;  // the next byte begins a head
   bool peer_done_ = false;       // the peer has sent all that it will send
 
@@ -117,6 +124,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool write_busy_ = false;
   FileRead file_;
   std::shared_ptr<OpenStream> stream_;
+  std::shared_ptr<Tunnel> tunnel_;
   bool stream_last_ = false;  // what is being written is the stream's end
   bool flushing_ = false;
   bool flush_again_ = false;

@@ -80,6 +80,11 @@ void Loop::begin_drain() {
   for (const auto& [id, connection] : open) connection->begin_drain();
 }
 
+void Loop::cut_tunnels() {
+  const auto open = connections_;
+  for (const auto& [id, connection] : open) connection->cut_tunnel();
+}
+
 void Loop::stop() {
   stopping_ = true;
   mailbox_->close();

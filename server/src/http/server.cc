@@ -4,9 +4,9 @@
 
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <charconv>
 #include <thread>
 
+#include "http/address.h"
 #include "http/loop.h"
 #include "http/problem.h"
 #include "http/response_head.h"
@@ -19,34 +19,10 @@ constexpr int kBacklog = 1024;
 constexpr int kThreadsMax = 64;
 constexpr Millis kAcceptPause{50};  // after the machine ran out of descriptors
 
-Result<tcp::endpoint> read_address(const std::string& text) {
-  const Error wrong{
-      Code::invalid_setting,
-      "the listen address must be HOST:PORT with a numeric HOST, not \"" + text + "\"",
-      {}};
-  const std::size_t colon = text.rfind(':');
-  if (colon == std::string::npos) return wrong;
-  std::string host = text.substr(0, colon);
-  if (host.size() > 2 && host.front() == '[' && host.back() == ']')
-    host = host.substr(1, host.size() - 2);
-  if (host == "localhost") host = "127.0.0.1";
-  std::uint16_t port = 0;
-  const char* end = text.data() + text.size();
-  const auto read = std::from_chars(text.data() + colon + 1, end, port);
-  error_code error;
-  const auto address = asio::ip::make_address(host, error);
-  if (error || read.ec != std::errc{} || read.ptr != end) return wrong;
-  return tcp::endpoint(address, port);
-}
-
 // A process that outlives this one (the worker's guard) must not hold the port against the next
 // server, nor a connection open for a client that waits. Asio does not see to that.
 void keep_from_children(int descriptor) { ::fcntl(descriptor, F_SETFD, FD_CLOEXEC); }
 
-std::string show(const tcp::endpoint& at) {
-  const std::string host = at.address().to_string();
-  return (at.address().is_v6() ? "[" + host + "]" : host) + ":" + std::to_string(at.port());
-}
 }  // namespace
 
 class Server::Impl {
@@ -95,8 +71,13 @@ class Server::Impl {
     state_.files.join();
   }
 
+  void cut_tunnels() {
+    for (const auto& loop : loops_)
+      asio::post(loop->context(), [own = loop.get()] { own->cut_tunnels(); });
+  }
+
   int port() const { return bound_.port(); }
-  std::string address() const { return show(bound_); }
+  std::string address() const { return show_address(bound_); }
   int connections() const { return state_.connections; }
 
  private:
@@ -112,7 +93,7 @@ class Server::Impl {
     if (!error) bound_ = acceptor_->local_endpoint(error);
     if (!error) return {};
     return Error{Code::unreachable,
-                 "cannot listen on " + show(endpoint) + ": " + error.message() +
+                 "cannot listen on " + show_address(endpoint) + ": " + error.message() +
                      "; choose another address with --listen HOST:PORT",
                  {}};
   }
@@ -181,6 +162,7 @@ Server::~Server() = default;
 int Server::port() const { return impl_->port(); }
 std::string Server::address() const { return impl_->address(); }
 int Server::connections() const { return impl_->connections(); }
+void Server::cut_tunnels() { impl_->cut_tunnels(); }
 void Server::stop_accepting() { impl_->stop_accepting(); }
 bool Server::drain(Millis limit) { return impl_->drain(limit); }
 void Server::stop() { impl_->stop(); }

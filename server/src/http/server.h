@@ -10,6 +10,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "base/error.h"
 #include "base/time.h"
@@ -26,12 +27,22 @@ struct Admission {
 
 using Reply = std::function<void(Response)>;  // once; later calls do nothing
 
+// Header that a tunnel adds as the first to the request it begins with.
+inline constexpr std::string_view kPassedOn = "Maestro-Passed-On";
+
 class Handler {
  public:
   virtual ~Handler() = default;
   // After the head, before the body: the place to look at the token.
   virtual Admission admit(const Request& head) = 0;
   virtual void handle(Request request, Reply reply) = 0;
+  // Where a connection is passed on to, unread from here on: HOST:PORT, or empty: served here.
+  // `start` is what has come of a request, at least two lines of it. Called with
+  // ServerOptions::tunnels only.
+  virtual std::string elsewhere(std::string_view start) {
+    static_cast<void>(start);
+    return {};
+  }
 };
 
 struct ServerOptions {
@@ -47,6 +58,8 @@ struct ServerOptions {
   Millis handle_time{120'000};  // a handler that has not answered by then: 503
   Millis linger_time{2'000};    // for the peer to read an answer that came before its body was read
   int connections_max = 10'000;
+  bool tunnels = false;                    // whether Handler::elsewhere is asked
+  Millis connect_time{3'000};              // of a tunnel
   std::size_t stream_queue_max = 1 << 20;  // bytes a slow reader of a stream may be behind
 };
 
@@ -60,6 +73,8 @@ class Server {
   int port() const;
   std::string address() const;  // "127.0.0.1:4000", as bound
   int connections() const;      // open now
+  // Ends the connections that were passed on elsewhere.
+  void cut_tunnels();
   void stop_accepting();
   // Takes no new connections, closes idle ones, ends streams, and waits until open requests are
   // answered, at most `limit`. True when all were.

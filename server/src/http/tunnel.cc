@@ -1,0 +1,80 @@
+#include "http/tunnel.h"
+
+#include <fcntl.h>
+
+#include <boost/asio/write.hpp>
+#include <utility>
+
+#include "http/address.h"
+
+namespace mc::http {
+using boost::system::error_code;
+
+Tunnel::Tunnel(asio::ip::tcp::socket& client, asio::io_context& context,
+               std::function<void()> ended)
+    : server_(context),
+      ended_(std::move(ended)),
+      up_{.from = client, .to = server_, .bytes = {}},
+      down_{.from = server_, .to = client, .bytes = {}} {}
+
+void Tunnel::start(const std::string& to, std::string first) {
+  const auto address = read_address(to);
+  if (!address.ok()) return end();
+  first_ = std::move(first);
+  error_code error;
+  server_.open(address->protocol(), error);
+  if (error) return end();
+  ::fcntl(server_.native_handle(), F_SETFD, FD_CLOEXEC);
+  server_.async_connect(*address, [self = shared_from_this()](const error_code& failed) {
+    if (failed || self->closed_) return self->end();
+    error_code ignored;
+    self->server_.set_option(asio::ip::tcp::no_delay(true), ignored);
+    self->server_.set_option(asio::socket_base::keep_alive(true), ignored);
+    self->connected_ = true;
+    self->begin(self->first_);
+  });
+}
+
+void Tunnel::begin(const std::string& first) {
+  carry(down_);
+  asio::async_write(server_, asio::buffer(first),
+                    [self = shared_from_this()](const error_code& failed, std::size_t) {
+                      failed || self->closed_ ? self->end() : self->carry(self->up_);
+                    });
+}
+
+void Tunnel::carry(Way& way) {
+  way.from.async_read_some(
+      asio::buffer(way.bytes),
+      [self = shared_from_this(), &way](const error_code& failed, std::size_t size) {
+        if (self->closed_) return;
+        if (failed == asio::error::eof) return self->finish(way);
+        if (failed) return self->end();
+        asio::async_write(way.to, asio::buffer(way.bytes.data(), size),
+                          [self, &way](const error_code& broken, std::size_t) {
+                            broken || self->closed_ ? self->end() : self->carry(way);
+                          });
+      });
+}
+
+// One side has sent its last byte; the other may still be speaking.
+void Tunnel::finish(Way& way) {
+  way.over = true;
+  if (up_.over && down_.over) return end();
+  error_code ignored;
+  way.to.shutdown(asio::ip::tcp::socket::shutdown_send, ignored);
+}
+
+void Tunnel::end() {
+  closed_ = true;
+  error_code ignored;
+  server_.close(ignored);
+  if (const auto ended = std::exchange(ended_, nullptr)) ended();
+}
+
+void Tunnel::close() {
+  ended_ = nullptr;
+  end();
+}
+
+}  // namespace mc::http

@@ -1,0 +1,48 @@
+// Passes the bytes of a client's connection on to another server and what that one says back, both
+// ways at once and unread: bodies of any size, streams and long polls travel as they are. What one
+// side sends too fast waits in that side's socket.
+#pragma once
+
+#include <array>
+#include <boost/asio/ip/tcp.hpp>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "http/loop.h"
+
+namespace mc::http {
+
+// Thread: the loop's of its client. Operations under way keep the object until they have ended.
+class Tunnel : public std::enable_shared_from_this<Tunnel> {
+ public:
+  // `ended` is called once, also when the other server cannot be reached (connected() tells); not
+  // after close(). `client` must live until then. Requires: `to` is HOST:PORT, HOST numeric.
+  Tunnel(asio::ip::tcp::socket& client, asio::io_context& context, std::function<void()> ended);
+  // Connects and sends `first`, what was read of the client already.
+  void start(const std::string& to, std::string first);
+  bool connected() const { return connected_; }
+  void close();
+
+ private:
+  // One of the two directions.
+  struct Way {
+    asio::ip::tcp::socket& from;
+    asio::ip::tcp::socket& to;
+    std::array<char, 64 << 10> bytes;
+    bool over = false;
+  };
+  void begin(const std::string& first);
+  void carry(Way& way);
+  void finish(Way& way);
+  void end();
+
+  asio::ip::tcp::socket server_;
+  std::function<void()> ended_;
+  bool connected_ = false;
+  bool closed_ = false;  // the client's socket may be gone
+  std::string first_;
+  Way up_, down_;
+};
+
+}  // namespace mc::http
