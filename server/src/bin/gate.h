@@ -12,6 +12,7 @@ class Gate final : public http::Handler {
  public:
   // `handler` must outlive every call.
   void open(http::Handler& handler) { inner_.store(&handler); }
+  bool is_open() const { return inner_.load() != nullptr; }
   http::Admission admit(const http::Request& head) override;
   void handle(http::Request request, http::Reply reply) override;
 

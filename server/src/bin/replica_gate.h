@@ -1,0 +1,46 @@
+// Stands before the API of one replica of a cluster. One replica leads and serves; the others pass
+// connections on to it. Probes and figures are always this replica's own answer.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <mutex>
+#include <string>
+
+#include "bin/gate.h"
+
+namespace mc::bin {
+
+// Threads: any.
+class ReplicaGate final : public http::Handler {
+ public:
+  using Deadline = std::chrono::steady_clock::time_point;
+
+  // `leader` leads, at HOST:PORT; both empty: nobody is known to.
+  void follow(const std::string& leader, const std::string& address);
+  // This replica leads until then, unless it says so again: a process that stood still for longer
+  // answers nothing from what it remembers.
+  void lead_until(Deadline deadline);
+  // `api` must outlive every call. Requires: lead_until came first.
+  void open(http::Handler& api) { api_.open(api); }
+  // From now on nothing is served here.
+  void shut();
+  // What /readyz says of the database: empty: it answers.
+  void note_database(const std::string& trouble);
+
+  http::Admission admit(const http::Request& head) override;
+  void handle(http::Request request, http::Reply reply) override;
+  std::string elsewhere(std::string_view start) override;
+
+ private:
+  bool leads() const;
+  http::Response readiness() const;
+  http::Response answer(const http::Request& request) const;
+
+  Gate api_;
+  std::atomic<Deadline> leads_until_{Deadline::min()};
+  mutable std::mutex mutex_;  // guards what follows
+  std::string leader_, address_, trouble_ = "not asked yet";
+};
+
+}  // namespace mc::bin
