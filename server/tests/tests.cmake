@@ -33,8 +33,12 @@ if(MC_TESTS)
   if(contract_tests)
     add_executable(test_contract ${contract_tests})
     target_include_directories(test_contract PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
-    target_link_libraries(test_contract PRIVATE mc_db_memory mc_db_sqlite mc_db_faulty mc_testing)
+    target_link_libraries(test_contract PRIVATE mc_db_memory mc_db_sqlite mc_db_postgres
+                          mc_db_faulty mc_testing)
     gtest_discover_tests(test_contract TEST_PREFIX "contract/" DISCOVERY_TIMEOUT 60
-                         PROPERTIES TIMEOUT 300)
+                         TEST_FILTER -*/postgres:Postgres* PROPERTIES TIMEOUT 300)
+    # All that need PostgreSQL, in one process: they share one server.
+    add_test(NAME contract/postgres COMMAND test_contract --gtest_filter=*/postgres:Postgres*)
+    set_tests_properties(contract/postgres PROPERTIES TIMEOUT 600 COST 300)
   endif()
 endif()

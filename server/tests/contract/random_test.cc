@@ -120,7 +120,7 @@ class RandomBatches {
 std::string all(Store& store) { return shown(store, kRunsMax, {"kind0", "kind1", "kind2"}); }
 
 using Random = AnyStore;
-INSTANTIATE_TEST_SUITE_P(Every, Random, testing::Values("sqlite", "faulty_memory"),
+INSTANTIATE_TEST_SUITE_P(Every, Random, testing::Values("sqlite", "postgres", "faulty_memory"),
                          [](const auto& info) { return std::string(info.param); });
 
 TEST_P(Random, BatchesAndQuestionsGetTheAnswersOfTheModel) {

@@ -7,6 +7,7 @@
 
 #include "db/memory/memory_store.h"
 #include "db/sqlite/sqlite_store.h"
+#include "tests/contract/postgres_server.h"
 
 namespace mc::db::contract {
 namespace {
@@ -37,6 +38,27 @@ class SqliteWorld final : public World {
   std::unique_ptr<Store> store_;
 };
 
+class PostgresWorld final : public World {
+ public:
+  PostgresWorld() { open(); }
+  ~PostgresWorld() override { store_.reset(); }
+  Store& store() override { return *store_; }
+  void reopen() override {
+    store_.reset();
+    open();
+  }
+
+ private:
+  void open() {
+    Result<std::unique_ptr<Store>> opened = open_postgres_store(database_.settings());
+    if (!opened) ADD_FAILURE() << opened.error().message;
+    MC_CHECK(opened.ok());
+    store_ = std::move(*opened);
+  }
+  TempDatabase database_;
+  std::unique_ptr<Store> store_;
+};
+
 class FaultyWorld final : public World {
  public:
   explicit FaultyWorld(std::unique_ptr<World> inner)
@@ -53,6 +75,10 @@ class FaultyWorld final : public World {
 };
 }  // namespace
 
+void AnyStore::SetUp() {
+  if (!world_) GTEST_SKIP() << PostgresServer::missing();
+}
+
 TempFolder::TempFolder() : path_(testing::TempDir() + "maestro-contract-XXXXXX") {
   MC_CHECK(::mkdtemp(path_.data()) != nullptr);
 }
@@ -64,6 +90,8 @@ TempFolder::~TempFolder() {
 std::unique_ptr<World> make_world(const std::string& name) {
   if (name == "memory") return std::make_unique<MemoryWorld>();
   if (name == "sqlite") return std::make_unique<SqliteWorld>();
+  if (name == "postgres")
+    return PostgresServer::missing().empty() ? std::make_unique<PostgresWorld>() : nullptr;
   if (name == "faulty_memory")
     return std::make_unique<FaultyWorld>(std::make_unique<MemoryWorld>());
   return std::make_unique<FaultyWorld>(std::make_unique<SqliteWorld>());

@@ -3,30 +3,15 @@
 #pragma once
 
 #include <span>
-#include <string>
-#include <string_view>
 #include <vector>
 
+#include "db/migration.h"
 #include "db/sqlite/connection.h"
 
 namespace mc::db {
 
-struct Migration {
-  int version = 0;  // 1, 2, 3 … without a gap
-  std::string_view name;
-  std::string_view up;
-  std::string_view down;  // empty: cannot be taken back
-};
-
 // All steps that this build knows, oldest first.
 std::span<const Migration> sqlite_migrations();
-
-struct AppliedMigration {
-  int version = 0;
-  std::string name;
-  std::string checksum;  // SHA-256 of `up`
-  Instant applied_at;
-};
 
 // Those that the file has taken, oldest first; none for an empty file. Errors: store_failed.
 Result<std::vector<AppliedMigration>> read_applied(Connection& connection);

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "db/migration.h"
 #include "db/store.h"
 
 namespace mc::db {
@@ -20,11 +21,6 @@ struct SqliteOptions {
 // not writable, full, damaged, or written by a newer version.
 Result<std::unique_ptr<Store>> open_sqlite(const SqliteOptions& options);
 
-struct SchemaStatus {
-  int schema = 0;                  // the version that the file is at; 0: nothing there yet
-  int wanted = 0;                  // the version that this build works on
-  std::vector<std::string> lines;  // "0001 initial applied 2026-11-23T19:01:35.250Z", "… missing"
-};
 // The next three work on a folder that no server holds. Errors: data_folder, store_failed.
 Result<SchemaStatus> migrate_status(const std::string& folder);
 Result<SchemaStatus> migrate_up(const std::string& folder);

@@ -1,0 +1,273 @@
+#include "db/postgres/connection.h"
+
+#include <libpq-fe.h>
+#include <poll.h>
+
+#include <algorithm>
+
+#include "base/text.h"
+#include "db/postgres/refusal.h"
+
+namespace mc::db::pg {
+namespace {
+constexpr Millis kAnswerMargin{5'000};  // beyond what the server's own timeouts allow
+constexpr Millis kScriptMax{3'600'000};
+constexpr std::string_view kRolledBack = "the transaction was rolled back";
+
+std::uint64_t from_big_endian(std::string_view bytes) {
+  std::uint64_t value = 0;
+  for (const char byte : bytes) value = value << 8 | static_cast<unsigned char>(byte);
+  return value;
+}
+
+// A session has no settings of ours: each transaction says what it needs.
+std::vector<Statement> begin_statements(Kind kind, const PostgresSettings& settings) {
+  const auto limit = [](std::string_view name, Millis value) {
+    return fmt::format("set_config('{}', '{}ms', true)", name, value.count());
+  };
+  std::string limits = "SELECT " + limit("statement_timeout", settings.statement_timeout) + ", " +
+                       limit("lock_timeout", settings.lock_timeout) + ", " +
+                       limit("idle_in_transaction_session_timeout", settings.statement_timeout);
+  if (kind == Kind::read)
+    return {{"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", {}}, {limits, {}}};
+  limits +=
+      ", set_config('synchronous_commit', CASE current_setting('synchronous_commit') WHEN 'off' "
+      "THEN 'on' ELSE current_setting('synchronous_commit') END, true)";
+  return {{"BEGIN ISOLATION LEVEL READ COMMITTED", {}}, {limits, {}}};
+}
+
+std::string field(const PGresult* result, int code) {
+  const char* text = PQresultErrorField(result, code);
+  return text == nullptr ? "" : text;
+}
+
+Failure failure_of(const PGresult* result) {
+  Failure failure;
+  failure.sqlstate = field(result, PG_DIAG_SQLSTATE);
+  failure.message = field(result, PG_DIAG_MESSAGE_PRIMARY);
+  failure.constraint = field(result, PG_DIAG_CONSTRAINT_NAME);
+  if (failure.message.empty()) failure.message = std::string(trim(PQresultErrorMessage(result)));
+  // 57P0x: the server ends the session; 08: somebody between us and it did.
+  failure.lost = failure.sqlstate.empty() || failure.sqlstate.starts_with("57P0") ||
+                 failure.sqlstate.starts_with("08");
+  return failure;
+}
+
+bool is_ok(ExecStatusType status) {
+  return status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK;
+}
+
+// Polls for what libpq waits for. False: not before the deadline.
+bool wait_for_socket(const PGconn* conn, short events, Deadline deadline) {
+  for (;;) {
+    const auto left = std::chrono::ceil<Millis>(deadline - std::chrono::steady_clock::now());
+    if (left.count() <= 0) return false;
+    pollfd socket{PQsocket(conn), events, 0};
+    const int ready =
+        ::poll(&socket, 1, static_cast<int>(std::min<std::int64_t>(left.count(), 60'000)));
+    if (ready > 0) return true;
+  }
+}
+}  // namespace
+
+void Rows::Clear::operator()(pg_result* result) const { PQclear(result); }
+int Rows::size() const { return PQntuples(result_.get()); }
+bool Rows::is_null(int row, int column) const {
+  return PQgetisnull(result_.get(), row, column) != 0;
+}
+std::string_view Rows::tag() const { return PQcmdStatus(result_.get()); }
+std::string_view Rows::view(int row, int column) const {
+  MC_CHECK(row < size() && column < PQnfields(result_.get()));
+  return {PQgetvalue(result_.get(), row, column),
+          static_cast<std::size_t>(PQgetlength(result_.get(), row, column))};
+}
+std::int64_t Rows::integer(int row, int column) const {
+  const std::string_view bytes = view(row, column);
+  const std::uint64_t value = from_big_endian(bytes);
+  switch (bytes.size()) {
+    case 2: return static_cast<std::int16_t>(value);
+    case 4: return static_cast<std::int32_t>(value);
+    default: return static_cast<std::int64_t>(value);
+  }
+}
+bool Rows::boolean(int row, int column) const {
+  return !is_null(row, column) && view(row, column) == "\x01";
+}
+Uuid Rows::uuid(int row, int column) const {
+  const std::string_view bytes = view(row, column);
+  return {from_big_endian(bytes.substr(0, 8)), from_big_endian(bytes.substr(8))};
+}
+
+Error to_error(const Failure& failure) {
+  std::string message = "PostgreSQL: " + failure.message;
+  if (!failure.sqlstate.empty()) message += " (" + failure.sqlstate + ")";
+  return {Code::store_failed, std::move(message), {}};
+}
+
+Connection::Connection(const PostgresSettings& settings)
+    : settings_(settings),
+      begin_write_(begin_statements(Kind::write, settings)),
+      begin_read_(begin_statements(Kind::read, settings)),
+      commit_({{"COMMIT", {}}}) {}
+
+Connection::~Connection() {
+  if (conn_ != nullptr) PQfinish(conn_);
+}
+
+Result<std::unique_ptr<Connection>> Connection::open(const PostgresSettings& settings) {
+  if (Status readable = check_url(settings.url); !readable) return readable.error();
+  std::unique_ptr<Connection> connection(new Connection(settings));
+  const char* names[] = {"dbname", "client_encoding", "fallback_application_name", nullptr};
+  const char* values[] = {settings.url.c_str(), "UTF8", "maestro", nullptr};
+  PGconn* conn = PQconnectStartParams(names, values, 1);
+  connection->conn_ = conn;
+  if (conn == nullptr) return Error{Code::unreachable, "no memory for a connection", {}};
+  PQsetErrorVerbosity(conn, PQERRORS_VERBOSE);  // with the code, whatever the server's language
+  PQsetNoticeProcessor(conn, [](void*, const char*) {}, nullptr);
+  const Deadline deadline = after(settings.connect_timeout);
+  PostgresPollingStatusType state = PGRES_POLLING_WRITING;
+  if (PQstatus(conn) == CONNECTION_BAD) state = PGRES_POLLING_FAILED;
+  while (state != PGRES_POLLING_OK && state != PGRES_POLLING_FAILED) {
+    const short events = state == PGRES_POLLING_READING ? POLLIN : POLLOUT;
+    if (!wait_for_socket(conn, events, deadline)) return silent_at_the_door(conn, settings);
+    state = PQconnectPoll(conn);
+  }
+  if (state == PGRES_POLLING_FAILED) return refused_at_the_door(conn);
+  if (PQsetnonblocking(conn, 1) != 0) return refused_at_the_door(conn);
+  connection->usable_ = true;
+  return connection;
+}
+
+bool Connection::in_transaction() const { return PQtransactionStatus(conn_) != PQTRANS_IDLE; }
+int Connection::server_version() const { return PQserverVersion(conn_); }
+
+Failure Connection::lost(std::string_view why) {
+  usable_ = false;
+  return {.lost = true, .sqlstate = "", .message = std::string(why), .constraint = ""};
+}
+
+bool Connection::wait_for_result(Deadline deadline) {
+  for (;;) {
+    const int unsent = PQflush(conn_);
+    // What came before the end of a connection is still to be had; PQgetResult says when it is over.
+    if (PQstatus(conn_) == CONNECTION_BAD || PQisBusy(conn_) == 0) return true;
+    const int events = POLLIN | (unsent == 1 ? POLLOUT : 0);
+    if (!wait_for_socket(conn_, static_cast<short>(events), deadline)) return false;
+    if (PQconsumeInput(conn_) == 0) return true;
+  }
+}
+
+pg_result* Connection::receive(Deadline deadline) {
+  return wait_for_result(deadline) ? PQgetResult(conn_) : nullptr;
+}
+
+void Connection::take(pg_result* result, Answer& answer) {
+  Rows rows(result);
+  if (is_ok(PQresultStatus(result))) {
+    answer.rows.push_back(std::move(rows));
+    return;
+  }
+  if (answer.failure) return;  // the first is the reason of those that follow
+  answer.failure = failure_of(result);
+  if (answer.failure->lost) usable_ = false;
+}
+
+bool Connection::send(const Statement& statement) {
+  const Params& params = statement.params;
+  std::vector<const char*> values;
+  std::vector<int> lengths;
+  for (const std::string& value : params.values()) {
+    values.push_back(value.data());
+    lengths.push_back(static_cast<int>(value.size()));
+  }
+  const std::vector<int> formats(values.size(), 1);
+  return PQsendQueryParams(conn_, statement.sql.c_str(), params.count(), params.types().data(),
+                           values.data(), lengths.data(), formats.data(), 1) == 1;
+}
+
+Answer Connection::pipeline(std::span<const Statement> before,
+                            std::span<const Statement> statements,
+                            std::span<const Statement> after_them) {
+  Answer answer;
+  if (!usable_ || PQenterPipelineMode(conn_) == 0) {
+    answer.failure = lost("the connection is closed");
+    return answer;
+  }
+  bool sent = true;
+  for (const auto part : {before, statements, after_them}) {
+    for (const Statement& statement : part) sent = sent && send(statement);
+  }
+  if (!sent || PQpipelineSync(conn_) == 0) {
+    answer.failure = lost("the connection broke while sending");
+    return answer;
+  }
+  const Deadline deadline = after(2 * settings_.statement_timeout + kAnswerMargin);
+  const std::size_t wanted = before.size() + statements.size() + after_them.size();
+  for (std::size_t i = 0; i < wanted && usable_; ++i) {
+    pg_result* result = receive(deadline);
+    if (result == nullptr) {
+      if (!answer.failure) answer.failure = lost("no answer came");
+      break;
+    }
+    take(result, answer);
+    while (usable_ && (result = receive(deadline)) != nullptr) take(result, answer);
+  }
+  finish_pipeline(deadline);
+  if (!answer.failure && !after_them.empty() && answer.rows.back().tag() != "COMMIT")
+    answer.failure = Failure{.sqlstate = "", .message = std::string(kRolledBack)};
+  if (answer.failure) {
+    roll_back();
+    return answer;
+  }
+  answer.rows.erase(answer.rows.end() - std::ssize(after_them), answer.rows.end());
+  answer.rows.erase(answer.rows.begin(), answer.rows.begin() + std::ssize(before));
+  return answer;
+}
+
+// What was answered stays answered when the connection ends here.
+void Connection::finish_pipeline(Deadline deadline) {
+  if (!usable_) return;
+  const Rows sync(receive(deadline));
+  if (PQexitPipelineMode(conn_) == 0) usable_ = false;
+}
+
+void Connection::roll_back() {
+  if (!usable_ || PQtransactionStatus(conn_) == PQTRANS_IDLE) return;
+  const Deadline deadline = after(kAnswerMargin);
+  if (PQsendQueryParams(conn_, "ROLLBACK", 0, nullptr, nullptr, nullptr, nullptr, 1) == 0) {
+    usable_ = false;
+    return;
+  }
+  while (pg_result* result = receive(deadline)) Rows{result};
+  if (PQtransactionStatus(conn_) != PQTRANS_IDLE) usable_ = false;
+}
+
+Answer Connection::transact(Kind kind, std::span<const Statement> statements) {
+  return pipeline(kind == Kind::write ? begin_write_ : begin_read_, statements, commit_);
+}
+Answer Connection::begin(Kind kind, std::span<const Statement> statements) {
+  return pipeline(kind == Kind::write ? begin_write_ : begin_read_, statements, {});
+}
+Answer Connection::run(std::span<const Statement> statements) {
+  return pipeline({}, statements, {});
+}
+Answer Connection::commit(std::span<const Statement> statements) {
+  return pipeline({}, statements, commit_);
+}
+
+Answer Connection::script(const std::string& sql) {
+  Answer answer;
+  if (!usable_ || PQsendQuery(conn_, sql.c_str()) == 0) {
+    answer.failure = lost("the connection is closed");
+    return answer;
+  }
+  const Deadline deadline = after(kScriptMax);
+  while (pg_result* result = receive(deadline)) {
+    take(result, answer);
+    if (!usable_) break;
+  }
+  if (!usable_ && !answer.failure) answer.failure = lost("no answer came");
+  return answer;
+}
+
+}  // namespace mc::db::pg

@@ -1,0 +1,112 @@
+// One connection to PostgreSQL that takes several statements at once (pipeline mode) and gives up on
+// a server that does not answer. Nothing is kept in the session, so that the next statement may
+// reach another one of a pool (PgBouncer in transaction mode). Used by one thread at a time.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "db/postgres/params.h"
+#include "db/postgres/postgres_store.h"
+
+struct pg_conn;
+struct pg_result;
+
+namespace mc::db::pg {
+
+using Deadline = std::chrono::steady_clock::time_point;
+inline Deadline after(Millis wait) { return std::chrono::steady_clock::now() + wait; }
+
+// What a statement gave. Requires of each reader: row < size(), the column has that type.
+class Rows {
+ public:
+  explicit Rows(pg_result* result) : result_(result) {}
+  int size() const;
+  std::int64_t integer(int row, int column) const;  // of any width
+  bool boolean(int row, int column) const;
+  Instant instant(int row, int column) const { return Instant{integer(row, column)}; }
+  Uuid uuid(int row, int column) const;
+  std::string_view view(int row, int column) const;  // bytea or text; lives as long as this
+  std::string text(int row, int column) const { return std::string(view(row, column)); }
+  bool is_null(int row, int column) const;
+  std::string_view tag() const;  // "COMMIT", "SELECT 3"
+
+ private:
+  struct Clear {
+    void operator()(pg_result* result) const;
+  };
+  std::unique_ptr<pg_result, Clear> result_;
+};
+
+// Why statements were not done.
+struct Failure {
+  bool lost = false;       // the connection ended, or nothing came in time: they may have been done
+  std::string sqlstate;    // empty: no word from the server
+  std::string message;     // the server's
+  std::string constraint;  // that was violated, if any
+  bool is(std::string_view state) const { return sqlstate == state; }
+};
+// As the port reports it: store_failed.
+Error to_error(const Failure& failure);
+
+struct Answer {
+  std::vector<Rows> rows;  // one for each statement, when there is no failure
+  std::optional<Failure> failure;
+  explicit operator bool() const { return !failure; }
+};
+
+enum class Kind {
+  write,  // read committed; durable, whatever the database's default is
+  read,   // read only, all statements in a view of one moment
+};
+
+class Connection {
+ public:
+  // Waits at most settings.connect_timeout. Errors: as open_postgres_store for what the server says
+  // at the door; unreachable.
+  static Result<std::unique_ptr<Connection>> open(const PostgresSettings& settings);
+  ~Connection();
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+
+  // One transaction, in one round trip when nothing fails; rolled back when anything does.
+  Answer transact(Kind kind, std::span<const Statement> statements);
+
+  // A transaction of several round trips: begin, run as often as needed, then commit, or roll back.
+  // After a failure only roll_back is of use.
+  Answer begin(Kind kind, std::span<const Statement> statements);
+  Answer run(std::span<const Statement> statements);
+  Answer commit(std::span<const Statement> statements);
+  void roll_back();
+
+  // Statements in one text, inside a transaction; waits as long as it takes.
+  Answer script(const std::string& sql);
+
+  // False: it ended, open another.
+  bool usable() const { return usable_; }
+  bool in_transaction() const;
+  int server_version() const;  // 150018 for 15.18
+
+ private:
+  explicit Connection(const PostgresSettings& settings);
+  Answer pipeline(std::span<const Statement> before, std::span<const Statement> statements,
+                  std::span<const Statement> after);
+  bool send(const Statement& statement);
+  void finish_pipeline(Deadline deadline);
+  pg_result* receive(Deadline deadline);
+  void take(pg_result* result, Answer& answer);
+  bool wait_for_result(Deadline deadline);
+  Failure lost(std::string_view why);
+
+  const PostgresSettings settings_;
+  pg_conn* conn_ = nullptr;
+  bool usable_ = false;
+  std::vector<Statement> begin_write_, begin_read_, commit_;
+};
+
+}  // namespace mc::db::pg

@@ -1,0 +1,49 @@
+// Brings the schema of a PostgreSQL database to a version, one step a transaction, under a lock of
+// the database, so that any number of servers may start at once. Steps are files of
+// db/migrations/postgres, built in; the table schema_migrations keeps a checksum of each that was
+// taken, and whether it was finished.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "db/migration.h"
+#include "db/postgres/connection.h"
+
+namespace mc::db {
+
+// All steps that this build knows, oldest first.
+std::span<const Migration> postgres_migrations();
+
+// For `maestro migrate`. Errors: as open_postgres_store; up: a step that failed leaves the schema at
+// the one before it; down: there is none, it cannot be taken back, or it would lose data (the first
+// step, as long as there is any run or record).
+Result<SchemaStatus> migrate_status(const PostgresSettings& settings);
+Result<SchemaStatus> migrate_up(const PostgresSettings& settings);
+Result<SchemaStatus> migrate_down(const PostgresSettings& settings);
+
+namespace pg {
+
+// Settings for a connection that migrates: others may be at it for long.
+PostgresSettings patient(PostgresSettings settings);
+
+// Those that the schema has taken, oldest first; none in an empty schema. Errors: store_failed: a
+// step was not finished, or the tables are another program's.
+Result<std::vector<AppliedMigration>> read_applied(Connection& connection);
+
+// Whether the applied steps are the first of `known`, unedited; answers how many there are.
+// Errors: store_failed: a newer version wrote the schema, a step was edited; as read_applied.
+Result<int> check_applied(Connection& connection, std::span<const Migration> known);
+
+// Takes every step that is missing. Requires: the connection was made with patient settings.
+// Errors: as check_applied; store_failed.
+Status apply_missing(Connection& connection, std::span<const Migration> known);
+
+// Takes the last step back. Requires and errors: as apply_missing and migrate_down.
+Status take_back_last(Connection& connection, std::span<const Migration> known);
+
+// Held to the end of the transaction by who changes tables.
+Statement schema_lock();
+
+}  // namespace pg
+}  // namespace mc::db

@@ -1,0 +1,291 @@
+#include "db/postgres/postgres_store.h"
+
+#include <poll.h>
+
+#include <algorithm>
+#include <mutex>
+
+#include "base/log.h"
+#include "db/postgres/migrate.h"
+#include "db/postgres/partitions.h"
+#include "db/postgres/read.h"
+#include "db/postgres/refusal.h"
+#include "db/postgres/write.h"
+
+namespace mc::db {
+namespace pg {
+namespace {
+constexpr int kOpenRunsAtOnce = 64;
+constexpr int kAttemptsMax = 3;   // of a commit whose answer is lost each time
+constexpr int kDeadlocksMax = 5;  // of a commit that the server takes back each time
+constexpr Millis kPauseMin{20};
+constexpr Millis kPauseMax{2'000};
+constexpr Millis kUpkeepEvery{60'000};
+constexpr std::int64_t kCommitsForgottenAtOnce = 50'000;
+constexpr std::string_view kGoingTimeout = "600s";  // for what purge_runs' callback removes
+
+// Waits longer from one time to the next, never the same for two servers.
+class Backoff {
+ public:
+  Backoff(Rng& rng, Deadline until) : rng_(rng), until_(until) {}
+  // False: the time is over.
+  bool pause() {
+    const auto left = std::chrono::ceil<Millis>(until_ - std::chrono::steady_clock::now());
+    if (left.count() <= 0) return false;
+    const auto wait =
+        static_cast<std::int64_t>(static_cast<double>(next_.count()) * (0.5 + rng_.unit() / 2));
+    (void)::poll(nullptr, 0, static_cast<int>(std::min<std::int64_t>(wait, left.count())));
+    next_ = std::min(2 * next_, kPauseMax);
+    return true;
+  }
+
+ private:
+  Rng& rng_;
+  const Deadline until_;
+  Millis next_ = kPauseMin;
+};
+
+class PostgresStore final : public Store {
+ public:
+  PostgresStore(PostgresSettings settings, std::unique_ptr<Connection> writer)
+      : settings_(std::move(settings)), readers_(settings_), writer_(std::move(writer)) {}
+
+  Status commit(const Batch& batch) override;
+  Result<std::int64_t> drop_receipts(Instant before, int limit) override;
+  Result<std::int64_t> purge_runs(Instant before, int limit, const Going& going) override;
+  void idle() override {
+    const std::lock_guard lock(write_mutex_);
+    keep_up();
+  }
+
+  Result<std::optional<StoredRun>> load_run(Uuid run) override { return read_run(readers_, run); }
+  Result<std::vector<EventGroup>> read_events(Uuid run, std::int64_t after, int limit) override {
+    return read_groups(readers_, run, after, limit);
+  }
+  Result<std::vector<FeedGroup>> read_feed(std::int64_t after, int limit) override {
+    return read_feed_page(readers_, after, limit);
+  }
+  Result<std::int64_t> feed_end() override {
+    return read_number(readers_, "SELECT coalesce(max(position), 0) FROM events");
+  }
+  Result<std::vector<RunRow>> list_runs(const RunQuery& query) override {
+    return read_run_list(readers_, query);
+  }
+  Status each_open_run(const std::function<bool(StoredRun)>& visit) override;
+  Result<std::int64_t> max_run_number() override {
+    return read_number(readers_, "SELECT coalesce(max(number), 0) FROM runs");
+  }
+  Result<std::optional<Record>> get_record(std::string_view kind, std::string_view key) override {
+    return read_record(readers_, kind, key);
+  }
+  Result<std::vector<Record>> list_records(std::string_view kind, std::string_view prefix,
+                                           std::string_view after, int limit) override {
+    return pg::read_records(readers_, kind, prefix, after, limit);
+  }
+  Result<std::optional<Receipt>> get_receipt(std::string_view scope,
+                                             std::string_view key) override {
+    return read_receipt(readers_, scope, key);
+  }
+
+ private:
+  // All below require write_mutex_.
+  // Opens the writer when there is none, once. Errors: as Connection::open.
+  Status ensure_writer();
+  Status commit_once_or_not_at_all(const Batch& batch, Uuid id,
+                                   const std::vector<Statement>& statements);
+  // Whether the commit with this id was made; nullopt: the connection was lost again.
+  std::optional<bool> look_up(Uuid id);
+  Status remove_runs(const std::vector<Uuid>& runs);
+  void keep_up();
+
+  const PostgresSettings settings_;
+  Readers readers_;
+  std::mutex write_mutex_;              // guards everything below
+  std::unique_ptr<Connection> writer_;  // null: to be opened anew
+  Rng rng_{random_seed()};
+  Deadline upkeep_at_{};
+};
+
+Status PostgresStore::ensure_writer() {
+  if (writer_ && writer_->usable()) return {};
+  writer_.reset();
+  auto opened = Connection::open(settings_);
+  if (!opened) return opened.error();
+  writer_ = std::move(*opened);
+  return {};
+}
+
+Status PostgresStore::commit(const Batch& batch) {
+  if (batch.empty()) return {};
+  const std::lock_guard lock(write_mutex_);
+  const Uuid id = make_uuid(system_clock().now(), rng_);
+  const Result<std::vector<Statement>> statements = write_batch(batch, id);
+  if (!statements) return statements.error();
+  Status done = commit_once_or_not_at_all(batch, id, *statements);
+  // A busy server is never idle.
+  if (done && std::chrono::steady_clock::now() > upkeep_at_ + kUpkeepEvery) keep_up();
+  return done;
+}
+
+Status PostgresStore::commit_once_or_not_at_all(const Batch& batch, Uuid id,
+                                                const std::vector<Statement>& statements) {
+  Backoff backoff(rng_, after(settings_.outage));
+  Error last{Code::store_failed, "PostgreSQL cannot be reached", {}};
+  int deadlocks = 0;
+  for (int attempts = 0; attempts < kAttemptsMax;) {
+    if (Status ready = ensure_writer(); !ready) {
+      last = {Code::store_failed, ready.error().message, {}};
+      if (!backoff.pause()) break;
+      continue;
+    }
+    if (attempts > 0) {  // the answer of the last one was lost
+      const std::optional<bool> made = look_up(id);
+      if (made == true) return {};
+      if (!made) {
+        if (!backoff.pause()) break;
+        continue;
+      }
+    }
+    const Answer answer = writer_->transact(Kind::write, statements);
+    if (answer || is_made_already(*answer.failure)) return {};
+    if (std::optional<Error> conflict = conflict_of(*answer.failure, batch)) return *conflict;
+    last = to_error(*answer.failure);
+    // Waiting for an attempt of before, which the server has not given up yet.
+    const bool waiting = attempts > 0 && answer.failure->is("55P03");
+    const bool deadlock = answer.failure->is("40P01") || answer.failure->is("40001");
+    if (answer.failure->lost) {
+      ++attempts;
+    } else if (!waiting && (!deadlock || ++deadlocks > kDeadlocksMax)) {
+      // A server that became a standby refuses: the url may name another one by now.
+      if (answer.failure->is("25006")) writer_.reset();
+      return last;
+    }
+    if (!backoff.pause()) break;
+  }
+  return last;
+}
+
+std::optional<bool> PostgresStore::look_up(Uuid id) {
+  const Statement ask{"SELECT EXISTS (SELECT 1 FROM commits WHERE id = $1)", Params().add(id)};
+  const Answer answer = writer_->transact(Kind::read, {&ask, 1});
+  if (!answer) return std::nullopt;
+  return answer.rows.front().boolean(0, 0);
+}
+
+Result<std::int64_t> PostgresStore::drop_receipts(Instant before, int limit) {
+  const std::lock_guard lock(write_mutex_);
+  if (Status ready = ensure_writer(); !ready) return ready.error();
+  const Statement drop{
+      "WITH gone AS (DELETE FROM receipts WHERE (scope, key) IN (SELECT scope, key FROM receipts "
+      "WHERE created_at < $1 ORDER BY created_at LIMIT $2 FOR UPDATE SKIP LOCKED) RETURNING 1) "
+      "SELECT count(*) FROM gone",
+      Params().add(before).add(std::int64_t{std::max(limit, 0)})};
+  const Answer answer = writer_->transact(Kind::write, {&drop, 1});
+  if (!answer) return to_error(*answer.failure);
+  return answer.rows.front().integer(0, 0);
+}
+
+Result<std::int64_t> PostgresStore::purge_runs(Instant before, int limit, const Going& going) {
+  const std::lock_guard lock(write_mutex_);
+  if (Status ready = ensure_writer(); !ready) return ready.error();
+  const std::vector<Statement> choose = {
+      {"SELECT set_config('idle_in_transaction_session_timeout', $1, true)",
+       Params().add(Text{kGoingTimeout})},
+      // What another server is purging is left to it.
+      {"SELECT id FROM runs WHERE deleted_at <> 0 AND deleted_at < $1 ORDER BY deleted_at "
+       "LIMIT $2 FOR UPDATE SKIP LOCKED",
+       Params().add(before).add(std::int64_t{std::max(limit, 0)})}};
+  const Answer chosen = writer_->begin(Kind::write, choose);
+  if (!chosen) return to_error(*chosen.failure);
+  std::vector<Uuid> doomed;
+  for (int row = 0; row < chosen.rows[1].size(); ++row)
+    doomed.push_back(chosen.rows[1].uuid(row, 0));
+  for (const Uuid run : doomed) {
+    if (Status gone = going(run); !gone) {
+      writer_->roll_back();
+      return gone.error();
+    }
+  }
+  if (Status removed = remove_runs(doomed); !removed) return removed.error();
+  return std::ssize(doomed);
+}
+
+Status PostgresStore::remove_runs(const std::vector<Uuid>& runs) {
+  std::vector<Statement> drop;
+  for (const std::string_view where :
+       {"run_labels WHERE run", "snapshots WHERE run", "events WHERE run", "runs WHERE id"}) {
+    drop.push_back({"DELETE FROM " + std::string(where) + " = ANY ($1)",
+                    Params().list(runs, [](Uuid run) { return run; })});
+  }
+  const Answer answer = writer_->commit(drop);
+  return answer ? Status() : to_error(*answer.failure);
+}
+
+Status PostgresStore::each_open_run(const std::function<bool(StoredRun)>& visit) {
+  OpenPlace place;
+  for (;;) {
+    Result<std::vector<StoredRun>> page = read_open_runs(readers_, place, kOpenRunsAtOnce);
+    if (!page) return page.error();
+    for (StoredRun& run : *page) {
+      if (!visit(std::move(run))) return {};
+    }
+    if (page->size() < kOpenRunsAtOnce) return {};
+  }
+}
+
+void PostgresStore::keep_up() {
+  if (std::chrono::steady_clock::now() < upkeep_at_) return;
+  upkeep_at_ = after(kUpkeepEvery);
+  if (!ensure_writer()) return;
+  const Statement forget{
+      "DELETE FROM commits WHERE id IN (SELECT id FROM commits WHERE made_at < now() - "
+      "interval '1 hour' ORDER BY made_at LIMIT $1 FOR UPDATE SKIP LOCKED)",
+      Params().add(kCommitsForgottenAtOnce)};
+  if (const Answer forgot = writer_->transact(Kind::write, {&forget, 1}); !forgot)
+    log_warn("ids of old commits stay", {{"reason", forgot.failure->message}});
+  if (Status made = make_partitions(*writer_, system_clock().now()); !made)
+    log_warn("no partition for events of the next months", {{"reason", made.error().message}});
+}
+
+// The schema is at this build's version afterwards. Errors: as open_postgres_store.
+Status bring_up(const PostgresSettings& settings) {
+  auto connection = Connection::open(patient(settings));
+  if (!connection) return connection.error();
+  const Result<Server> server = check_server(**connection);
+  if (!server) return server.error();
+  if (!server->syncs)
+    log_warn("PostgreSQL runs with fsync = off: a crash of its machine loses acknowledged commits");
+  const std::span<const Migration> known = postgres_migrations();
+  const Result<int> applied = check_applied(**connection, known);
+  if (!applied) return applied.error();
+  if (*applied < static_cast<int>(known.size())) {
+    if (!settings.migrate)
+      return Error{Code::store_failed,
+                   "the database has an older schema than this build; `maestro migrate up` mends "
+                   "it",
+                   {}};
+    if (!server->may_create)
+      return Error{Code::store_failed,
+                   "the user of the url may not create tables in the schema " + server->schema +
+                       ": GRANT CREATE, USAGE ON SCHEMA " + server->schema +
+                       " to it, or migrate as its owner",
+                   {}};
+    if (Status done = apply_missing(**connection, known); !done) return done;
+  }
+  if (Status allowed = check_rights(**connection); !allowed) return allowed;
+  if (!server->may_create) return {};
+  if (Status made = make_partitions(**connection, system_clock().now()); !made)
+    log_warn("no partition for events of the next months", {{"reason", made.error().message}});
+  return {};
+}
+}  // namespace
+}  // namespace pg
+
+Result<std::unique_ptr<Store>> open_postgres_store(const PostgresSettings& settings) {
+  if (Status ready = pg::bring_up(settings); !ready) return ready.error();
+  auto writer = pg::Connection::open(settings);
+  if (!writer) return writer.error();
+  return std::unique_ptr<Store>(std::make_unique<pg::PostgresStore>(settings, std::move(*writer)));
+}
+
+}  // namespace mc::db

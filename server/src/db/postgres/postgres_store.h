@@ -1,0 +1,39 @@
+// The store of several servers: one schema of a PostgreSQL database (13 or newer), reached through
+// libpq, directly or through PgBouncer in transaction mode. docs/internals/store.md has the tables
+// and what can go wrong.
+//
+// A commit is one transaction in one round trip. Positions of the feed come from one row that stays
+// locked from when they are given to the end of the transaction: so a group that becomes visible
+// later never has a smaller position, and no reader skips one. What that costs: of all servers on
+// one database, one at a time writes its events and flushes its commit; the rest of their
+// transactions runs side by side. Servers that gather many runs into one commit do not notice.
+//
+// A commit whose answer was lost is looked up, by an id that each commit writes, once the database
+// can be reached again: it is then reported as made, or made anew, never twice.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "db/store.h"
+
+namespace mc::db {
+
+struct PostgresSettings {
+  std::string url;  // postgres://user:password@host:port/database?…, or libpq's key=value form
+  Millis statement_timeout{10'000};
+  Millis lock_timeout{5'000};
+  Millis connect_timeout{5'000};
+  // How long a commit tries to reach a database that went away, before it is store_failed.
+  Millis outage{30'000};
+  int readers = 4;      // connections for reads; one more writes
+  bool migrate = true;  // bring the schema up to this build's; false: refuse an older one
+};
+
+// Errors: invalid_setting, when the url cannot be read; unreachable, when no server answers there;
+// store_failed, when this one cannot be used: wrong password, no such database, older than 13, a
+// standby, no rights, a schema that is newer, edited, half migrated or another program's. The
+// message says which and how to mend it, and never has the password.
+Result<std::unique_ptr<Store>> open_postgres_store(const PostgresSettings& settings);
+
+}  // namespace mc::db

@@ -1,0 +1,37 @@
+// The questions of the port in SQL.
+#pragma once
+
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "db/postgres/readers.h"
+#include "db/store.h"
+
+namespace mc::db::pg {
+
+Result<std::optional<StoredRun>> read_run(Readers& readers, Uuid run);
+Result<std::vector<EventGroup>> read_groups(Readers& readers, Uuid run, std::int64_t after,
+                                            int limit);
+Result<std::vector<FeedGroup>> read_feed_page(Readers& readers, std::int64_t after, int limit);
+Result<std::vector<RunRow>> read_run_list(Readers& readers, const RunQuery& query);
+// Runs that are not final, after the place (number, id), by number; `place` moves on.
+struct OpenPlace {
+  std::int64_t number = INT64_MIN;
+  Uuid id;
+};
+Result<std::vector<StoredRun>> read_open_runs(Readers& readers, OpenPlace& place, int limit);
+Result<std::int64_t> read_number(Readers& readers, std::string_view sql);
+
+Result<std::optional<Record>> read_record(Readers& readers, std::string_view kind,
+                                          std::string_view key);
+Result<std::vector<Record>> read_records(Readers& readers, std::string_view kind,
+                                         std::string_view prefix, std::string_view after,
+                                         int limit);
+Result<std::optional<Receipt>> read_receipt(Readers& readers, std::string_view scope,
+                                            std::string_view key);
+
+// The least text that is greater than every text with this prefix; nullopt: there is none.
+std::optional<std::string> after_prefix(std::string_view prefix);
+
+}  // namespace mc::db::pg

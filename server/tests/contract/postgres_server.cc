@@ -1,0 +1,173 @@
+#include "tests/contract/postgres_server.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <poll.h>
+#include <pwd.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <vector>
+
+#include "base/file.h"
+#include "base/text.h"
+#include "tests/contract/worlds.h"
+
+namespace mc::db::contract {
+namespace {
+namespace fs = std::filesystem;
+constexpr const char* kStem = "maestro-postgres-";
+constexpr Millis kStartMax{60'000};
+
+std::string bin_folder() {
+  std::string found;
+  std::error_code none;
+  for (const auto& each : fs::directory_iterator("/usr/lib/postgresql", none)) {
+    const std::string bin = each.path().string() + "/bin";
+    if (fs::exists(bin + "/initdb") && bin > found) found = bin;
+  }
+  return found;
+}
+
+// PostgreSQL refuses to run as root.
+const passwd* other_user() { return ::geteuid() == 0 ? ::getpwnam("postgres") : nullptr; }
+
+// Ends with this process, whatever that dies of.
+std::vector<std::string> as_user(std::vector<std::string> command) {
+  std::vector<std::string> all = {"setpriv", "--pdeathsig=SIGQUIT"};
+  if (other_user() != nullptr) {
+    all.insert(all.end(), {"--reuid=postgres", "--regid=postgres", "--init-groups"});
+  }
+  all.emplace_back("--");
+  all.insert(all.end(), command.begin(), command.end());
+  return all;
+}
+
+pid_t spawn(const std::vector<std::string>& command, const std::string& log) {
+  std::vector<char*> argv;
+  for (const std::string& word : command) argv.push_back(const_cast<char*>(word.c_str()));
+  argv.push_back(nullptr);
+  posix_spawn_file_actions_t actions;
+  ::posix_spawn_file_actions_init(&actions);
+  ::posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+  ::posix_spawn_file_actions_addopen(&actions, 1, log.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0644);
+  ::posix_spawn_file_actions_adddup2(&actions, 1, 2);
+  ::posix_spawn_file_actions_addclosefrom_np(&actions, 3);
+  pid_t pid = 0;
+  const int failed = ::posix_spawnp(&pid, argv[0], &actions, nullptr, argv.data(), environ);
+  ::posix_spawn_file_actions_destroy(&actions);
+  MC_CHECK(failed == 0);
+  return pid;
+}
+
+int wait_for(pid_t pid) {
+  int state = 0;
+  while (::waitpid(pid, &state, 0) < 0 && errno == EINTR) {}
+  return state;
+}
+
+// Folders of test processes that were killed.
+void remove_stale() {
+  std::error_code ignored;
+  for (const auto& each : fs::directory_iterator(testing::TempDir(), ignored)) {
+    const std::string name = each.path().filename().string();
+    if (!name.starts_with(kStem)) continue;
+    const std::vector<std::string> parts = split(name.substr(std::string(kStem).size()), '-');
+    if (!fs::exists("/proc/" + parts[0])) fs::remove_all(each.path(), ignored);
+  }
+}
+
+void give_to_user(const std::string& path) {
+  if (const passwd* user = other_user())
+    MC_CHECK(::chown(path.c_str(), user->pw_uid, user->pw_gid) == 0);
+}
+}  // namespace
+
+const std::string& PostgresServer::missing() {
+  static const std::string why = [] {
+    if (bin_folder().empty()) return "no PostgreSQL is installed (package postgresql)";
+    if (::geteuid() == 0 && other_user() == nullptr) return "there is no user postgres to run it";
+    return "";
+  }();
+  return why;
+}
+
+PostgresServer& PostgresServer::shared() {
+  static PostgresServer server;
+  return server;
+}
+
+PostgresServer::PostgresServer(Role role)
+    : folder_(fmt::format("{}{}{}-XXXXXX", testing::TempDir(), kStem, ::getpid())) {
+  remove_stale();
+  MC_CHECK(::mkdtemp(folder_.data()) != nullptr);
+  give_to_user(folder_);
+  const std::string data = folder_ + "/data";
+  const pid_t made = spawn(as_user({bin_folder() + "/initdb", "-D", data, "-U", "postgres", "-A",
+                                    "trust", "--no-sync", "-E", "UTF8", "--locale=C.UTF-8"}),
+                           folder_ + "/log");
+  MC_CHECK(wait_for(made) == 0);
+  MC_CHECK(
+      write_file(data + "/pg_hba.conf", "local all locked scram-sha-256\nlocal all all trust\n")
+          .ok());
+  if (role == Role::standby) {
+    MC_CHECK(write_file(data + "/standby.signal", "").ok());
+    give_to_user(data + "/standby.signal");
+  }
+  start();
+}
+
+PostgresServer::~PostgresServer() {
+  if (pid_ != 0) crash();
+  std::error_code ignored;
+  fs::remove_all(folder_, ignored);
+}
+
+void PostgresServer::start() {
+  MC_CHECK(pid_ == 0);
+  pid_ =
+      spawn(as_user({bin_folder() + "/postgres", "-D", folder_ + "/data", "-k", folder_, "-h", "",
+                     "-c", "fsync=on", "-c", "shared_buffers=32MB", "-c", "max_connections=60"}),
+            folder_ + "/log");
+  const pg::Deadline deadline = pg::after(kStartMax);
+  while (!pg::Connection::open({.url = url("postgres")})) {
+    MC_CHECK(std::chrono::steady_clock::now() < deadline);
+    (void)::poll(nullptr, 0, 10);
+  }
+}
+
+void PostgresServer::signal_and_wait(int signal) {
+  ::kill(pid_, signal);
+  wait_for(pid_);
+  pid_ = 0;
+}
+void PostgresServer::stop() { signal_and_wait(SIGINT); }
+void PostgresServer::crash() { signal_and_wait(SIGQUIT); }
+
+std::string PostgresServer::socket() const { return folder_ + "/.s.PGSQL.5432"; }
+std::string PostgresServer::url(const std::string& database, const std::string& user) const {
+  return fmt::format("postgres://{}@/{}?host={}", user, database, percent_encode(folder_));
+}
+
+std::string PostgresServer::fresh_database() {
+  const std::string name = fmt::format("world_{}", ++databases_);
+  run("postgres", "CREATE DATABASE " + name);
+  return name;
+}
+void PostgresServer::drop_database(const std::string& name) {
+  run("postgres", "DROP DATABASE IF EXISTS " + name + " WITH (FORCE)");
+}
+
+std::string PostgresServer::run(const std::string& database, const std::string& sql) {
+  auto connection = pg::Connection::open({.url = url(database)});
+  MC_CHECK(connection.ok());
+  const pg::Answer answer = (*connection)->script(sql);
+  if (!answer) ADD_FAILURE() << sql << ": " << answer.failure->message;
+  if (!answer || answer.rows.empty() || answer.rows.back().size() == 0) return "";
+  return answer.rows.back().text(0, 0);
+}
+
+}  // namespace mc::db::contract
