@@ -26,6 +26,8 @@ struct PostgresSettings {
   Millis connect_timeout{5'000};
   // How long a commit tries to reach a database that went away, before it is store_failed.
   Millis outage{30'000};
+  // Commits are refused (store_failed) unless the lease (lease.h) has this epoch; 0: no lease.
+  std::int64_t epoch = 0;
   int readers = 4;      // connections for reads; one more writes
   bool migrate = true;  // bring the schema up to this build's; false: refuse an older one
 };

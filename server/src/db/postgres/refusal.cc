@@ -136,7 +136,8 @@ Result<Server> check_server(Connection& connection) {
 
 Status check_rights(Connection& connection) {
   const Statement ask{
-      "SELECT t FROM unnest(ARRAY['feed', 'events', 'runs', 'run_labels', 'snapshots', 'records', "
+      "SELECT t FROM unnest(ARRAY['leader', 'feed', 'events', 'runs', 'run_labels', 'snapshots', "
+      "'records', "
       "'receipts', 'commits']) AS t WHERE NOT (has_table_privilege(t, 'SELECT') AND "
       "has_table_privilege(t, 'INSERT') AND has_table_privilege(t, 'UPDATE') AND "
       "has_table_privilege(t, 'DELETE')) LIMIT 1",

@@ -25,6 +25,14 @@ std::vector<PlacedRun> runs_of(const Batch& batch, bool fresh) {
   return runs;
 }
 
+// Nobody takes the lease before this transaction has ended.
+Statement guard_epoch(std::int64_t epoch) {
+  return {
+      "SELECT maestro_refuse('lease', 0) WHERE NOT EXISTS (SELECT 1 FROM leader WHERE epoch = $1 "
+      "FOR SHARE)",
+      Params().add(epoch)};
+}
+
 Statement guard_runs(const std::vector<PlacedRun>& runs) {
   Statement out{
       "WITH held AS (SELECT id, last_seq FROM runs WHERE id = ANY ($1) ORDER BY id FOR UPDATE) "
@@ -186,9 +194,10 @@ void write_events(const Batch& batch, std::vector<Statement>& out) {
 }
 }  // namespace
 
-Result<std::vector<Statement>> write_batch(const Batch& batch, Uuid id) {
+Result<std::vector<Statement>> write_batch(const Batch& batch, Uuid id, std::int64_t epoch) {
   std::vector<Statement> out;
   out.push_back({"INSERT INTO commits (id) VALUES ($1)", Params().add(id)});
+  if (epoch != 0) out.push_back(guard_epoch(epoch));
   write_runs(batch, out);
   write_snapshots(batch, out);
   write_records(batch, out);
@@ -210,6 +219,8 @@ std::optional<Error> conflict_of(const Failure& failure, const Batch& batch) {
     std::from_chars(failure.message.data() + space + 1,
                     failure.message.data() + failure.message.size(), place);
   }
+  if (what == "lease")
+    return Error{Code::store_failed, "another replica leads: this one writes nothing more", {}};
   if (what == "run" && place < batch.runs.size())
     return conflict("run " + to_string(batch.runs[place].run) + " has changed");
   if (what == "record" && place < batch.records.size()) {

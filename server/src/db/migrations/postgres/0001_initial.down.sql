@@ -6,5 +6,6 @@ DROP TABLE snapshots;
 DROP TABLE run_labels;
 DROP TABLE runs;
 DROP TABLE events;
+DROP TABLE leader;
 DROP TABLE feed;
 DROP FUNCTION maestro_refuse(text, int8);

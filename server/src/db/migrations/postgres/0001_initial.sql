@@ -18,6 +18,17 @@ CREATE TABLE feed (
 ) WITH (fillfactor = 10);
 INSERT INTO feed (position) VALUES (0);
 
+-- Who leads of several servers; epoch grows with each that takes it from another.
+CREATE TABLE leader (
+  one        boolean PRIMARY KEY DEFAULT true CHECK (one),
+  epoch      int8 NOT NULL,
+  holder     text NOT NULL,
+  name       text NOT NULL,
+  address    text NOT NULL,
+  expires_at timestamptz NOT NULL
+) WITH (fillfactor = 10);
+INSERT INTO leader VALUES (true, 0, '', '', '', '-infinity');
+
 -- What one commit added to one run. Partitions: events_YYYY_MM, made ahead by the server.
 CREATE TABLE events (
   position  int8 NOT NULL,

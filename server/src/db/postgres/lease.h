@@ -1,0 +1,55 @@
+// Which of several servers on one database leads: a row that the leader renews, with an epoch that
+// grows each time somebody else takes it. A store that is opened with an epoch commits only as long
+// as the row has it: the check holds the row against a change until the commit is made, so a server
+// that stood still for longer than its lease can write nothing afterwards (a fencing token, M.
+// Kleppmann, "How to do distributed locking", 2016). Time is the database's alone.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "db/postgres/postgres_store.h"
+
+namespace mc::db {
+
+namespace pg {
+class Connection;
+}
+
+// Who leads, as the database has it.
+struct Leadership {
+  std::string name;     // of the replica, for people; empty: nobody ever led
+  std::string address;  // HOST:PORT at which others reach it; empty: nobody leads at the moment
+  std::int64_t epoch = 0;
+  bool mine = false;
+};
+
+// Thread: one at a time.
+class Lease {
+ public:
+  struct Claim {
+    std::string name;
+    std::string address;
+    Millis time{3'000};  // for which it is taken
+  };
+  // Requires: a schema of this build. Errors: as open_postgres_store.
+  static Result<std::unique_ptr<Lease>> open(PostgresSettings settings, Claim claim);
+  ~Lease();
+
+  // Takes the lease when nobody has it, renews it when this one does; one statement. Errors:
+  // store_failed, unreachable; whether it was renewed is then not known.
+  Result<Leadership> claim();
+  // Gives it back, if this one has it, so that another one need not wait.
+  Status release();
+
+ private:
+  Lease(PostgresSettings settings, Claim claim);
+  Result<pg::Connection*> connection();
+
+  const PostgresSettings settings_;
+  const Claim claim_;
+  const std::string holder_;  // of this object, unlike any other's
+  std::unique_ptr<pg::Connection> connection_;
+};
+
+}  // namespace mc::db

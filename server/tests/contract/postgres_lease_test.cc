@@ -1,0 +1,98 @@
+// Which of several servers leads, and what one that no longer does can still do: nothing.
+#include <gtest/gtest.h>
+
+#include <optional>
+
+#include "tests/contract/postgres_server.h"
+#include "db/postgres/lease.h"
+
+namespace mc::db::contract {
+namespace {
+
+class PostgresLease : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (!PostgresServer::missing().empty()) GTEST_SKIP() << PostgresServer::missing();
+    database.emplace();
+    settings = database->settings();
+    ASSERT_TRUE(open_postgres_store(settings).ok());  // the schema
+  }
+  std::unique_ptr<Lease> lease(const std::string& name, Millis time = Millis(60'000)) {
+    auto opened = Lease::open(settings, {.name = name, .address = name + ":1", .time = time});
+    EXPECT_TRUE(opened.ok()) << opened.error().message;
+    return std::move(*opened);
+  }
+  Status write(std::int64_t epoch, const std::string& key) {
+    PostgresSettings fenced = settings;
+    fenced.epoch = epoch;
+    const auto store = open_postgres_store(fenced);
+    Batch batch;
+    batch.records.push_back({"k", key, "{}", std::nullopt});
+    return (*store)->commit(batch);
+  }
+
+  std::optional<TempDatabase> database;
+  PostgresSettings settings;
+};
+
+TEST_F(PostgresLease, IsOneServersAtATime) {
+  const auto first = lease("a"), second = lease("b");
+  const auto taken = first->claim();
+  ASSERT_TRUE(taken.ok()) << taken.error().message;
+  EXPECT_TRUE(taken->mine);
+  EXPECT_EQ(taken->epoch, 1);
+  const auto refused = second->claim();
+  ASSERT_TRUE(refused.ok());
+  EXPECT_FALSE(refused->mine);
+  EXPECT_EQ(refused->name, "a");
+  EXPECT_EQ(refused->address, "a:1");
+  EXPECT_EQ(first->claim()->epoch, 1);  // renewed
+}
+
+TEST_F(PostgresLease, PassesOnWhenItIsGivenBack) {
+  const auto first = lease("a"), second = lease("b");
+  ASSERT_TRUE(first->claim()->mine);
+  EXPECT_TRUE(second->release().ok());  // not its own: nothing happens
+  EXPECT_TRUE(first->claim()->mine);
+  EXPECT_TRUE(first->release().ok());
+  const auto taken = second->claim();
+  EXPECT_TRUE(taken->mine);
+  EXPECT_EQ(taken->epoch, 2);
+  EXPECT_EQ(first->claim()->address, "b:1");
+}
+
+TEST_F(PostgresLease, LapsesByTheDatabasesClock) {
+  const auto first = lease("a", Millis(1)), second = lease("b");
+  ASSERT_TRUE(first->claim()->mine);
+  Result<Leadership> taken = second->claim();
+  while (taken.ok() && !taken->mine) taken = second->claim();
+  ASSERT_TRUE(taken.ok());
+  EXPECT_EQ(taken->epoch, 2);
+}
+
+TEST_F(PostgresLease, WhatNobodyTookIsStillTheOldLeaders) {
+  const auto only = lease("a", Millis(1));
+  for (int i = 0; i < 3; ++i) {
+    const auto again = only->claim();
+    EXPECT_TRUE(again->mine);
+    EXPECT_EQ(again->epoch, 1);
+  }
+}
+
+TEST_F(PostgresLease, AServerOfAnEarlierEpochWritesNothing) {
+  const auto first = lease("a"), second = lease("b");
+  const std::int64_t old = first->claim()->epoch;
+  EXPECT_TRUE(write(old, "x").ok());
+  ASSERT_TRUE(first->release().ok());
+  ASSERT_TRUE(second->claim()->mine);
+  const Status late = write(old, "y");
+  ASSERT_FALSE(late.ok());
+  EXPECT_EQ(late.error().code, Code::store_failed);
+  EXPECT_TRUE(write(second->claim()->epoch, "z").ok());
+  const auto store = open_postgres_store(settings);
+  EXPECT_TRUE((*store)->get_record("k", "x")->has_value());
+  EXPECT_FALSE((*store)->get_record("k", "y")->has_value());
+}
+
+}  // namespace
+}  // namespace mc::db::contract
