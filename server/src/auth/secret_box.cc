@@ -26,6 +26,18 @@ std::string SecretBox::make_key() {
   return to_base64url(bytes);
 }
 
+SecretBox SecretBox::derive(std::string_view secret, std::string_view purpose) {
+  MC_CHECK(sodium_init() >= 0);
+  SecretBox box;
+  // A key of BLAKE2b has at most 64 bytes: a longer secret is hashed first.
+  std::array<unsigned char, crypto_generichash_BYTES> digest{};
+  crypto_generichash(digest.data(), digest.size(), in(secret), secret.size(), nullptr, 0);
+  crypto_generichash(box.key_.data(), box.key_.size(), in(purpose), purpose.size(), digest.data(),
+                     digest.size());
+  sodium_memzero(digest.data(), digest.size());
+  return box;
+}
+
 Result<SecretBox> SecretBox::open(std::string_view key_text) {
   MC_CHECK(sodium_init() >= 0);
   const auto bytes = from_base64url(key_text);

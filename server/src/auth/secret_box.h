@@ -15,6 +15,8 @@ class SecretBox {
  public:
   // A fresh key as text (base64url, one line): what the key file holds.
   static std::string make_key();
+  // The key that follows from a secret of 32 bytes or more, for one purpose (BLAKE2b, keyed).
+  static SecretBox derive(std::string_view secret, std::string_view purpose);
   // Errors: invalid_setting when `key_text` is no key; the message does not show it.
   static Result<SecretBox> open(std::string_view key_text);
 

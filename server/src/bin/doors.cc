@@ -14,7 +14,9 @@ cli::Doors open_doors(Signals& signals) {
   doors.up = [&signals](const cli::UpOptions& options, const cli::Io& io) {
     return up(options, io, signals);
   };
-  doors.serve = serve;
+  doors.serve = [&signals](const std::string& listen, bool migrates, const cli::Io& io) {
+    return serve(listen, migrates, io, signals);
+  };
   doors.worker = [&signals](const cli::WorkerOptions& options, const cli::Io& io) {
     return work(options, io, signals);
   };

@@ -10,7 +10,8 @@
 namespace mc::bin {
 
 Result<int> up(const cli::UpOptions& options, const cli::Io& io, Signals& signals);
-Result<int> serve(const std::string& listen, bool migrate, const cli::Io& io);
+// `listen` empty: as the settings say.
+Result<int> serve(const std::string& listen, bool migrate, const cli::Io& io, Signals& signals);
 Result<int> work(const cli::WorkerOptions& options, const cli::Io& io, Signals& signals);
 Result<std::unique_ptr<cli::LocalServer>> open_local(const cli::LocalOptions& options);
 Value read_local_cache(const cli::LocalOptions& options, const std::string& key);

@@ -1,16 +1,159 @@
+// `maestro serve`: one replica of a cluster. All share a database; one of them leads, decides and
+// writes, the others pass connections on to it and wait to take over.
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "bin/data_folder.h"
 #include "bin/doors.h"
+#include "bin/lease_keeper.h"
+#include "bin/listen.h"
 #include "bin/server_settings.h"
+#include "bin/stack.h"
+#include "bin/work.h"
+#include "cli/target.h"
+#include "cli/version.h"
 
 namespace mc::bin {
+namespace {
+constexpr Millis kHttpDrain{500};
+constexpr Millis kLookAround{1'000};
 
-Result<int> serve(const std::string& listen, bool /*migrate*/, const cli::Io&) {
-  const Result<config::Settings> settings = load_settings({{"--listen", listen}});
+// Begins anew with the same arguments: nothing that was remembered may be used any more.
+[[noreturn]] void start_over() {
+  constexpr std::size_t kArgumentsMax = 128 << 10;
+  Result<std::string> text = read_file("/proc/self/cmdline", kArgumentsMax);
+  MC_CHECK(text.ok());
+  std::vector<char*> arguments;
+  for (std::size_t at = 0; at < text->size(); at = text->find('\0', at) + 1)
+    arguments.push_back(text->data() + at);
+  arguments.push_back(nullptr);
+  ::execv("/proc/self/exe", arguments.data());
+  log_error("this replica cannot start over and ends");
+  ::_exit(1);
+}
+
+class Replica {
+ public:
+  Replica(config::Settings settings, std::string data)
+      : settings_(std::move(settings)), data_(std::move(data)) {}
+  Status start(bool migrate);
+  // Until a signal comes.
+  Status run(cli::Interrupts& interrupts);
+  void stop();
+  const std::string& url() const { return url_; }
+  std::string name() const { return settings_.name.empty() ? host_name() : settings_.name; }
+
+ private:
+  Status prepare_database(bool migrate);
+  Status lead();
+
+  config::Settings settings_;
+  std::string data_, url_;
+  db::PostgresSettings database_;
+  // In the order in which they are made; they end in the reverse.
+  ReplicaGate gate_;
+  std::unique_ptr<Stack> stack_;
+  std::unique_ptr<http::Server> server_;
+  std::unique_ptr<LeaseKeeper> keeper_;
+};
+
+Status Replica::prepare_database(bool migrate) {
+  database_.url = settings_.postgres_url;
+  database_.migrate = migrate;
+  Result<std::unique_ptr<db::Store>> store = db::open_postgres_store(database_);
+  if (!store.ok()) return store.error();
+  database_.migrate = false;
+  const Result<std::string> key = cluster_key(**store, settings_.jwt_secret);
+  return key.ok() ? Status() : Status(key.error());
+}
+
+Status Replica::start(bool migrate) {
+  if (Status made = make_data_folder(data_); !made.ok()) return made;
+  if (Status ready = prepare_database(migrate); !ready.ok()) return ready;
+  http::ServerOptions listen = server_options(settings_);
+  listen.tunnels = true;
+  Result<std::unique_ptr<http::Server>> server = start_server(std::move(listen), gate_);
+  if (!server.ok()) return server.error();
+  server_ = std::move(*server);
+  url_ = local_url(server_->address());
+  const std::string own = settings_.advertise.empty()
+                              ? url_.substr(std::string_view("http://").size())
+                              : settings_.advertise;
+  auto lease =
+      db::Lease::open(database_, {.name = name(), .address = own, .time = LeaseKeeper::kTime});
+  if (!lease.ok()) return lease.error();
+  keeper_ = std::make_unique<LeaseKeeper>(std::move(*lease), own, gate_, *server_);
+  return {};
+}
+
+Status Replica::lead() {
+  StackOptions options = stack_options(settings_);
+  options.folder = data_;
+  options.public_url = settings_.public_url;
+  options.cluster_secret = settings_.jwt_secret;
+  options.open_other_store = [fenced = database_, epoch = keeper_->epoch()]() mutable {
+    fenced.epoch = epoch;
+    return db::open_postgres_store(fenced);
+  };
+  Result<std::unique_ptr<Stack>> stack = Stack::open(options);
+  if (!stack.ok()) return stack.error();
+  stack_ = std::move(*stack);
+  gate_.open(stack_->api());
+  log_info("leads", {{"name", name()}, {"epoch", keeper_->epoch()}});
+  return {};
+}
+
+Status Replica::run(cli::Interrupts& interrupts) {
+  using Role = LeaseKeeper::Role;
+  for (Role role = Role::follows; !interrupts.wait(1, Millis(0));) {
+    const Role now = keeper_->wait_for_change(role, kLookAround);
+    if (now == Role::lost) {
+      log_warn("this replica no longer leads: it starts over");
+      start_over();
+    }
+    if (now == Role::leads && role != Role::leads) {
+      if (const Status led = lead(); !led.ok()) {
+        if (keeper_->role() == Role::leads) return led;
+        start_over();
+      }
+    }
+    role = now;
+  }
+  return {};
+}
+
+void Replica::stop() {
+  if (stack_) stack_->service().drain();
+  server_->drain(kHttpDrain);
+  server_->stop();
+  stack_.reset();
+  keeper_->give_back();
+}
+}  // namespace
+
+Result<int> serve(const std::string& listen, bool migrate, const cli::Io& io, Signals& signals) {
+  cli::Interrupts& interrupts = signals.interrupts();
+  interrupts.handled = true;
+  config::Pairs flags;
+  if (!listen.empty()) flags.emplace_back("--listen", listen);
+  Result<config::Settings> settings = load_settings(flags);
   if (!settings.ok()) return settings.error();
   if (const Status fit = config::check_for_cluster(*settings); !fit) return fit.error();
-  return Error{Code::invalid_setting,
-               "this build keeps its data in SQLite only: it has no PostgreSQL store, which serve "
-               "needs; `maestro up` runs a whole server on one machine",
-               {}};
+  const std::string data = settings->data.empty() ? cli::data_folder(io) : settings->data;
+  Replica replica(std::move(*settings), data);
+  if (Status started = replica.start(migrate); !started.ok()) return started.error();
+  io.out("maestro " + std::string(cli::kVersion) + " replica " + replica.name() + " at " +
+         replica.url() + "\n");
+  if (Status ran = replica.run(interrupts); !ran.ok()) return ran.error();
+  log_info("stopping");
+  replica.stop();
+  log_info("stopped");
+  return interrupts.count.load() > 1 ? 130 : 0;
 }
 
 }  // namespace mc::bin

@@ -2,6 +2,7 @@
 
 #include "auth/secret_box.h"
 #include "base/fault.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "bin/data_folder.h"
 #include "cli/version.h"
@@ -12,6 +13,9 @@ namespace mc::bin {
 namespace {
 
 constexpr const char* kAdminName = "admin";
+constexpr const char* kClusterKind = "cluster";
+constexpr const char* kKeyRecord = "secret.key";
+constexpr const char* kKeyPurpose = "the key of a cluster's secrets";
 
 // The token that the file holds, or a fresh one when there is none that the store knows: its holder
 // has the folder, and with it everything that the token could give.
@@ -38,7 +42,43 @@ Status ensure_admin_token(db::Store& store, api::TokenTable& tokens, const std::
   return write_private(folder, file, fresh.secret);
 }
 
+Result<std::string> folder_key(const std::string& folder) {
+  Result<std::string> key = read_private(folder, kSecretKeyFile);
+  if (!key.ok() || !key->empty()) return key;
+  *key = auth::SecretBox::make_key();
+  MC_FAULT_POINT("start.key");
+  if (Status kept = write_private(folder, kSecretKeyFile, *key); !kept.ok()) return kept.error();
+  return key;
+}
+
 }  // namespace
+
+Result<std::string> cluster_key(db::Store& store, const std::string& cluster_secret) {
+  const auth::SecretBox box = auth::SecretBox::derive(cluster_secret, kKeyPurpose);
+  Result<std::optional<db::Record>> kept = store.get_record(kClusterKind, kKeyRecord);
+  if (!kept.ok()) return kept.error();
+  if (!kept->has_value()) {
+    const std::string key = auth::SecretBox::make_key();
+    JsonWriter out;
+    out.open('{').field("sealed", box.seal(kKeyRecord, key)).close('}');
+    db::Batch batch;
+    batch.records.push_back({kClusterKind, kKeyRecord, out.take(), 0});
+    if (Status written = store.commit(batch); written.ok()) return key;
+    // Another replica was faster, or the store has failed: it tells.
+    kept = store.get_record(kClusterKind, kKeyRecord);
+    if (!kept.ok()) return kept.error();
+    if (!kept->has_value())
+      return Error{Code::store_failed, "the cluster's key cannot be stored", {}};
+  }
+  const Result<Value> record = parse_json((*kept)->json);
+  if (!record.ok()) return record.error();
+  Result<std::string> key = box.unseal(kKeyRecord, record->string_or("sealed", ""));
+  if (key.ok()) return key;
+  return Error{Code::invalid_setting,
+               "the database belongs to a cluster with another JWT_SECRET: give this replica the "
+               "same, or another database",
+               {}};
+}
 
 Status Stack::open_tokens(const StackOptions& options) {
   Result<std::unique_ptr<api::TokenTable>> tokens = api::TokenTable::load(*store_);
@@ -49,13 +89,9 @@ Status Stack::open_tokens(const StackOptions& options) {
 }
 
 Status Stack::open_secrets(const StackOptions& options) {
-  Result<std::string> key = read_private(options.folder, kSecretKeyFile);
+  Result<std::string> key = options.open_other_store ? cluster_key(*store_, options.cluster_secret)
+                                                     : folder_key(options.folder);
   if (!key.ok()) return key.error();
-  if (key->empty()) {
-    *key = auth::SecretBox::make_key();
-    MC_FAULT_POINT("start.key");
-    if (Status kept = write_private(options.folder, kSecretKeyFile, *key); !kept.ok()) return kept;
-  }
   Result<auth::SecretBox> box = auth::SecretBox::open(*key);
   if (!box.ok()) return box.error();
   Result<std::shared_ptr<api::SecretTable>> secrets = api::SecretTable::load(*store_, *box);
@@ -69,7 +105,8 @@ Result<std::unique_ptr<Stack>> Stack::open(const StackOptions& options) {
   if (options.keep_in_memory) {
     stack->store_ = db::make_memory_store();
   } else {
-    Result<std::unique_ptr<db::Store>> store = open_store(options.folder);
+    Result<std::unique_ptr<db::Store>> store =
+        options.open_other_store ? options.open_other_store() : open_store(options.folder);
     if (!store.ok()) return store.error();
     stack->store_ = std::move(*store);
   }

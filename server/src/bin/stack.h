@@ -2,6 +2,7 @@
 // HTTP server before it, `exec` calls it directly.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -17,6 +18,10 @@ namespace mc::bin {
 struct StackOptions {
   std::string folder;           // must exist; holds the store, the blobs and secret.key
   bool keep_in_memory = false;  // the store: nothing of it outlives the Stack
+  // Opens another store than the folder's; its secrets are sealed with a key that it keeps itself,
+  // sealed with `cluster_secret`.
+  std::function<Result<std::unique_ptr<db::Store>>()> open_other_store;
+  std::string cluster_secret;
   std::string public_url = "http://127.0.0.1:4000";
   std::string embedded_worker;  // name; empty: none
   // File in the folder that holds the admin's token, minted when it is missing; empty: none.
@@ -56,6 +61,10 @@ class Stack {
   std::unique_ptr<conductor::Service> service_;
   std::unique_ptr<api::Api> api_;
 };
+
+// The key of a cluster's secrets, which its store keeps sealed; made when there is none. Errors:
+// invalid_setting: it was sealed with another secret; store_failed.
+Result<std::string> cluster_key(db::Store& store, const std::string& cluster_secret);
 
 // Opens the store of a data folder. Errors: data_folder.
 Result<std::unique_ptr<db::Store>> open_store(const std::string& folder);

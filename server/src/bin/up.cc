@@ -6,6 +6,7 @@
 #include "bin/data_folder.h"
 #include "bin/doors.h"
 #include "bin/gate.h"
+#include "bin/listen.h"
 #include "bin/server_settings.h"
 #include "bin/stack.h"
 #include "bin/work.h"
@@ -20,20 +21,6 @@ constexpr const char* kWorkerName = "local";
 constexpr Millis kTellEvery{5'000};
 // For answers under way; long polls are not worth waiting for.
 constexpr Millis kHttpDrain{500};
-// Longer than the longest wait that a caller may ask for (GET /runs/{id}?wait=5m).
-constexpr Millis kHandleTime{330'000};
-bool is_loopback(const std::string& listen) {
-  return listen.starts_with("127.") || listen.starts_with("localhost:") ||
-         listen.starts_with("[::1]");
-}
-
-// Where programs on this machine reach a server bound to `address`.
-std::string local_url(const std::string& address) {
-  const std::size_t colon = address.rfind(':');
-  const std::string host = address.substr(0, colon);
-  const bool any = host == "0.0.0.0" || host == "[::]" || host == "::" || host.empty();
-  return "http://" + (any ? "127.0.0.1" : host) + address.substr(colon);
-}
 
 class UpServer {
  public:
@@ -67,22 +54,10 @@ Status UpServer::start() {
     log_warn("POSTGRES_URL is set, but `up` keeps everything in its data folder",
              {{"data", data_}});
   if (Status made = make_data_folder(data_); !made.ok()) return made;
-  http::ServerOptions listen;
-  listen.listen = settings_.listen;
-  listen.handle_time = kHandleTime;
-  listen.threads = static_cast<int>(settings_.http_threads);
-  listen.connections_max = static_cast<int>(settings_.connections_max);
-  Result<std::unique_ptr<http::Server>> server = http::Server::start(listen, gate_);
-  if (!server.ok()) {
-    const bool taken = server.error().code == Code::unreachable;
-    return Error{taken ? Code::unavailable : server.error().code, server.error().message, {}};
-  }
+  Result<std::unique_ptr<http::Server>> server = start_server(server_options(settings_), gate_);
+  if (!server.ok()) return server.error();
   server_ = std::move(*server);
   url_ = local_url(server_->address());
-  if (!is_loopback(settings_.listen)) {
-    log_warn("can be reached from other machines, without TLS: put a proxy that speaks it in front",
-             {{"listen", settings_.listen}});
-  }
   if (Status started = start_stack(); !started.ok()) return started;
   gate_.open(stack_->api());
   // A 0 that somebody wrote means no worker; the table's, one job a processor.
@@ -99,18 +74,11 @@ bool UpServer::is_given(std::string_view setting) const {
 }
 
 Status UpServer::start_stack() {
-  StackOptions options;
+  StackOptions options = stack_options(settings_);
   options.folder = data_;
   options.public_url = is_given("public_url") ? settings_.public_url : url_;
-  options.heartbeat = settings_.heartbeat;
-  options.lease = settings_.lease;
-  options.open_runs_max = static_cast<int>(settings_.open_runs_max);
-  options.keep_receipts = settings_.keep_receipts;
-  options.keep_deleted_runs = settings_.keep_deleted_runs;
   options.embedded_worker = kWorkerName;
   options.admin_token_file = cli::kAdminTokenFile;
-  options.rate_limit.per_second = static_cast<double>(settings_.rate_limit);
-  options.rate_limit.burst = static_cast<double>(settings_.rate_burst);
   Result<std::unique_ptr<Stack>> stack = Stack::open(options);
   if (!stack.ok()) return stack.error();
   stack_ = std::move(*stack);

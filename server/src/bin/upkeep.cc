@@ -3,7 +3,9 @@
 
 #include "bin/data_folder.h"
 #include "bin/doors.h"
+#include "bin/server_settings.h"
 #include "bin/stack.h"
+#include "db/postgres/migrate.h"
 #include "db/sqlite/sqlite_store.h"
 
 namespace mc::bin {
@@ -48,6 +50,37 @@ Status copy_tree(const fs::path& from, const fs::path& to, Copied* copied) {
   return {};
 }
 
+// Of the database that POSTGRES_URL names.
+Result<db::PostgresSettings> database_settings() {
+  const Result<config::Settings> settings = load_settings();
+  if (!settings.ok()) return settings.error();
+  return db::PostgresSettings{.url = settings->postgres_url, .migrate = false};
+}
+
+Result<std::unique_ptr<db::Store>> open_folder_or_database(const std::string& data) {
+  if (data.empty()) {
+    const Result<db::PostgresSettings> settings = database_settings();
+    if (!settings.ok()) return settings.error();
+    return db::open_postgres_store(*settings);
+  }
+  if (Status made = make_data_folder(data); !made.ok()) return made.error();
+  return open_store(data);
+}
+
+Result<db::SchemaStatus> migrate_folder(const std::string& action, const std::string& data) {
+  if (action == "down") return db::migrate_down(data);
+  if (action == "status") return db::migrate_status(data);
+  if (Status made = make_data_folder(data); !made.ok()) return made.error();
+  return db::migrate_up(data);
+}
+
+Result<db::SchemaStatus> migrate_database(const std::string& action) {
+  const Result<db::PostgresSettings> settings = database_settings();
+  if (!settings.ok()) return settings.error();
+  if (action == "down") return db::migrate_down(*settings);
+  return action == "up" ? db::migrate_up(*settings) : db::migrate_status(*settings);
+}
+
 }  // namespace
 
 Result<std::unique_ptr<db::Store>> open_store(const std::string& folder) {
@@ -55,8 +88,7 @@ Result<std::unique_ptr<db::Store>> open_store(const std::string& folder) {
 }
 
 Result<std::string> make_direct_token(const cli::NewToken& wanted) {
-  if (Status made = make_data_folder(wanted.data); !made.ok()) return made.error();
-  Result<std::unique_ptr<db::Store>> store = open_store(wanted.data);
+  Result<std::unique_ptr<db::Store>> store = open_folder_or_database(wanted.data);
   if (!store.ok()) return store.error();
   const std::optional<auth::Role> role = auth::role_from_name(wanted.role);
   if (!role) return Error{Code::usage, "there is no role `" + wanted.role + "`", {}};
@@ -67,12 +99,8 @@ Result<std::string> make_direct_token(const cli::NewToken& wanted) {
 }
 
 Result<Value> migrate(const std::string& action, const std::string& data) {
-  if (action == "up") {
-    if (Status made = make_data_folder(data); !made.ok()) return made.error();
-  }
-  const Result<db::SchemaStatus> status = action == "up"     ? db::migrate_up(data)
-                                          : action == "down" ? db::migrate_down(data)
-                                                             : db::migrate_status(data);
+  const Result<db::SchemaStatus> status =
+      data.empty() ? migrate_database(action) : migrate_folder(action, data);
   if (!status.ok()) return status.error();
   List lines;
   for (const std::string& line : status->lines) lines.emplace_back(line);

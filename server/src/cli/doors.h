@@ -81,7 +81,8 @@ struct Doors {
   // nothing and changes nothing.
   std::function<Value(const LocalOptions&, const std::string& key)> local_cache;
   std::function<std::vector<DoctorLine>(const std::string& data, const Io&)> doctor;
-  // Writes a token into the store of a data folder that no server holds open; returns the secret.
+  // `data` empty: the database that POSTGRES_URL names.
+  // Writes a token into a store that no server holds open; returns the secret.
   std::function<Result<std::string>(const NewToken&)> direct_token;
   // action: up, down or status. Answers {schema, wanted, …}.
   std::function<Result<Value>(const std::string& action, const std::string& data)> migrate;

@@ -18,8 +18,7 @@ Result<int> up(Session& session, const Args& args) {
 }
 
 Result<int> serve(Session& session, const Args& args) {
-  return session.doors().serve(args.get("--listen", "127.0.0.1:4000"), args.has("--migrate"),
-                               session.io());
+  return session.doors().serve(args.get("--listen"), args.has("--migrate"), session.io());
 }
 
 Result<std::string> worker_token(const Io& io, const Args& args) {

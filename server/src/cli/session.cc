@@ -199,15 +199,10 @@ Cell duration_cell(const Value& item, std::string_view field) {
   return {format_duration(Millis(value->as_int()))};
 }
 
-Result<std::string> store_folder(const Io& io, const Args& args) {
+std::string store_folder(const Io& io, const Args& args) {
   if (args.has("--data")) return args.get("--data");
   for (const char* name : {"POSTGRES_URL", "POSTGRES_URL_FILE"}) {
-    if (variable_or(io, name, "").empty()) continue;
-    return Error{Code::invalid_setting,
-                 std::string(name) +
-                     " is set, but this build keeps its data in SQLite only: unset it, or name a "
-                     "data folder with --data",
-                 {}};
+    if (!variable_or(io, name, "").empty()) return std::string();
   }
   return data_folder(io);
 }

@@ -88,8 +88,8 @@ Cell duration_cell(const Value& item, std::string_view field);
 // A field as a person reads it: text as it is, null as "", texts with commas between, else JSON.
 std::string shown(const Value& item, std::string_view field);
 
-// The folder that a verb which opens the store itself means: --data, else the local one. Errors:
-// invalid_setting when POSTGRES_URL says that the store is elsewhere.
-Result<std::string> store_folder(const Io& io, const Args& args);
+// The folder that a verb which opens the store itself means: --data, else the local one; empty: the
+// database that POSTGRES_URL names.
+std::string store_folder(const Io& io, const Args& args);
 
 }  // namespace mc::cli

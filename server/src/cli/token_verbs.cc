@@ -23,11 +23,9 @@ void print_secret(Session& session, const Value& token) {
 }
 
 Result<int> create_direct(Session& session, const Args& args, Millis expires_in) {
-  const Result<std::string> data = store_folder(session.io(), args);
-  if (!data.ok()) return data.error();
   const NewToken wanted{.name = args.get("NAME"),
                         .role = args.get("--role"),
-                        .data = *data,
+                        .data = store_folder(session.io(), args),
                         .expires_in = expires_in};
   Result<std::string> secret = session.doors().direct_token(wanted);
   if (!secret.ok()) return secret.error();

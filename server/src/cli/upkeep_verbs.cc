@@ -42,9 +42,7 @@ Result<int> doctor(Session& session, const Args& args) {
 
 Handler migrate(const char* action) {
   return [action](Session& session, const Args& args) -> Result<int> {
-    const Result<std::string> data = store_folder(session.io(), args);
-    if (!data.ok()) return data.error();
-    Result<Value> answer = session.doors().migrate(action, *data);
+    Result<Value> answer = session.doors().migrate(action, store_folder(session.io(), args));
     if (!answer.ok()) return answer.error();
     Table table;
     for (const auto& [name, value] : answer->as_object())
@@ -55,9 +53,15 @@ Handler migrate(const char* action) {
 }
 
 Result<int> backup(Session& session, const Args& args) {
-  const Result<std::string> data = store_folder(session.io(), args);
-  if (!data.ok()) return data.error();
-  Result<Value> answer = session.doors().backup(*data, args.get("PATH"));
+  const std::string data = store_folder(session.io(), args);
+  if (data.empty()) {
+    return Error{
+        Code::invalid_setting,
+        "POSTGRES_URL is set: copy a database with PostgreSQL's own pg_dump, or name a data "
+        "folder with --data",
+        {}};
+  }
+  Result<Value> answer = session.doors().backup(data, args.get("PATH"));
   if (!answer.ok()) return answer.error();
   Table table;
   for (const auto& [name, value] : answer->as_object())

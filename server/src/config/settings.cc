@@ -195,9 +195,10 @@ struct Target {
   T Settings::* field;
 };
 
-constexpr std::array<Target<std::string>, 16> kTexts = {{
+constexpr std::array<Target<std::string>, 17> kTexts = {{
     {"listen", &Settings::listen},
     {"data", &Settings::data},
+    {"advertise", &Settings::advertise},
     {"public_url", &Settings::public_url},
     {"name", &Settings::name},
     {"log_level", &Settings::log_level},

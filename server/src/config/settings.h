@@ -42,7 +42,7 @@ struct Sources {
 };
 
 struct Settings {
-  std::string listen, data, public_url, name, log_level, log_format;
+  std::string listen, advertise, data, public_url, name, log_level, log_format;
   std::string postgres_url, redis_url, jwt_secret, session_secret;
   std::string auth0_domain, auth0_client_id, auth0_client_secret;
   std::string otel_exporter_otlp_endpoint, pagerduty_routing_key, github_token;

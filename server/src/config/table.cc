@@ -30,6 +30,9 @@ constexpr Setting choice(std::string_view name, std::string_view flag, std::stri
 constexpr std::array kTable = {
     text("listen", "--listen", "MAESTRO_LISTEN", Kind::address, "127.0.0.1:4000",
          "Where the server listens, HOST:PORT; port 0 takes a free one."),
+    text("advertise", "", "MAESTRO_ADVERTISE", Kind::text, "",
+         "Where other replicas reach this one, HOST:PORT with a numeric HOST; empty: where it "
+         "listens."),
     text("data", "--data", "MAESTRO_DATA", Kind::text, "",
          "The data folder; empty: `$XDG_DATA_HOME/maestro`."),
     text("public_url", "", "PUBLIC_URL", Kind::url, "http://127.0.0.1:4000",

@@ -3,8 +3,8 @@
 
 #include <optional>
 
-#include "tests/contract/postgres_server.h"
 #include "db/postgres/lease.h"
+#include "tests/contract/postgres_server.h"
 
 namespace mc::db::contract {
 namespace {

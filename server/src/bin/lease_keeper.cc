@@ -1,0 +1,104 @@
+#include "bin/lease_keeper.h"
+
+#include <utility>
+
+#include "base/log.h"
+
+namespace mc::bin {
+using Steady = std::chrono::steady_clock;
+
+LeaseKeeper::LeaseKeeper(std::unique_ptr<db::Lease> lease, std::string own, ReplicaGate& gate,
+                         http::Server& server)
+    : lease_(std::move(lease)), own_(std::move(own)), gate_(gate), server_(server) {
+  thread_ = std::thread([this] { keep(); });
+}
+
+LeaseKeeper::~LeaseKeeper() { stop(); }
+
+void LeaseKeeper::stop() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  changed_.notify_all();
+  if (thread_.joinable()) thread_.join();
+}
+
+void LeaseKeeper::give_back() {
+  stop();
+  if (const Status given = lease_->release(); !given)
+    log_warn("the lease was not given back: others wait until it lapses",
+             {{"reason", given.error().message}});
+}
+
+LeaseKeeper::Role LeaseKeeper::role() const {
+  const std::lock_guard lock(mutex_);
+  return role_;
+}
+
+std::int64_t LeaseKeeper::epoch() const {
+  const std::lock_guard lock(mutex_);
+  return epoch_;
+}
+
+LeaseKeeper::Role LeaseKeeper::wait_for_change(Role role, Millis patience) {
+  std::unique_lock lock(mutex_);
+  changed_.wait_for(lock, patience, [&] { return role_ != role; });
+  return role_;
+}
+
+void LeaseKeeper::keep() {
+  for (;;) {
+    const auto asked = Steady::now();
+    const Result<db::Leadership> found = lease_->claim();
+    found.ok() ? take(*found, asked + kTime) : miss(found.error(), Steady::now());
+    std::unique_lock lock(mutex_);
+    if (changed_.wait_until(lock, asked + kEvery, [this] { return stopping_; })) return;
+    if (role_ == Role::lost) return;
+  }
+}
+
+void LeaseKeeper::take(const db::Leadership& found, ReplicaGate::Deadline deadline) {
+  gate_.note_database({});
+  if (std::exchange(troubled_, false)) log_info("the database answers again");
+  if (found.mine) {
+    leads_until_ = deadline;
+    gate_.lead_until(deadline);
+    {
+      const std::lock_guard lock(mutex_);
+      // Another replica led in between: what this one remembers is not the truth.
+      if (role_ == Role::leads && epoch_ != found.epoch) role_ = Role::lost;
+      epoch_ = found.epoch;
+    }
+    if (role() == Role::follows) become(Role::leads);
+    if (role() == Role::lost) become(Role::lost);
+    return;
+  }
+  if (role() == Role::leads) return become(Role::lost);
+  // One's own address is that of an earlier life, until its lease lapses.
+  const std::string address = found.address == own_ ? "" : found.address;
+  if (address != leader_) {
+    log_info("another replica leads", {{"leader", found.name}, {"address", address}});
+    leader_ = address;
+    gate_.follow(address.empty() ? "" : found.name, address);
+    server_.cut_tunnels();
+  }
+}
+
+void LeaseKeeper::miss(const Error& error, ReplicaGate::Deadline now) {
+  gate_.note_database(error.message);
+  if (!std::exchange(troubled_, true))
+    log_warn("the database does not answer", {{"reason", error.message}});
+  if (role() == Role::leads && now >= leads_until_) become(Role::lost);
+}
+
+void LeaseKeeper::become(Role role) {
+  if (role == Role::lost) gate_.shut();
+  {
+    const std::lock_guard lock(mutex_);
+    role_ = role;
+  }
+  changed_.notify_all();
+}
+
+}  // namespace mc::bin

@@ -1,0 +1,62 @@
+// Takes and keeps a cluster's lease, on a thread of its own: asks every second, tells the gate who
+// leads, and tells the replica when that is itself, or no longer.
+#pragma once
+
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <thread>
+
+#include "bin/replica_gate.h"
+#include "db/postgres/lease.h"
+#include "http/server.h"
+
+namespace mc::bin {
+
+// Threads: any may call.
+class LeaseKeeper {
+ public:
+  enum class Role { follows, leads, lost };
+  // A leader that cannot renew stops serving when the time is over, by its own clock, counted from
+  // before it asked: others wait for as long by the database's, counted from when it answered.
+  static constexpr Millis kTime{3'000};
+  static constexpr Millis kEvery{900};
+
+  // Both outlive this. `own` is the address that this replica is reached at.
+  LeaseKeeper(std::unique_ptr<db::Lease> lease, std::string own, ReplicaGate& gate,
+              http::Server& server);
+  ~LeaseKeeper();  // does not give the lease back
+  LeaseKeeper(const LeaseKeeper&) = delete;
+  LeaseKeeper& operator=(const LeaseKeeper&) = delete;
+
+  Role role() const;
+  std::int64_t epoch() const;  // Requires: role() is leads
+  // Waits until the role is another one than `role`, at most `patience`.
+  Role wait_for_change(Role role, Millis patience);
+  // Stops asking; gives the lease back, so that another replica takes over at once.
+  void give_back();
+
+ private:
+  void keep();
+  void take(const db::Leadership& found, ReplicaGate::Deadline deadline);
+  void miss(const Error& error, ReplicaGate::Deadline now);
+  void become(Role role);
+  void stop();
+
+  const std::unique_ptr<db::Lease> lease_;
+  const std::string own_;
+  ReplicaGate& gate_;
+  http::Server& server_;
+  mutable std::mutex mutex_;  // guards what follows
+  std::condition_variable changed_;
+  Role role_ = Role::follows;
+  std::int64_t epoch_ = 0;
+  bool stopping_ = false;
+  // The thread's own:
+  std::string leader_;  // its address
+  ReplicaGate::Deadline leads_until_ = ReplicaGate::Deadline::min();
+  bool troubled_ = false;
+  std::thread thread_;
+};
+
+}  // namespace mc::bin

@@ -1,0 +1,59 @@
+#include "bin/listen.h"
+
+#include "base/log.h"
+
+namespace mc::bin {
+namespace {
+// Longer than the longest wait that a caller may ask for (GET /runs/{id}?wait=5m).
+constexpr Millis kHandleTime{330'000};
+
+bool is_loopback(const std::string& listen) {
+  return listen.starts_with("127.") || listen.starts_with("localhost:") ||
+         listen.starts_with("[::1]");
+}
+}  // namespace
+
+std::string local_url(const std::string& address) {
+  const std::size_t colon = address.rfind(':');
+  const std::string host = address.substr(0, colon);
+  const bool any = host == "0.0.0.0" || host == "[::]" || host == "::" || host.empty();
+  return "http://" + (any ? "127.0.0.1" : host) + address.substr(colon);
+}
+
+http::ServerOptions server_options(const config::Settings& settings) {
+  http::ServerOptions options;
+  options.listen = settings.listen;
+  options.handle_time = kHandleTime;
+  options.threads = static_cast<int>(settings.http_threads);
+  options.connections_max = static_cast<int>(settings.connections_max);
+  return options;
+}
+
+Result<std::unique_ptr<http::Server>> start_server(http::ServerOptions options,
+                                                   http::Handler& handler) {
+  const std::string listen = options.listen;
+  Result<std::unique_ptr<http::Server>> server = http::Server::start(std::move(options), handler);
+  if (!server.ok()) {
+    const bool taken = server.error().code == Code::unreachable;
+    return Error{taken ? Code::unavailable : server.error().code, server.error().message, {}};
+  }
+  if (!is_loopback(listen)) {
+    log_warn("can be reached from other machines, without TLS: put a proxy that speaks it in front",
+             {{"listen", listen}});
+  }
+  return server;
+}
+
+StackOptions stack_options(const config::Settings& settings) {
+  StackOptions options;
+  options.heartbeat = settings.heartbeat;
+  options.lease = settings.lease;
+  options.open_runs_max = static_cast<int>(settings.open_runs_max);
+  options.keep_receipts = settings.keep_receipts;
+  options.keep_deleted_runs = settings.keep_deleted_runs;
+  options.rate_limit.per_second = static_cast<double>(settings.rate_limit);
+  options.rate_limit.burst = static_cast<double>(settings.rate_burst);
+  return options;
+}
+
+}  // namespace mc::bin
