@@ -63,7 +63,7 @@ void LeaseKeeper::take(const db::Leadership& found, ReplicaGate::Deadline deadli
   if (std::exchange(troubled_, false)) log_info("the database answers again");
   if (found.mine) {
     leads_until_ = deadline;
-    gate_.lead_until(deadline);
+    gate_.lead_until(deadline, found.name);
     {
       const std::lock_guard lock(mutex_);
       // Another replica led in between: what this one remembers is not the truth.

@@ -39,7 +39,10 @@ void ReplicaGate::follow(const std::string& leader, const std::string& address) 
   address_ = address;
 }
 
-void ReplicaGate::lead_until(Deadline deadline) { leads_until_ = deadline; }
+void ReplicaGate::lead_until(Deadline deadline, const std::string& own_name) {
+  follow(own_name, {});
+  leads_until_ = deadline;
+}
 
 void ReplicaGate::shut() {
   leads_until_ = Deadline::min();

@@ -20,7 +20,7 @@ class ReplicaGate final : public http::Handler {
   void follow(const std::string& leader, const std::string& address);
   // This replica leads until then, unless it says so again: a process that stood still for longer
   // answers nothing from what it remembers.
-  void lead_until(Deadline deadline);
+  void lead_until(Deadline deadline, const std::string& own_name);
   // `api` must outlive every call. Requires: lead_until came first.
   void open(http::Handler& api) { api_.open(api); }
   // From now on nothing is served here.

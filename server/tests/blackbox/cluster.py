@@ -1,0 +1,154 @@
+"""A PostgreSQL of this test alone and replicas on it, for tests of many servers on one database."""
+import glob
+import os
+import pwd
+import re
+import signal
+import socket
+import subprocess
+import time
+
+from harness import BINARY, DEADLINE_S, Client, Skip, clean_env, maestro, read_line, wait_until
+
+SECRETS = {"JWT_SECRET": "a-secret-of-thirty-two-bytes-or-more",
+           "SESSION_SECRET": "another-secret-of-thirty-two-bytes-or-more"}
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Postgres:
+    """Starts in a folder of its own, with fsync on, and ends with this process."""
+
+    def __init__(self, folder):
+        found = sorted(glob.glob("/usr/lib/postgresql/*/bin"))
+        if not found:
+            raise Skip("there is no PostgreSQL on this machine (apt: postgresql)")
+        self.bin, self.folder, self.port, self.process = found[-1], folder, free_port(), None
+        # PostgreSQL does not run as root.
+        self.user = {"user": "postgres", "group": "postgres", "extra_groups": []} if os.geteuid() == 0 else {}
+        if self.user:
+            os.chown(folder, pwd.getpwnam("postgres").pw_uid, -1)
+            open_up(folder)
+        self.data = os.path.join(folder, "data")
+        subprocess.run([self.bin + "/initdb", "-D", self.data, "-A", "trust", "-U", "maestro", "-E", "UTF8", "--locale=C"],
+                       check=True, stdout=subprocess.DEVNULL, cwd="/", **self.user)
+        self.start()
+        self.run("postgres", "CREATE DATABASE maestro")
+
+    def start(self):
+        log = open(os.path.join(self.folder, "log"), "ab")
+        self.process = subprocess.Popen(
+            [self.bin + "/postgres", "-D", self.data, "-p", str(self.port), "-k", self.folder,
+             "-c", "listen_addresses=127.0.0.1"], stdout=log, stderr=log, cwd="/", **self.user)
+        wait_until(lambda: subprocess.run([self.bin + "/pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.port)],
+                                          check=False).returncode == 0, "PostgreSQL answers")
+
+    def stop(self, sig=signal.SIGINT):
+        """SIGINT: in order; SIGQUIT: as if the power had gone."""
+        if self.process:
+            self.process.send_signal(sig)
+            self.process.wait(DEADLINE_S)
+            self.process = None
+
+    def run(self, database, sql):
+        return subprocess.run([self.bin + "/psql", "-h", "127.0.0.1", "-p", str(self.port), "-U", "maestro", "-At",
+                               "-c", sql, database], check=True, capture_output=True, text=True).stdout.strip()
+
+    def url(self, database="maestro"):
+        return f"postgres://maestro@127.0.0.1:{self.port}/{database}"
+
+
+def open_up(folder):
+    """Lets another user pass through the folders above."""
+    while folder != "/":
+        os.chmod(folder, os.stat(folder).st_mode | 0o111)
+        folder = os.path.dirname(folder)
+
+
+class Replica:
+    """A `maestro serve` on a port that it keeps over restarts."""
+
+    def __init__(self, name, env):
+        self.name, self.env, self.port = name, {**env, "MAESTRO_NAME": name}, free_port()
+        self.url, self.process = f"http://127.0.0.1:{self.port}", None
+        self.log = os.path.join(env["MAESTRO_DATA"] + "-" + name + ".err")
+        self.start()
+
+    def start(self):
+        self.process = subprocess.Popen([BINARY, "serve", "--listen", f"127.0.0.1:{self.port}"],
+                                        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=open(self.log, "ab"),
+                                        env=clean_env(self.env), start_new_session=True)
+        line = read_line(self.process.stdout, DEADLINE_S)
+        assert re.search(self.url, line), (line, self.errors()[-2000:])
+
+    def errors(self):
+        with open(self.log, encoding="utf-8", errors="replace") as file:
+            return file.read()
+
+    def ready(self):
+        """The answer of /readyz, or None when it is not ready or not there."""
+        try:
+            with Client(self.url, None) as client:
+                answer = client.get("/readyz")
+                return answer.json() if answer.status == 200 else None
+        except OSError:
+            return None
+
+    def leads(self):
+        ready = self.ready()
+        return ready is not None and ready["checks"]["lease"] == "leads"
+
+    def send(self, sig):
+        self.process.send_signal(sig)
+
+    def end(self, sig=signal.SIGTERM):
+        self.process.send_signal(signal.SIGCONT)
+        self.process.send_signal(sig)
+        code = self.process.wait(DEADLINE_S)
+        self.process.stdout.close()
+        return code
+
+
+class Cluster:
+    """PostgreSQL and replicas r1, r2, …; a context, which ends them."""
+
+    def __init__(self, folder, replicas=3):
+        self.folder, self.count, self.replicas = folder, replicas, []
+
+    def __enter__(self):
+        os.mkdir(os.path.join(self.folder, "pg"))
+        self.postgres = Postgres(os.path.join(self.folder, "pg"))
+        self.env = {**SECRETS, "POSTGRES_URL": self.postgres.url(), "MAESTRO_DATA": os.path.join(self.folder, "data")}
+        maestro("migrate", "up", env=self.env).expect(0)
+        self.token = maestro("tokens", "create", "admin", "--role", "admin", "--direct",
+                             env=self.env).expect(0).out.strip()
+        self.replicas = [Replica(f"r{i + 1}", self.env) for i in range(self.count)]
+        self.wait_leader()
+        return self
+
+    def __exit__(self, *_):
+        for replica in self.replicas:
+            if replica.process.poll() is None:
+                replica.end(signal.SIGKILL)
+        self.postgres.stop(signal.SIGQUIT)
+
+    def wait_leader(self, but=None):
+        """The replica that leads, once all that live agree and are ready."""
+        def agreed():
+            living = [r for r in self.replicas if r.process.poll() is None and r is not but]
+            leaders = [r for r in living if r.leads()]
+            return leaders[0] if len(leaders) == 1 and all(r.ready() for r in living) else None
+        return wait_until(agreed, "one replica leads and all are ready")
+
+    def client(self, replica):
+        return Client(replica.url, self.token)
+
+
+def seconds_until(condition, what):
+    began = time.monotonic()
+    wait_until(condition, what)
+    return time.monotonic() - began
