@@ -17,6 +17,12 @@ constexpr int kRounds = 3;
 constexpr int kReads = 2'000;
 constexpr int kAccepts = 5'000;
 constexpr int kDecisions = 100;
+constexpr int kWorked = 1'000;  // runs of ten jobs
+
+using Clock = std::chrono::steady_clock;
+double seconds_since(Clock::time_point began) {
+  return std::chrono::duration<double>(Clock::now() - began).count();
+}
 
 std::string size_text(int size) {
   if (size >= 1'000'000) return fmt::format("{}m", size / 1'000'000);
@@ -94,6 +100,7 @@ Status measure_stored_runs(std::vector<Figure>& figures) {
   const std::vector<int> sizes = {1'000, 100'000, 1'000'000};
   Sight sight;
   std::vector<Uuid> ids;
+  std::vector<std::vector<double>> dispatch, ready;
   for (const int size : sizes) {
     (*server)->stop();
     if (const Status seeded = seed_finished_runs((*server)->data(), size, ids); !seeded)
@@ -103,12 +110,19 @@ Status measure_stored_runs(std::vector<Figure>& figures) {
     const Result<Load> accepted = start_runs(**server, "ten", kAccepts, 64);
     if (!accepted.ok()) return accepted.error();
     sight.accept.push_back({1e6 / accepted->rate()});
+    const auto began = Clock::now();
     if (const Status worked = work_off(**server, kAccepts * 10); !worked) return worked;
+    dispatch.push_back({1e6 * seconds_since(began) / (kAccepts * 10)});
+    (*server)->kill();
+    if (const Status again = (*server)->start_again(); !again) return again;
+    ready.push_back({(*server)->start_ms()});
   }
   add_series(figures, "list_p50_stored", "ms", sizes, sight.list);
   add_series(figures, "filtered_list_p50_stored", "ms", sizes, sight.filtered);
   add_series(figures, "detail_p50_stored", "ms", sizes, sight.detail);
   add_series(figures, "accept_cost_stored", "us/run", sizes, sight.accept);
+  add_series(figures, "dispatch_cost_stored", "us/job", sizes, dispatch);
+  add_series(figures, "ready_after_kill_stored", "ms", sizes, ready);
   return {};
 }
 
@@ -137,11 +151,12 @@ Status measure_waiting_runs(std::vector<Figure>& figures) {
   auto server = ServerProcess::start();
   if (!server.ok()) return server.error();
   Status stored = store_workflow(**server, "ask", "jobs: {ask: {approve: {prompt: Well?}}}\n");
+  if (stored) stored = store_workflow(**server, "ten", ten_jobs());
   if (stored) stored = store_workflow(**server, "later", "jobs: {later: {wait: 24h}}\n");
   if (!stored) return stored;
   const std::vector<int> sizes = {10, 1'000, 100'000};
   std::vector<std::vector<double>> accepts;
-  std::vector<std::vector<double>> decisions;
+  std::vector<std::vector<double>> decisions, dispatch, ready;
   int waiting = 0;
   for (const int size : sizes) {
     for (const char* name : {"ask", "later"}) {
@@ -155,9 +170,17 @@ Status measure_waiting_runs(std::vector<Figure>& figures) {
     Result<std::vector<double>> decided = decide_oldest(**server);
     if (!decided.ok()) return decided.error();
     decisions.push_back(std::move(*decided));
+    const Result<double> worked = start_and_work_off(**server, "ten", kWorked, 10);
+    if (!worked.ok()) return worked.error();
+    dispatch.push_back({1e6 * *worked / (kWorked * 10)});
+    (*server)->kill();
+    if (const Status again = (*server)->start_again(); !again) return again;
+    ready.push_back({(*server)->start_ms()});
   }
   add_series(figures, "accept_p50_waiting", "ms", sizes, accepts);
   add_series(figures, "decide_p50_waiting", "ms", sizes, decisions);
+  add_series(figures, "dispatch_cost_waiting", "us/job", sizes, dispatch);
+  add_series(figures, "ready_after_kill_waiting", "ms", sizes, ready);
   return {};
 }
 }  // namespace
