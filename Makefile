@@ -18,10 +18,10 @@ define build_preset
 	@ninja -C $(2) -j $(JOBS) $(3)
 endef
 
-.PHONY: help build dev down test bench bench-peers lint fmt format-check tsan asan coverage fuzz fuzz-api sim soak mutants clean packages-run packages-test
+.PHONY: help build dev down cluster cluster-down test bench bench-peers lint fmt format-check tsan asan coverage fuzz fuzz-api sim soak mutants clean packages-run packages-test
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: packages-run ## install what is missing, then build build/bin/maestro
 	$(call build_preset,release,build)
@@ -32,6 +32,13 @@ dev: build ## build, start a server on 127.0.0.1:4000, run a first workflow, sta
 
 down: ## stop the server of `make dev`
 	@scripts/down
+
+cluster: build ## PostgreSQL, three replicas, nginx and two workers on this machine; runs a workflow
+	@scripts/install-packages cluster
+	@scripts/cluster up
+
+cluster-down: ## end the cluster and remove its data
+	@scripts/cluster down
 
 test: packages-test ## build and run every test; ends with `N passed, N failed`
 	$(call build_preset,release,build)

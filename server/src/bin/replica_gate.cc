@@ -104,8 +104,9 @@ http::Response ReplicaGate::readiness() const {
   return response;
 }
 
-std::string ReplicaGate::elsewhere(std::string_view start) {
-  if (leads() || is_own(path_of(start)) || was_passed_on(start)) return {};
+std::optional<std::string> ReplicaGate::elsewhere(std::string_view start) {
+  const bool serves = leads() && api_.is_open();
+  if (serves || is_own(path_of(start)) || was_passed_on(start)) return std::nullopt;
   const std::lock_guard lock(mutex_);
   return address_;
 }

@@ -30,7 +30,7 @@ class ReplicaGate final : public http::Handler {
 
   http::Admission admit(const http::Request& head) override;
   void handle(http::Request request, http::Reply reply) override;
-  std::string elsewhere(std::string_view start) override;
+  std::optional<std::string> elsewhere(std::string_view start) override;
 
  private:
   bool leads() const;

@@ -83,29 +83,54 @@ bool Connection::passes_on() {
     return true;
   }
   judged_ = true;
-  const std::string to = loop_.state().handler.elsewhere(start);
-  if (to.empty()) return false;
-  begin_tunnel(to);
-  return true;
+  phase_ = Phase::parked;
+  set_deadline(options().tunnel_time);
+  look_elsewhere();
+  return phase_ != Phase::head;
+}
+
+// Requires: parked, and nothing of the request was sent anywhere.
+void Connection::look_elsewhere() {
+  const auto to = loop_.state().handler.elsewhere(input_.data());
+  if (!to) {
+    phase_ = Phase::head;
+    set_deadline(options().header_time);
+  } else if (to->empty()) {
+    look_again();
+  } else {
+    begin_tunnel(*to);
+  }
+}
+
+void Connection::look_again() {
+  constexpr Millis kPause{100};
+  if (!look_again_) look_again_.emplace(loop_.context());
+  look_again_->expires_after(kPause);
+  look_again_->async_wait([self = shared_from_this()](const boost::system::error_code& error) {
+    if (error || self->phase_ != Phase::parked) return;
+    self->look_elsewhere();
+    if (self->phase_ == Phase::head) self->pump();
+  });
 }
 
 void Connection::begin_tunnel(const std::string& to) {
-  phase_ = Phase::tunnel;
-  set_deadline(options().connect_time);
   const std::string_view start = input_.data();
   const std::size_t line = start.find("\r\n") + 2;
   std::string first(start.substr(0, line));
   first.append(kPassedOn).append(": 1\r\n").append(start.substr(line));
-  input_.consume(start.size());
-  tunnel_ = std::make_shared<Tunnel>(socket_, loop_.context(),
-                                     [this] { tunnel_->connected() ? close() : refuse_tunnel(); });
-  tunnel_->start(to, std::move(first));
-}
-
-void Connection::refuse_tunnel() {
-  tunnel_->close();
-  phase_ = Phase::head;
-  refuse({Code::overloaded, "the replica that leads cannot be reached: try again soon", {}});
+  const auto ended = [this] {
+    if (phase_ == Phase::tunnel) return close();
+    tunnel_ = nullptr;
+    look_again();
+  };
+  const auto connected = [this] {
+    phase_ = Phase::tunnel;
+    no_deadline();  // the other server keeps the time
+    input_.consume(input_.data().size());
+  };
+  tunnel_ = std::make_shared<Tunnel>(socket_, loop_.context(), connected, ended);
+  const auto tunnel = tunnel_;  // it may end at once
+  tunnel->start(to, std::move(first));
 }
 
 void Connection::cut_tunnel() {
@@ -251,6 +276,7 @@ void Connection::on_read(const boost::system::error_code& error, std::size_t siz
     case Phase::handling:
     case Phase::writing:
     case Phase::streaming: return read_more();
+    case Phase::parked:
     case Phase::tunnel:
     case Phase::lingering:
     case Phase::closed: return;
@@ -281,9 +307,12 @@ void Connection::on_deadline() {
     case Phase::handling:
       ++turn_;  // what comes now comes too late
       return refuse({Code::overloaded, "there was no answer in time", {}});
+    case Phase::parked:
+      if (tunnel_) tunnel_->close();
+      tunnel_ = nullptr;
+      phase_ = Phase::head;
+      return refuse({Code::overloaded, "no replica that leads can be reached: try again soon", {}});
     case Phase::tunnel:
-      // Once connected, the other server keeps the time.
-      return tunnel_->connected() ? no_deadline() : refuse_tunnel();
     case Phase::writing:
     case Phase::streaming:
     case Phase::lingering: return close();
@@ -314,6 +343,7 @@ void Connection::close() {
   sink_ = nullptr;
   file_ = {};
   if (tunnel_) tunnel_->close();
+  if (look_again_) look_again_->cancel();
   boost::system::error_code ignored;
   socket_.close(ignored);
   if (const auto stream = std::exchange(stream_, nullptr)) stream->end();

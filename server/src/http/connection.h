@@ -3,7 +3,9 @@
 #pragma once
 
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/file.h"
@@ -43,6 +45,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
     handling,   // waits for the answer
     writing,    // writes the answer
     streaming,  // writes what the stream brings
+    parked,     // waits for a place elsewhere that takes it
     tunnel,     // what comes is passed on elsewhere
     lingering,  // everything is written; lets the peer read it
     closed,
@@ -59,8 +62,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void pump();
   void step_head();
   bool passes_on();
+  void look_elsewhere();
   void begin_tunnel(const std::string& to);
-  void refuse_tunnel();
+  void look_again();
   void step_body();
   void on_head();
   void begin_body();
@@ -125,6 +129,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   FileRead file_;
   std::shared_ptr<OpenStream> stream_;
   std::shared_ptr<Tunnel> tunnel_;
+  std::optional<asio::steady_timer> look_again_;
   bool stream_last_ = false;  // what is being written is the stream's end
   bool flushing_ = false;
   bool flush_again_ = false;

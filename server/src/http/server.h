@@ -36,12 +36,12 @@ class Handler {
   // After the head, before the body: the place to look at the token.
   virtual Admission admit(const Request& head) = 0;
   virtual void handle(Request request, Reply reply) = 0;
-  // Where a connection is passed on to, unread from here on: HOST:PORT, or empty: served here.
-  // `start` is what has come of a request, at least two lines of it. Called with
-  // ServerOptions::tunnels only.
-  virtual std::string elsewhere(std::string_view start) {
+  // Where the request that begins with `start`, at least two lines of it, is served: here, or, with
+  // all that follows on the connection, unread, at HOST:PORT; empty: that is not known yet, and is
+  // asked again. Called with ServerOptions::tunnels only.
+  virtual std::optional<std::string> elsewhere(std::string_view start) {
     static_cast<void>(start);
-    return {};
+    return std::nullopt;
   }
 };
 
@@ -58,8 +58,9 @@ struct ServerOptions {
   Millis handle_time{120'000};  // a handler that has not answered by then: 503
   Millis linger_time{2'000};    // for the peer to read an answer that came before its body was read
   int connections_max = 10'000;
-  bool tunnels = false;                    // whether Handler::elsewhere is asked
-  Millis connect_time{3'000};              // of a tunnel
+  bool tunnels = false;  // whether Handler::elsewhere is asked
+  // How long a request waits for a place elsewhere that takes it; then: 503.
+  Millis tunnel_time{10'000};
   std::size_t stream_queue_max = 1 << 20;  // bytes a slow reader of a stream may be behind
 };
 

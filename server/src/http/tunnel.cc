@@ -11,8 +11,9 @@ namespace mc::http {
 using boost::system::error_code;
 
 Tunnel::Tunnel(asio::ip::tcp::socket& client, asio::io_context& context,
-               std::function<void()> ended)
+               std::function<void()> connected, std::function<void()> ended)
     : server_(context),
+      taken_(std::move(connected)),
       ended_(std::move(ended)),
       up_{.from = client, .to = server_, .bytes = {}},
       down_{.from = server_, .to = client, .bytes = {}} {}
@@ -30,7 +31,7 @@ void Tunnel::start(const std::string& to, std::string first) {
     error_code ignored;
     self->server_.set_option(asio::ip::tcp::no_delay(true), ignored);
     self->server_.set_option(asio::socket_base::keep_alive(true), ignored);
-    self->connected_ = true;
+    self->taken_();
     self->begin(self->first_);
   });
 }

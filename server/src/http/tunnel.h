@@ -16,12 +16,12 @@ namespace mc::http {
 // Thread: the loop's of its client. Operations under way keep the object until they have ended.
 class Tunnel : public std::enable_shared_from_this<Tunnel> {
  public:
-  // `ended` is called once, also when the other server cannot be reached (connected() tells); not
-  // after close(). `client` must live until then. Requires: `to` is HOST:PORT, HOST numeric.
-  Tunnel(asio::ip::tcp::socket& client, asio::io_context& context, std::function<void()> ended);
-  // Connects and sends `first`, what was read of the client already.
+  // `connected` is called when the other server has taken the connection, `ended` once at the end,
+  // also when it has not; neither after close(). `client` must live until then.
+  Tunnel(asio::ip::tcp::socket& client, asio::io_context& context, std::function<void()> connected,
+         std::function<void()> ended);
+  // Connects to HOST:PORT, HOST numeric, and sends `first`, what was read of the client already.
   void start(const std::string& to, std::string first);
-  bool connected() const { return connected_; }
   void close();
 
  private:
@@ -38,8 +38,8 @@ class Tunnel : public std::enable_shared_from_this<Tunnel> {
   void end();
 
   asio::ip::tcp::socket server_;
+  std::function<void()> taken_;
   std::function<void()> ended_;
-  bool connected_ = false;
   bool closed_ = false;  // the client's socket may be gone
   std::string first_;
   Way up_, down_;

@@ -1,10 +1,12 @@
 // A server that passes connections on to another one.
-#include <atomic>
+#include <mutex>
+#include <optional>
 
 #include "http/rig_test.h"
 
 namespace mc::http {
 namespace {
+using namespace std::chrono_literals;
 
 std::string get(const std::string& path) { return "GET " + path + " HTTP/1.1\r\nHost: x\r\n\r\n"; }
 const std::string kGet = get("/");
@@ -15,14 +17,25 @@ class Relay final : public Handler {
   explicit Relay(std::string to) : to_(std::move(to)) {}
   Admission admit(const Request&) override { return {}; }
   void handle(Request request, Reply reply) override { reply({.body = "here " + request.path}); }
-  std::string elsewhere(std::string_view start) override {
-    started = std::string(start);
-    return start.find(" /here") != std::string_view::npos ? "" : to_;
+  std::optional<std::string> elsewhere(std::string_view start) override {
+    const std::lock_guard lock(mutex_);
+    ++asked_;
+    if (start.find(" /here") != std::string_view::npos) return std::nullopt;
+    return to_;
   }
-  std::string started;
+  void aim(std::string to) {
+    const std::lock_guard lock(mutex_);
+    to_ = std::move(to);
+  }
+  int asked() {
+    const std::lock_guard lock(mutex_);
+    return asked_;
+  }
 
  private:
+  std::mutex mutex_;  // guards what follows
   std::string to_;
+  int asked_ = 0;
 };
 
 class TunnelTest : public testing::Test {
@@ -105,18 +118,39 @@ TEST_F(TunnelTest, CarriesALargeBodyBothWays) {
   EXPECT_TRUE(answer.body == "POST /echo " + body);
 }
 
+TEST_F(TunnelTest, WaitsForAServerThatTakesIt) {
+  relay_to("");  // nobody is known
+  RawSocket socket = connect();
+  socket.send(kGet);
+  EXPECT_TRUE(eventually([&] { return relay->asked() > 1; }));
+  relay->aim("127.0.0.1:1");  // nobody is there
+  const int asked = relay->asked();
+  EXPECT_TRUE(eventually([&] { return relay->asked() > asked + 2; }));
+  relay->aim("127.0.0.1:" + std::to_string(rig.port()));
+  EXPECT_EQ(socket.read_answer().status, 200);
+}
+
+TEST_F(TunnelTest, GivesUpWaitingWithTheServer) {
+  relay_to("");
+  RawSocket socket = connect();
+  socket.send(kGet);
+  EXPECT_TRUE(eventually([&] { return relay->asked() > 1; }));
+  server->stop();
+  EXPECT_TRUE(socket.wait_closed());
+}
+
 TEST_F(TunnelTest, AnswersWhenTheOtherServerIsNotThere) {
   int port = 0;
   {
     Rig gone;
     port = gone.port();
   }
-  relay_to("127.0.0.1:" + std::to_string(port));
+  relay_to("127.0.0.1:" + std::to_string(port), {.tunnel_time = 200ms});
   RawSocket socket = connect();
   socket.send(kGet);
   EXPECT_EQ(socket.read_answer().status, 503);
   EXPECT_TRUE(socket.wait_closed());
-  relay_to("nowhere");
+  relay_to("nowhere", {.tunnel_time = 200ms});
   RawSocket other = connect();
   other.send(kGet);
   EXPECT_EQ(other.read_answer().status, 503);

@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# `make cluster` as a user has it: starts, runs a workflow, outlives the death of any one process, and
+# leaves nothing behind.
+set -euo pipefail
+cd "$(dirname "$0")/../../.."
+[ -x build/bin/maestro ] || { echo "there is no release build"; exit 77; }
+command -v nginx > /dev/null || [ -x /usr/sbin/nginx ] || { echo "there is no nginx"; exit 77; }
+compgen -G '/usr/lib/postgresql/*/bin/initdb' > /dev/null || { echo "there is no PostgreSQL"; exit 77; }
+
+# Ten ports in a row that nobody listens on.
+free_ports() {
+  local first port
+  for first in $(shuf -i 20000-30000 -n 50); do
+    for port in $(seq "$first" $((first + 9))); do
+      ! (exec 3<> "/dev/tcp/127.0.0.1/$port") 2> /dev/null || continue 2
+    done
+    echo "$first"
+    return
+  done
+  return 1
+}
+CLUSTER_PORT=$(free_ports)
+export CLUSTER_PORT MAESTRO_LEASE=6s # a dead worker is noticed soon
+log=$(mktemp)
+home=build/cluster-$CLUSTER_PORT
+trap 'scripts/cluster down > /dev/null 2>&1 || true' EXIT
+
+fail() { echo "failed: $*"; tail -n 20 "$home"/*.log 2> /dev/null; exit 1; }
+hello() {
+  build/bin/maestro --url "http://127.0.0.1:$CLUSTER_PORT" --token-file "$home/admin.token" \
+    run hello --wait --quiet
+}
+
+scripts/cluster up > "$log" 2>&1 || { cat "$log"; fail "it does not start"; }
+rm "$log"
+[ "$(scripts/cluster status | grep -c '"status":"ready"')" -eq 3 ] || fail "not all replicas are ready"
+[ "$(scripts/cluster status | grep -c '"lease":"leads"')" -eq 1 ] || fail "not one replica leads"
+hello || fail "a run through nginx"
+for name in r1 r2 r3 w1 w2; do
+  kill -KILL "$(cat "$home/$name.pid")"
+  hello || fail "a run after the death of $name"
+  scripts/cluster up > /dev/null 2>&1 || fail "up after the death of $name"
+done
+kill -KILL "$(cat "$home/postgres.pid")"
+scripts/cluster up > /dev/null 2>&1 || fail "up after the death of PostgreSQL"
+hello || fail "a run after the death of PostgreSQL"
+scripts/cluster down > /dev/null || fail "down"
+[ ! -e "$home" ] || fail "its folder is left"
+trap - EXIT
+echo passed
