@@ -101,6 +101,8 @@ Uuid Rows::uuid(int row, int column) const {
 Error to_error(const Failure& failure) {
   std::string message = "PostgreSQL: " + failure.message;
   if (!failure.sqlstate.empty()) message += " (" + failure.sqlstate + ")";
+  if (failure.is("42501"))
+    message += "; GRANT SELECT, INSERT, UPDATE, DELETE on all tables of the schema to the user";
   return {Code::store_failed, std::move(message), {}};
 }
 
