@@ -1,5 +1,5 @@
-// What the programs that measure stores commit: one group a run and batch, every fourth the first of
-// a new run.
+// What the programs that measure stores commit: one group a run and batch, every fourth the first
+// of a new run.
 #pragma once
 
 #include <chrono>

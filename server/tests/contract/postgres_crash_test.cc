@@ -225,6 +225,37 @@ TEST_F(PostgresCommits, LeaveIdsForAnHour) {
   EXPECT_EQ(run("SELECT count(*) FROM commits"), "1");
 }
 
+// Two that make the same run, record or receipt, while neither can see the other's yet.
+TEST_F(PostgresCommits, OfTheSameNewThingByTwoStoresAreMadeByOneOnly) {
+  const auto first = open();
+  const auto second = open();
+  ASSERT_TRUE(first && second);
+  std::vector<Batch> same(3);
+  same[0].runs = {write_of(9, 0)};
+  same[1].records = {{"kind", "new", "{}", 0}};
+  same[2].receipts = {{"scope", "new", "digest", 201, "/l", "body", Instant{1}}};
+  for (std::int64_t i = 0; i < std::ssize(same); ++i) {
+    SCOPED_TRACE(i);
+    std::vector<Batch> both(2, same[static_cast<std::size_t>(i)]);
+    both[0].runs.push_back(write_of(100 + i, 0));
+    both[1].runs.push_back(write_of(200 + i, 0));
+    auto held = std::make_unique<HeldFeed>(database_->name());
+    Status one, two;
+    const std::string waits = kWaits;
+    std::thread earlier([&] { one = first->commit(both[0]); });
+    EXPECT_TRUE(wait_until_true("SELECT count(*) = 1 " + waits));
+    std::thread later([&] { two = second->commit(both[1]); });
+    EXPECT_TRUE(wait_until_true("SELECT count(*) = 2 " + waits));
+    held.reset();
+    earlier.join();
+    later.join();
+    EXPECT_EQ(code_of(one), "");
+    EXPECT_EQ(code_of(two), "conflict");
+    EXPECT_TRUE(first->load_run(id_of(100 + i)).value());
+    EXPECT_FALSE(first->load_run(id_of(200 + i)).value());
+  }
+}
+
 // Each of several stores moves runs of its own and, against the others, one run and a record.
 TEST_F(PostgresCommits, BySeveralStoresKeepGuardsAndTheOrderOfTheFeed) {
   constexpr int kStores = 3;
