@@ -1,4 +1,4 @@
-// The port to durable storage. Adapters (memory/, sqlite/, later postgres/) pass one contract suite
+// The port to durable storage. Adapters (memory/, sqlite/, postgres/) pass one contract suite
 // (server/tests/contract). A store keeps what it is told and knows no rule about runs: it guards
 // versions, keeps order, and answers indexed questions.
 //

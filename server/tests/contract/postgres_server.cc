@@ -128,13 +128,13 @@ PostgresServer::~PostgresServer() {
 
 void PostgresServer::start() {
   MC_CHECK(pid_ == 0);
-  pid_ =
-      spawn(as_user({bin_folder() + "/postgres", "-D", folder_ + "/data", "-k", folder_, "-h", "",
-                     "-c", "fsync=on", "-c", "shared_buffers=32MB", "-c", "max_connections=60"}),
-            folder_ + "/log");
+  pid_ = spawn(as_user({bin_folder() + "/postgres", "-D", folder_ + "/data", "-k", folder_, "-h",
+                        "", "-c", "fsync=on", "-c", "shared_buffers=32MB"}),
+               folder_ + "/log");
   const pg::Deadline deadline = pg::after(kStartMax);
   while (!pg::Connection::open({.url = url("postgres")})) {
     MC_CHECK(std::chrono::steady_clock::now() < deadline);
+    MC_CHECK(::waitpid(pid_, nullptr, WNOHANG) == 0);  // the log in the folder says why it ended
     (void)::poll(nullptr, 0, 10);
   }
 }

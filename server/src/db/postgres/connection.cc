@@ -1,5 +1,6 @@
 #include "db/postgres/connection.h"
 
+#include <fmt/format.h>
 #include <libpq-fe.h>
 #include <poll.h>
 
@@ -101,6 +102,8 @@ Uuid Rows::uuid(int row, int column) const {
 Error to_error(const Failure& failure) {
   std::string message = "PostgreSQL: " + failure.message;
   if (!failure.sqlstate.empty()) message += " (" + failure.sqlstate + ")";
+  if (failure.is("42501"))
+    message += "; GRANT SELECT, INSERT, UPDATE, DELETE on all tables of the schema to the user";
   return {Code::store_failed, std::move(message), {}};
 }
 
@@ -149,7 +152,7 @@ Failure Connection::lost(std::string_view why) {
 bool Connection::wait_for_result(Deadline deadline) {
   for (;;) {
     const int unsent = PQflush(conn_);
-    // What came before the end of a connection is still to be had; PQgetResult says when it is over.
+    // What came before the end of a connection is still to be had; PQgetResult says when it ends.
     if (PQstatus(conn_) == CONNECTION_BAD || PQisBusy(conn_) == 0) return true;
     const int events = POLLIN | (unsent == 1 ? POLLOUT : 0);
     if (!wait_for_socket(conn_, static_cast<short>(events), deadline)) return false;

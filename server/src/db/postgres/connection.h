@@ -1,6 +1,6 @@
-// One connection to PostgreSQL that takes several statements at once (pipeline mode) and gives up on
-// a server that does not answer. Nothing is kept in the session, so that the next statement may
-// reach another one of a pool (PgBouncer in transaction mode). Used by one thread at a time.
+// One connection to PostgreSQL that takes several statements at once (pipeline mode) and gives up
+// on a server that does not answer. Nothing is kept in the session, so that the next transaction
+// may reach another one of a pool (PgBouncer in transaction mode). Used by one thread at a time.
 #pragma once
 
 #include <chrono>

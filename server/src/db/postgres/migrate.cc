@@ -22,10 +22,13 @@ Answer ask(Connection& connection, const Statement& statement) {
                                      : connection.transact(Kind::read, {&statement, 1});
 }
 
+// Not to_regclass: it may answer from a cache of before the lock was there.
 Statement does_exist(std::string_view names) {
-  return {"SELECT EXISTS (SELECT 1 FROM unnest(ARRAY[" + std::string(names) +
-              "]) AS t WHERE to_regclass(quote_ident(current_schema()) || '.' || t) IS NOT NULL)",
-          {}};
+  return {
+      "SELECT EXISTS (SELECT 1 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+      "WHERE n.nspname = current_schema() AND c.relname IN (" +
+          std::string(names) + "))",
+      {}};
 }
 
 // One transaction that holds the schema's lock; `change` runs inside it. Rolled back on errors.

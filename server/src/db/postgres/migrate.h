@@ -15,9 +15,9 @@ namespace mc::db {
 // All steps that this build knows, oldest first.
 std::span<const Migration> postgres_migrations();
 
-// For `maestro migrate`. Errors: as open_postgres_store; up: a step that failed leaves the schema at
-// the one before it; down: there is none, it cannot be taken back, or it would lose data (the first
-// step, as long as there is any run or record).
+// For `maestro migrate`. Errors: as open_postgres_store; up: a step that failed leaves the schema
+// at the one before it; down: there is none, it cannot be taken back, or it would lose data (the
+// first step, as long as there is any run or record).
 Result<SchemaStatus> migrate_status(const PostgresSettings& settings);
 Result<SchemaStatus> migrate_up(const PostgresSettings& settings);
 Result<SchemaStatus> migrate_down(const PostgresSettings& settings);

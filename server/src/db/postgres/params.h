@@ -1,5 +1,5 @@
-// Parameters of a statement in PostgreSQL's binary format: numbers, ids, bytes, names, and arrays of
-// them for `unnest`, so that one statement takes a batch of any size.
+// Parameters of a statement in PostgreSQL's binary format: numbers, ids, bytes, names, and arrays
+// of them for `unnest`, so that one statement takes a batch of any size.
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,6 @@
 // The table `events` has a partition for each month (UTC) of the groups' times, so that old months
-// can be archived or dropped whole. Groups of a month that has none go to events_default: nothing is
-// refused, and reads find them there.
+// can be archived or dropped whole. Groups of a month that has none go to events_default: nothing
+// is refused, and reads find them there.
 #pragma once
 
 #include <string>
