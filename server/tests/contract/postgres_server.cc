@@ -33,7 +33,7 @@ std::string bin_folder() {
   return found;
 }
 
-// PostgreSQL refuses to run as root: then it is the user postgres. Null: this one, or none is there.
+// PostgreSQL refuses to run as root: then it is the user postgres. Null: this one, or nobody.
 const passwd* other_user() {
   static passwd user;
   static std::array<char, 4096> texts;
