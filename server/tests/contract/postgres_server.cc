@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <filesystem>
 #include <vector>
 
@@ -32,8 +33,17 @@ std::string bin_folder() {
   return found;
 }
 
-// PostgreSQL refuses to run as root.
-const passwd* other_user() { return ::geteuid() == 0 ? ::getpwnam("postgres") : nullptr; }
+// PostgreSQL refuses to run as root: then it is the user postgres. Null: this one, or nobody.
+const passwd* other_user() {
+  static passwd user;
+  static std::array<char, 4096> texts;
+  static const passwd* const found = [] {
+    passwd* result = nullptr;
+    if (::geteuid() == 0) ::getpwnam_r("postgres", &user, texts.data(), texts.size(), &result);
+    return result;
+  }();
+  return found;
+}
 
 // Ends with this process, whatever that dies of.
 std::vector<std::string> as_user(std::vector<std::string> command) {
