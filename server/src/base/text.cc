@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bitset>
 #include <cctype>
 #include <cstdint>
 #include <cstring>
@@ -51,22 +52,60 @@ std::size_t distance(std::string_view a, std::string_view b) {
   return cost[a.size()][b.size()];
 }
 
-// Whether `c` is in the class that opens at pattern[at] == '['; moves `at` behind the class.
-bool in_class(std::string_view pattern, std::size_t& at, char c) {
+// One part of a glob.
+struct GlobPart {
+  enum class Kind : std::uint8_t { one_of, star, deep, folders } kind = Kind::one_of;
+  std::bitset<256> bytes;  // one_of: those that fit
+};
+
+std::size_t byte_of(char c) { return static_cast<unsigned char>(c); }
+
+// The class that opens at pattern[at] == '['; moves `at` behind it.
+GlobPart read_class(std::string_view pattern, std::size_t& at) {
+  GlobPart part;
   std::size_t i = at + 1;
   const bool negated = i < pattern.size() && (pattern[i] == '!' || pattern[i] == '^');
   if (negated) ++i;
-  bool found = false;
   for (bool first = true; i < pattern.size() && (first || pattern[i] != ']'); first = false) {
     if (i + 2 < pattern.size() && pattern[i + 1] == '-' && pattern[i + 2] != ']') {
-      found |= pattern[i] <= c && c <= pattern[i + 2];
+      for (std::size_t byte = byte_of(pattern[i]); byte <= byte_of(pattern[i + 2]); ++byte)
+        part.bytes.set(byte);
       i += 3;
     } else {
-      found |= pattern[i++] == c;
+      part.bytes.set(byte_of(pattern[i++]));
     }
   }
   at = i + 1;
-  return found != negated && c != '/';
+  if (negated) part.bytes.flip();
+  if (i >= pattern.size()) part.bytes.reset();  // it has no end
+  part.bytes.reset(byte_of('/'));
+  return part;
+}
+
+std::vector<GlobPart> read_glob(std::string_view pattern) {
+  using Kind = GlobPart::Kind;
+  std::vector<GlobPart> parts;
+  for (std::size_t at = 0; at < pattern.size();) {
+    if (pattern.substr(at, 3) == "**/") {
+      parts.push_back({Kind::folders, {}});
+      at += 3;
+    } else if (pattern.substr(at, 2) == "**") {
+      parts.push_back({Kind::deep, {}});
+      at += 2;
+    } else if (pattern[at] == '*') {
+      parts.push_back({Kind::star, {}});
+      ++at;
+    } else if (pattern[at] == '[') {
+      parts.push_back(read_class(pattern, at));
+    } else {
+      GlobPart part;
+      if (pattern[at] == '?') part.bytes.set().reset(byte_of('/'));
+      if (pattern[at] != '?') part.bytes.set(byte_of(pattern[at]));
+      parts.push_back(part);
+      ++at;
+    }
+  }
+  return parts;
 }
 }  // namespace
 
@@ -248,54 +287,44 @@ bool is_name(std::string_view text) {
 }
 
 bool glob_match(std::string_view pattern, std::string_view path) {
+  using Kind = GlobPart::Kind;
   if (pattern.starts_with("./")) pattern.remove_prefix(2);
-  constexpr std::size_t kNone = std::string_view::npos;
-  std::size_t p = 0, s = 0;
-  // Where to go on after a mismatch: the last `*` and the last `**`, each with what it has eaten.
-  std::size_t star_p = kNone, star_s = 0, deep_p = kNone, deep_s = 0;
-  while (true) {
-    if (p < pattern.size() && pattern.substr(p, 2) == "**") {
-      p += 2;
-      // "**/" also matches no folder at all.
-      if (p < pattern.size() && pattern[p] == '/') ++p;
-      deep_p = p;
-      deep_s = s;
-      star_p = kNone;
-      continue;
+  const std::vector<GlobPart> parts = read_glob(pattern);
+  // Which parts may be the next to match, after each byte of the path: a walk through all ways at
+  // once (Thompson, 1968), so that no pattern takes longer than parts x path.
+  std::vector<char> here(parts.size() + 1, 0), next(parts.size() + 1, 0);
+  const auto enter = [&parts](std::vector<char>& set, std::size_t part) {
+    // What may match nothing lets the next one begin, too.
+    for (;; ++part) {
+      set[part] = 1;
+      if (part == parts.size() || parts[part].kind == Kind::one_of) return;
     }
-    if (p < pattern.size() && pattern[p] == '*') {
-      star_p = ++p;
-      star_s = s;
-      continue;
-    }
-    if (s == path.size() && p == pattern.size()) return true;
-    if (s < path.size() && p < pattern.size()) {
-      std::size_t after = p + 1;
-      bool same = pattern[p] == path[s];
-      if (pattern[p] == '?') same = path[s] != '/';
-      if (pattern[p] == '[') {
-        after = p;
-        same = in_class(pattern, after, path[s]);
-      }
-      if (same) {
-        p = after;
-        ++s;
-        continue;
+  };
+  enter(here, 0);
+  for (const char c : path) {
+    std::ranges::fill(next, 0);
+    for (std::size_t i = 0; i < parts.size(); ++i) {
+      if (here[i] == 0) continue;
+      switch (parts[i].kind) {
+        case Kind::one_of:
+          if (parts[i].bytes.test(byte_of(c))) enter(next, i + 1);
+          break;
+        case Kind::star:
+          if (c != '/') enter(next, i);
+          break;
+        case Kind::deep: enter(next, i); break;
+        case Kind::folders:  // what follows begins at the start of a folder
+          next[i] = 1;
+          if (c == '/') enter(next, i + 1);
+          break;
       }
     }
-    if (star_p != kNone && star_s < path.size() && path[star_s] != '/') {
-      p = star_p;
-      s = ++star_s;
-      continue;
-    }
-    if (deep_p == kNone || deep_s >= path.size()) return false;
-    p = deep_p;
-    // Behind "**/" matching goes on at the start of a folder; behind a bare "**" anywhere.
-    const bool whole = deep_p > 0 && pattern[deep_p - 1] == '/';
-    ++deep_s;
-    while (whole && deep_s < path.size() && path[deep_s - 1] != '/') ++deep_s;
-    s = deep_s;
-    star_p = kNone;
+    std::swap(here, next);
   }
+  // Folders may also be all that is left.
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    if (here[i] != 0 && parts[i].kind == Kind::folders) enter(here, i + 1);
+  }
+  return here[parts.size()] != 0;
 }
 }  // namespace mc

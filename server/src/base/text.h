@@ -38,8 +38,8 @@ std::optional<std::int64_t> parse_size(std::string_view text);
 std::string format_size(std::int64_t bytes);
 // [a-z0-9][a-z0-9._-]{0,62}: names of workflows, projects, workers.
 bool is_name(std::string_view text);
-// `**` any folders, `*` and `?` within one, `[abc]`; a leading "./" is dropped. Linear in practice:
-// at most one retry point per star. Requires nothing: a bad pattern just does not match.
+// `**` any folders, `*` and `?` within one, `[abc]`; a leading "./" is dropped. Takes at most
+// the product of both lengths. Requires nothing: a bad pattern just does not match.
 bool glob_match(std::string_view pattern, std::string_view path);
 
 }  // namespace mc

@@ -20,6 +20,7 @@ free_ports() {
   return 1
 }
 CLUSTER_PORT=$(free_ports)
+unset MAESTRO_BIN MAESTRO_RELEASE_BIN # no settings of a server
 export CLUSTER_PORT MAESTRO_LEASE=6s # a dead worker is noticed soon
 log=$(mktemp)
 home=build/cluster-$CLUSTER_PORT
