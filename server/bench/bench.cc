@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "bench/benchmarks.h"
 #include "bench/scratch.h"
+#include "bench/server_process.h"
 
 namespace mc::bench {
 namespace {
@@ -14,13 +15,16 @@ struct Benchmark {
   std::string_view name;
   Figures (*measure)();
   std::string_view what;
+  enum class On { sqlite, both, postgres } on = On::sqlite;  // which stores it can measure
 };
+using On = Benchmark::On;
 constexpr Benchmark kBenchmarks[] = {
     {"b1", throughput, "durable throughput: no-op jobs in runs of ten"},
-    {"b3", step_latency, "step latency: a chain of 40 no-op jobs"},
-    {"b4", fan_out, "fan-out and join: 1 → 100 → 1 no-op jobs"},
-    {"b5", accept, "durable accept: POST /runs on 1 and 64 connections"},
-    {"b6", recovery, "recovery: kill -9 with 4,000 runs pending"},
+    {"b2", throughput_on_postgres, "the same on PostgreSQL, with --db", On::postgres},
+    {"b3", step_latency, "step latency: a chain of 40 no-op jobs", On::both},
+    {"b4", fan_out, "fan-out and join: 1 → 100 → 1 no-op jobs", On::both},
+    {"b5", accept, "durable accept: POST /runs on 1 and 64 connections", On::both},
+    {"b6", recovery, "recovery: kill -9 with 4,000 runs pending", On::both},
     {"b7", footprint, "footprint: start, memory, processor, size"},
     {"b8", local_runner, "local runner: chain of 40 and fan of 100 `true` commands"},
     {"b9", growth, "growth: large runs, many stored runs, many waiting"},
@@ -69,19 +73,25 @@ int measure(const Benchmark& benchmark, const std::string& doubt, bool json) {
 }  // namespace
 
 int run(const cli::BenchOptions& options) {
-  if (!options.db_url.empty()) {
-    std::fputs("maestro: this build measures SQLite only: leave out --db\n", stderr);
-    return exit_code(Code::usage);
-  }
   const auto& names = options.names;
+  const On other = options.db_url.empty() ? On::postgres : On::sqlite;
   for (const std::string& name : names) {
-    if (std::ranges::find(kBenchmarks, name, &Benchmark::name) == std::end(kBenchmarks))
-      return usage(name);
+    const auto* known = std::ranges::find(kBenchmarks, name, &Benchmark::name);
+    if (known == std::end(kBenchmarks)) return usage(name);
+    if (known->on == other) {
+      std::fprintf(stderr, "maestro: %s is measured %s\n", name.c_str(),
+                   other == On::sqlite ? "on SQLite only: leave out --db"
+                                       : "on PostgreSQL: name a database with --db URL");
+      return exit_code(Code::usage);
+    }
   }
+  if (!options.db_url.empty()) ServerProcess::keep_data_in(options.db_url);
   const Result<std::string> doubt = doubt_scratch();
   if (!doubt.ok()) return fail(doubt.error());
   for (const Benchmark& benchmark : kBenchmarks) {
-    if (!names.empty() && std::ranges::find(names, benchmark.name) == names.end()) continue;
+    if (names.empty() ? benchmark.on == other
+                      : std::ranges::find(names, benchmark.name) == names.end())
+      continue;
     if (const int code = measure(benchmark, *doubt, options.json); code != 0) return code;
   }
   return 0;

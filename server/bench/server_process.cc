@@ -1,6 +1,7 @@
 #include "bench/server_process.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <sys/wait.h>
@@ -12,6 +13,7 @@
 #include <filesystem>
 
 #include "base/file.h"
+#include "base/rng.h"
 #include "base/text.h"
 #include "client/http_transport.h"
 
@@ -27,6 +29,17 @@ std::int64_t number(std::string_view text) {
   return value;
 }
 
+std::string database_url;  // set once, before the first server starts
+
+// What a replica needs in its environment.
+std::vector<std::string> database_variables(const std::string& data) {
+  if (database_url.empty()) return {};
+  // Secrets of a database that holds nothing but these measurements.
+  return {"POSTGRES_URL=" + database_url, "MAESTRO_DATA=" + data,
+          "JWT_SECRET=for-measurements-only-0123456789abcdef",
+          "SESSION_SECRET=for-measurements-only-fedcba9876543210"};
+}
+
 // The first line of the server's output.
 std::string first_line(int pipe) {
   std::string line;
@@ -37,6 +50,8 @@ std::string first_line(int pipe) {
 }
 }  // namespace
 
+void ServerProcess::keep_data_in(const std::string& postgres_url) { database_url = postgres_url; }
+
 Result<std::unique_ptr<ServerProcess>> ServerProcess::start(int worker_slots) {
   Result<Scratch> scratch = Scratch::make();
   if (!scratch.ok()) return scratch.error();
@@ -46,6 +61,34 @@ Result<std::unique_ptr<ServerProcess>> ServerProcess::start(int worker_slots) {
 }
 
 Status ServerProcess::start_again() {
+  const auto began = std::chrono::steady_clock::now();
+  if (const Status made = database_url.empty() ? Status() : make_token(); !made) return made;
+  std::vector<std::string> words = {
+      "maestro",  "up",          "--data",         data(),
+      "--listen", "127.0.0.1:0", "--worker-slots", std::to_string(worker_slots_)};
+  if (!database_url.empty()) words = {"maestro", "serve", "--listen", "127.0.0.1:0"};
+  const Result<std::string> line = launch(words, pid_);
+  if (!line.ok()) return line.error();
+  const std::size_t at = line->find("http://");
+  if (at == std::string::npos) {
+    const auto said = read_file(log(), 1 << 20);
+    return failed("the server did not start: " + *line + (said.ok() ? *said : ""));
+  }
+  url_ = line->substr(at, line->find(' ', at) - at);
+  if (!database_url.empty()) {
+    if (const Status leads = wait_until_it_leads(); !leads) return leads;
+  } else {
+    const Result<std::string> token = read_file(data() + "/admin.token", kLineMax);
+    if (!token.ok()) return token.error();
+    token_ = std::string(trim(*token));
+  }
+  start_ms_ =
+      std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - began).count();
+  return {};
+}
+
+// Starts this program; answers the first line that it writes.
+Result<std::string> ServerProcess::launch(std::vector<std::string> words, int& pid) {
   std::array<int, 2> ends{};
   if (::pipe2(ends.data(), O_CLOEXEC) != 0) return failed("no pipe");
   const Fd reader(ends[0]);
@@ -53,34 +96,51 @@ Status ServerProcess::start_again() {
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_adddup2(&actions, writer.get(), STDOUT_FILENO);
-  const std::string log = folder() + "/server.log";
-  posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, log.c_str(),
+  posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, log().c_str(),
                                    O_WRONLY | O_CREAT | O_APPEND, 0600);
-  std::vector<std::string> words = {
-      "maestro",  "up",          "--data",         data(),
-      "--listen", "127.0.0.1:0", "--worker-slots", std::to_string(worker_slots_)};
-  std::vector<char*> arguments;
+  std::vector<std::string> variables = database_variables(data());
+  std::vector<char*> arguments, environment;
   for (std::string& word : words) arguments.push_back(word.data());
   arguments.push_back(nullptr);
-  const auto began = std::chrono::steady_clock::now();
-  const int error =
-      ::posix_spawn(&pid_, "/proc/self/exe", &actions, nullptr, arguments.data(), environ);
+  for (std::string& variable : variables) environment.push_back(variable.data());
+  for (char** at = environ; *at != nullptr; ++at) environment.push_back(*at);
+  environment.push_back(nullptr);
+  const int error = ::posix_spawn(&pid, "/proc/self/exe", &actions, nullptr, arguments.data(),
+                                  environment.data());
   posix_spawn_file_actions_destroy(&actions);
   writer.close();
   if (error != 0) return failed("cannot start the server");
-  const std::string line = first_line(reader.get());
-  start_ms_ =
-      std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - began).count();
-  const std::size_t at = line.find("http://");
-  if (at == std::string::npos) {
-    const auto said = read_file(log, 1 << 20);
-    return failed("the server did not start: " + line + (said.ok() ? *said : ""));
+  return first_line(reader.get());
+}
+
+// In the database, which keeps no file with one; brings its schema up first.
+Status ServerProcess::make_token() {
+  if (!token_.empty()) return {};
+  const std::string name = "bench-" + std::to_string(random_seed());
+  for (const auto& words : {std::vector<std::string>{"maestro", "migrate", "up"},
+                            {"maestro", "tokens", "create", name, "--role", "admin", "--direct"}}) {
+    int pid = -1, status = 0;
+    const Result<std::string> line = launch(words, pid);
+    if (!line.ok()) return line.error();
+    if (::waitpid(pid, &status, 0) != pid || status != 0) {
+      const auto said = read_file(log(), 1 << 20);
+      return failed("`" + join(words, " ") + "` failed: " + (said.ok() ? *said : ""));
+    }
+    token_ = std::string(trim(*line));
   }
-  url_ = line.substr(at, line.find(' ', at) - at);
-  const Result<std::string> token = read_file(data() + "/admin.token", kLineMax);
-  if (!token.ok()) return token.error();
-  token_ = std::string(trim(*token));
   return {};
+}
+
+// The last one's lease may have to lapse first.
+Status ServerProcess::wait_until_it_leads() {
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+  while (std::chrono::steady_clock::now() < end) {
+    const auto answer = connect()->send({.path = "/readyz"});
+    if (answer.ok() && answer->status == 200 && answer->body.find("\"leads\"") != std::string::npos)
+      return {};
+    ::poll(nullptr, 0, 5);
+  }
+  return failed("the replica does not lead; does another one run on this database?");
 }
 
 void ServerProcess::kill() {

@@ -19,6 +19,10 @@ class ServerProcess {
   ServerProcess(const ServerProcess&) = delete;
   ServerProcess& operator=(const ServerProcess&) = delete;
 
+  // From now on servers are replicas on this database, for measurements alone: what they write stays
+  // there. Requires: no server was started yet.
+  static void keep_data_in(const std::string& postgres_url);
+
   void kill();  // SIGKILL, and waits until it is gone
   void stop();  // SIGTERM, and waits until it has stored everything
   // On the same data. Requires: kill() or stop() came before.
@@ -38,6 +42,11 @@ class ServerProcess {
  private:
   ServerProcess(Scratch scratch, int worker_slots)
       : scratch_(std::move(scratch)), worker_slots_(worker_slots) {}
+  Result<std::string> launch(std::vector<std::string> words, int& pid);
+  Status make_token();
+  Status wait_until_it_leads();
+  std::string log() const { return folder() + "/server.log"; }
+
   Scratch scratch_;
   int worker_slots_;
   std::string url_, token_;

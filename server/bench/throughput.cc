@@ -1,4 +1,4 @@
-// B1: durable throughput. B6: recovery.
+// B1, B2: durable throughput. B6: recovery.
 #include <chrono>
 
 #include "bench/benchmarks.h"
@@ -15,9 +15,8 @@ constexpr int kPending = 4'000;
 double ms_since(Clock::time_point began) {
   return std::chrono::duration<double, std::milli>(Clock::now() - began).count();
 }
-}  // namespace
 
-Figures throughput() {
+Figures measure_throughput(const char* name) {
   auto server = ServerProcess::start();
   if (!server.ok()) return server.error();
   if (const Status stored = store_workflow(**server, "ten", ten_jobs()); !stored)
@@ -31,8 +30,12 @@ Figures throughput() {
     rates.push_back(kRuns * kJobsEach / *seconds);
   }
   return std::vector<Figure>{
-      figure_of("b1", "durable_jobs", "jobs/s", rates, median_of(references))};
+      figure_of(name, "durable_jobs", "jobs/s", rates, median_of(references))};
 }
+}  // namespace
+
+Figures throughput() { return measure_throughput("b1"); }
+Figures throughput_on_postgres() { return measure_throughput("b2"); }
 
 Figures recovery() {
   std::vector<double> ready;

@@ -109,7 +109,7 @@ std::vector<Verb> upkeep_verbs() {
        "Measure this build on this machine",
        {{"NAME", "b1 … b12; all when left out", false, true}},
        {{"--json", "", "", "one JSON line a figure"},
-        {"--db", "", "URL", "a database to measure on"}},
+        {"--db", "", "URL", "PostgreSQL for b2 to b6: a database for this alone"}},
        bench},
   };
 }

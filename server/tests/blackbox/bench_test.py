@@ -5,6 +5,7 @@ import os
 import subprocess
 
 import harness
+from cluster import Postgres
 from harness import RELEASE, clean_env, maestro
 
 FIELDS = {"bench", "metric", "value", "unit", "runs", "min", "max"}
@@ -34,6 +35,19 @@ def test_one_json_line_a_figure(scratch):
         assert 0 < row["min"] <= row["value"] <= row["max"] and row["runs"] > 1, row
         assert abs(row["ratio"] - row["value"] / row["reference"]) < 0.001 * row["ratio"], row
     assert os.listdir(scratch) == [], "nothing is left"
+
+
+def test_a_database_is_measured_where_it_can_be(scratch):
+    for words, said in ((("b1", "--db", "postgres://x"), "on SQLite only"), (("b2",), "--db URL")):
+        done = maestro("bench", *words).expect(2)
+        assert said in done.err, done.err
+    database = Postgres(scratch)
+    try:
+        rows = figures(bench("b4", "--json", "--db", database.url(), env={"TMPDIR": harness.SCRATCH.folder("bench")}))
+        assert [row["metric"] for row in rows] == ["fan_of_100"], rows
+        assert int(database.run("maestro", "SELECT count(*) FROM runs")) > 0, "it was this database"
+    finally:
+        database.stop()
 
 
 def test_a_disk_without_promise_is_named(scratch):
