@@ -19,8 +19,8 @@ class ServerProcess {
   ServerProcess(const ServerProcess&) = delete;
   ServerProcess& operator=(const ServerProcess&) = delete;
 
-  // From now on servers are replicas on this database, for measurements alone: what they write stays
-  // there. Requires: no server was started yet.
+  // From now on servers are replicas on this database, for measurements alone: what they write
+  // stays there. Requires: no server was started yet.
   static void keep_data_in(const std::string& postgres_url);
 
   void kill();  // SIGKILL, and waits until it is gone
