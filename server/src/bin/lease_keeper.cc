@@ -7,9 +7,13 @@
 namespace mc::bin {
 using Steady = std::chrono::steady_clock;
 
-LeaseKeeper::LeaseKeeper(std::unique_ptr<db::Lease> lease, std::string own, ReplicaGate& gate,
-                         http::Server& server)
-    : lease_(std::move(lease)), own_(std::move(own)), gate_(gate), server_(server) {
+LeaseKeeper::LeaseKeeper(std::unique_ptr<db::Lease> lease, std::string name, std::string own,
+                         ReplicaGate& gate, http::Server& server)
+    : lease_(std::move(lease)),
+      name_(std::move(name)),
+      own_(std::move(own)),
+      gate_(gate),
+      server_(server) {
   thread_ = std::thread([this] { keep(); });
 }
 
@@ -62,20 +66,25 @@ void LeaseKeeper::take(const db::Leadership& found, ReplicaGate::Deadline deadli
   gate_.note_database({});
   if (std::exchange(troubled_, false)) log_info("the database answers again");
   if (found.mine) {
+    const bool follows = role() == Role::follows;
+    // Another replica led in between: what this one remembers is not the truth.
+    if (!follows && epoch() != found.epoch) return become(Role::lost);
     leads_until_ = deadline;
     gate_.lead_until(deadline, found.name);
+    if (!follows) return;
     {
       const std::lock_guard lock(mutex_);
-      // Another replica led in between: what this one remembers is not the truth.
-      if (role_ == Role::leads && epoch_ != found.epoch) role_ = Role::lost;
       epoch_ = found.epoch;
     }
-    if (role() == Role::follows) become(Role::leads);
-    if (role() == Role::lost) become(Role::lost);
-    return;
+    server_.cut_tunnels();  // to the one that led before
+    return become(Role::leads);
   }
   if (role() == Role::leads) return become(Role::lost);
   // One's own address is that of an earlier life, until its lease lapses.
+  if (found.address == own_ && found.name != name_) {
+    log_warn("another replica says that it is reached where this one is: set MAESTRO_ADVERTISE",
+             {{"leader", found.name}, {"address", own_}});
+  }
   const std::string address = found.address == own_ ? "" : found.address;
   if (address != leader_) {
     log_info("another replica leads", {{"leader", found.name}, {"address", address}});

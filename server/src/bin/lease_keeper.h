@@ -22,9 +22,10 @@ class LeaseKeeper {
   static constexpr Millis kTime{3'000};
   static constexpr Millis kEvery{900};
 
-  // Both outlive this. `own` is the address that this replica is reached at.
-  LeaseKeeper(std::unique_ptr<db::Lease> lease, std::string own, ReplicaGate& gate,
-              http::Server& server);
+  // Both outlive this. `name` and `own`, the address that this replica is reached at, are those of
+  // the lease's claim.
+  LeaseKeeper(std::unique_ptr<db::Lease> lease, std::string name, std::string own,
+              ReplicaGate& gate, http::Server& server);
   ~LeaseKeeper();  // does not give the lease back
   LeaseKeeper(const LeaseKeeper&) = delete;
   LeaseKeeper& operator=(const LeaseKeeper&) = delete;
@@ -44,7 +45,7 @@ class LeaseKeeper {
   void stop();
 
   const std::unique_ptr<db::Lease> lease_;
-  const std::string own_;
+  const std::string name_, own_;
   ReplicaGate& gate_;
   http::Server& server_;
   mutable std::mutex mutex_;  // guards what follows

@@ -106,7 +106,9 @@ http::Response ReplicaGate::readiness() const {
 
 std::optional<std::string> ReplicaGate::elsewhere(std::string_view start) {
   const bool serves = leads() && api_.is_open();
-  if (serves || is_own(path_of(start)) || was_passed_on(start)) return std::nullopt;
+  if (serves || is_own(path_of(start))) return std::nullopt;
+  if (was_passed_on(start))
+    return "";  // never twice: this replica leads soon, or the sender learns
   const std::lock_guard lock(mutex_);
   return address_;
 }

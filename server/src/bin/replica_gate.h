@@ -32,8 +32,9 @@ class ReplicaGate final : public http::Handler {
   void handle(http::Request request, http::Reply reply) override;
   std::optional<std::string> elsewhere(std::string_view start) override;
 
- private:
   bool leads() const;
+
+ private:
   http::Response readiness() const;
   http::Response answer(const http::Request& request) const;
 

@@ -3,7 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <filesystem>
+#include <cstdlib>
 
 #include "base/file.h"
 #include "base/log.h"
@@ -22,6 +22,28 @@ namespace mc::bin {
 namespace {
 constexpr Millis kHttpDrain{500};
 constexpr Millis kLookAround{1'000};
+constexpr Millis kRetry{500};
+constexpr Millis kBrief{1'000};
+// Set for a replica that starts over: it once had its database, and waits until it has it again.
+constexpr const char* kStartsOver = "_MAESTRO_STARTS_OVER";
+
+bool is_passing(const Error& error) {
+  return error.code == Code::unreachable || error.code == Code::store_failed;
+}
+
+// Where the other replicas reach this one. Errors: invalid_setting.
+Result<std::string> own_address(const config::Settings& settings, const std::string& bound) {
+  const std::string own = settings.advertise.empty() ? bound : settings.advertise;
+  if (const Status known = http::check_address(own); !known.ok())
+    return Error{Code::invalid_setting, "MAESTRO_ADVERTISE: " + known.error().message, {}};
+  if (own.starts_with("0.0.0.0:") || own.starts_with("[::]:")) {
+    return Error{Code::invalid_setting,
+                 "MAESTRO_ADVERTISE is not set: a replica that listens on every address has to say "
+                 "at which one the others reach it (HOST:PORT)",
+                 {}};
+  }
+  return own;
+}
 
 // Begins anew with the same arguments: nothing that was remembered may be used any more.
 [[noreturn]] void start_over() {
@@ -32,6 +54,7 @@ constexpr Millis kLookAround{1'000};
   for (std::size_t at = 0; at < text->size(); at = text->find('\0', at) + 1)
     arguments.push_back(text->data() + at);
   arguments.push_back(nullptr);
+  ::setenv(kStartsOver, "1", 1);
   ::execv("/proc/self/exe", arguments.data());
   log_error("this replica cannot start over and ends");
   ::_exit(1);
@@ -41,7 +64,7 @@ class Replica {
  public:
   Replica(config::Settings settings, std::string data)
       : settings_(std::move(settings)), data_(std::move(data)) {}
-  Status start(bool migrate);
+  Status start(bool migrate, cli::Interrupts& interrupts);
   // Until a signal comes.
   Status run(cli::Interrupts& interrupts);
   void stop();
@@ -50,6 +73,7 @@ class Replica {
 
  private:
   Status prepare_database(bool migrate);
+  Status await_database(bool migrate, cli::Interrupts& interrupts);
   Status lead();
 
   config::Settings settings_;
@@ -72,22 +96,37 @@ Status Replica::prepare_database(bool migrate) {
   return key.ok() ? Status() : Status(key.error());
 }
 
-Status Replica::start(bool migrate) {
+// At a first start what is wrong is told at once.
+Status Replica::await_database(bool migrate, cli::Interrupts& interrupts) {
+  const bool patient = ::getenv(kStartsOver) != nullptr;
+  ::unsetenv(kStartsOver);
+  for (;;) {
+    const Status ready = prepare_database(migrate);
+    if (ready.ok() || !patient || !is_passing(ready.error())) return ready;
+    gate_.note_database(ready.error().message);
+    if (interrupts.wait(1, kRetry)) return ready;
+  }
+}
+
+Status Replica::start(bool migrate, cli::Interrupts& interrupts) {
   if (Status made = make_data_folder(data_); !made.ok()) return made;
-  if (Status ready = prepare_database(migrate); !ready.ok()) return ready;
   http::ServerOptions listen = server_options(settings_);
   listen.tunnels = true;
   Result<std::unique_ptr<http::Server>> server = start_server(std::move(listen), gate_);
   if (!server.ok()) return server.error();
   server_ = std::move(*server);
   url_ = local_url(server_->address());
-  const std::string own = settings_.advertise.empty()
-                              ? url_.substr(std::string_view("http://").size())
-                              : settings_.advertise;
-  auto lease =
-      db::Lease::open(database_, {.name = name(), .address = own, .time = LeaseKeeper::kTime});
+  const Result<std::string> own = own_address(settings_, server_->address());
+  if (!own.ok()) return own.error();
+  if (Status ready = await_database(migrate, interrupts); !ready.ok()) return ready;
+  // Short of patience: an answer that comes later than the lease lapses is of no use.
+  db::PostgresSettings brief = database_;
+  brief.statement_timeout = brief.lock_timeout = brief.connect_timeout = brief.answer_margin =
+      kBrief;
+  auto lease = db::Lease::open(std::move(brief),
+                               {.name = name(), .address = *own, .time = LeaseKeeper::kTime});
   if (!lease.ok()) return lease.error();
-  keeper_ = std::make_unique<LeaseKeeper>(std::move(*lease), own, gate_, *server_);
+  keeper_ = std::make_unique<LeaseKeeper>(std::move(*lease), name(), *own, gate_, *server_);
   return {};
 }
 
@@ -112,13 +151,16 @@ Status Replica::run(cli::Interrupts& interrupts) {
   using Role = LeaseKeeper::Role;
   for (Role role = Role::follows; !interrupts.wait(1, Millis(0));) {
     const Role now = keeper_->wait_for_change(role, kLookAround);
-    if (now == Role::lost) {
+    // By its own clock, too: the one that asks may be waiting for an answer.
+    if (now == Role::lost || (role == Role::leads && !gate_.leads())) {
       log_warn("this replica no longer leads: it starts over");
       start_over();
     }
     if (now == Role::leads && role != Role::leads) {
       if (const Status led = lead(); !led.ok()) {
-        if (keeper_->role() == Role::leads) return led;
+        if (!is_passing(led.error())) return led;
+        log_warn("this replica cannot lead: it starts over", {{"reason", led.error().message}});
+        keeper_->give_back();
         start_over();
       }
     }
@@ -146,7 +188,7 @@ Result<int> serve(const std::string& listen, bool migrate, const cli::Io& io, Si
   if (const Status fit = config::check_for_cluster(*settings); !fit) return fit.error();
   const std::string data = settings->data.empty() ? cli::data_folder(io) : settings->data;
   Replica replica(std::move(*settings), data);
-  if (Status started = replica.start(migrate); !started.ok()) return started.error();
+  if (Status started = replica.start(migrate, interrupts); !started.ok()) return started.error();
   io.out("maestro " + std::string(cli::kVersion) + " replica " + replica.name() + " at " +
          replica.url() + "\n");
   if (Status ran = replica.run(interrupts); !ran.ok()) return ran.error();

@@ -7,10 +7,9 @@ namespace mc::http {
 using boost::asio::ip::tcp;
 
 Result<tcp::endpoint> read_address(const std::string& text) {
-  const Error wrong{
-      Code::invalid_setting,
-      "the listen address must be HOST:PORT with a numeric HOST, not \"" + text + "\"",
-      {}};
+  const Error wrong{Code::invalid_setting,
+                    "the address must be HOST:PORT with a numeric HOST, not \"" + text + "\"",
+                    {}};
   const std::size_t colon = text.rfind(':');
   if (colon == std::string::npos) return wrong;
   std::string host = text.substr(0, colon);

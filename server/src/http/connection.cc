@@ -128,13 +128,19 @@ void Connection::begin_tunnel(const std::string& to) {
     no_deadline();  // the other server keeps the time
     input_.consume(input_.data().size());
   };
-  tunnel_ = std::make_shared<Tunnel>(socket_, loop_.context(), connected, ended);
+  tunnel_ =
+      std::make_shared<Tunnel>(shared_from_this(), socket_, loop_.context(), connected, ended);
   const auto tunnel = tunnel_;  // it may end at once
   tunnel->start(to, std::move(first));
 }
 
 void Connection::cut_tunnel() {
-  if (phase_ == Phase::tunnel) close();
+  if (phase_ == Phase::tunnel) return close();
+  if (phase_ != Phase::parked || !tunnel_) return;
+  // It was on its way to where it is no longer wanted.
+  tunnel_->close();
+  tunnel_ = nullptr;
+  look_again();
 }
 
 void Connection::on_head() {
@@ -342,7 +348,7 @@ void Connection::close() {
   peer_->gone.store(true, std::memory_order_relaxed);
   sink_ = nullptr;
   file_ = {};
-  if (tunnel_) tunnel_->close();
+  if (const auto tunnel = std::exchange(tunnel_, nullptr)) tunnel->close();
   if (look_again_) look_again_->cancel();
   boost::system::error_code ignored;
   socket_.close(ignored);

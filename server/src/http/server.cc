@@ -152,6 +152,11 @@ class Server::Impl {
   std::vector<std::thread> threads_;
 };
 
+Status check_address(const std::string& address) {
+  const auto read = read_address(address);
+  return read.ok() ? Status() : Status(read.error());
+}
+
 Result<std::unique_ptr<Server>> Server::start(ServerOptions options, Handler& handler) {
   auto impl = std::make_unique<Impl>(std::move(options), handler);
   if (const Status started = impl->start(); !started) return started.error();

@@ -64,6 +64,9 @@ struct ServerOptions {
   std::size_t stream_queue_max = 1 << 20;  // bytes a slow reader of a stream may be behind
 };
 
+// Whether a tunnel can go to HOST:PORT: HOST numeric, or localhost. Errors: invalid_setting.
+Status check_address(const std::string& address);
+
 class Server {
  public:
   // `handler` outlives the server. Errors: invalid_setting (the address), unreachable (in use).

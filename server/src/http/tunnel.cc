@@ -10,9 +10,12 @@
 namespace mc::http {
 using boost::system::error_code;
 
-Tunnel::Tunnel(asio::ip::tcp::socket& client, asio::io_context& context,
-               std::function<void()> connected, std::function<void()> ended)
-    : server_(context),
+Tunnel::Tunnel(std::shared_ptr<void> owner, asio::ip::tcp::socket& client,
+               asio::io_context& context, std::function<void()> connected,
+               std::function<void()> ended)
+    : owner_(std::move(owner)),
+      server_(context),
+      timer_(context),
       taken_(std::move(connected)),
       ended_(std::move(ended)),
       up_{.from = client, .to = server_, .bytes = {}},
@@ -26,11 +29,13 @@ void Tunnel::start(const std::string& to, std::string first) {
   server_.open(address->protocol(), error);
   if (error) return end();
   ::fcntl(server_.native_handle(), F_SETFD, FD_CLOEXEC);
+  end_after(kConnectTime);
   server_.async_connect(*address, [self = shared_from_this()](const error_code& failed) {
     if (failed || self->closed_) return self->end();
     error_code ignored;
     self->server_.set_option(asio::ip::tcp::no_delay(true), ignored);
     self->server_.set_option(asio::socket_base::keep_alive(true), ignored);
+    self->timer_.cancel();
     self->taken_();
     self->begin(self->first_);
   });
@@ -64,10 +69,19 @@ void Tunnel::finish(Way& way) {
   if (up_.over && down_.over) return end();
   error_code ignored;
   way.to.shutdown(asio::ip::tcp::socket::shutdown_send, ignored);
+  if (down_.over) end_after(kLingerTime);
+}
+
+void Tunnel::end_after(Millis time) {
+  timer_.expires_after(time);
+  timer_.async_wait([self = shared_from_this()](const error_code& cancelled) {
+    if (!cancelled && !self->closed_) self->end();
+  });
 }
 
 void Tunnel::end() {
   closed_ = true;
+  timer_.cancel();
   error_code ignored;
   server_.close(ignored);
   if (const auto ended = std::exchange(ended_, nullptr)) ended();

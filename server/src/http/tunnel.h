@@ -5,6 +5,7 @@
 
 #include <array>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <functional>
 #include <memory>
 #include <string>
@@ -13,13 +14,18 @@
 
 namespace mc::http {
 
-// Thread: the loop's of its client. Operations under way keep the object until they have ended.
+// Thread: the loop's of its client. Operations under way keep the object, and with it `owner`,
+// until they have ended.
 class Tunnel : public std::enable_shared_from_this<Tunnel> {
  public:
+  // How long the other server has to take the connection, and a client to hang up after it has.
+  static constexpr Millis kConnectTime{1'000};
+  static constexpr Millis kLingerTime{2'000};
+
   // `connected` is called when the other server has taken the connection, `ended` once at the end,
-  // also when it has not; neither after close(). `client` must live until then.
-  Tunnel(asio::ip::tcp::socket& client, asio::io_context& context, std::function<void()> connected,
-         std::function<void()> ended);
+  // also when it has not; neither after close(). `owner` keeps `client` alive.
+  Tunnel(std::shared_ptr<void> owner, asio::ip::tcp::socket& client, asio::io_context& context,
+         std::function<void()> connected, std::function<void()> ended);
   // Connects to HOST:PORT, HOST numeric, and sends `first`, what was read of the client already.
   void start(const std::string& to, std::string first);
   void close();
@@ -35,9 +41,12 @@ class Tunnel : public std::enable_shared_from_this<Tunnel> {
   void begin(const std::string& first);
   void carry(Way& way);
   void finish(Way& way);
+  void end_after(Millis time);
   void end();
 
+  const std::shared_ptr<void> owner_;
   asio::ip::tcp::socket server_;
+  asio::steady_timer timer_;
   std::function<void()> taken_;
   std::function<void()> ended_;
   bool closed_ = false;  // the client's socket may be gone

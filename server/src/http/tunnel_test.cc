@@ -118,6 +118,20 @@ TEST_F(TunnelTest, CarriesALargeBodyBothWays) {
   EXPECT_TRUE(answer.body == "POST /echo " + body);
 }
 
+TEST_F(TunnelTest, EndsWhileASlowReaderIsBehind) {
+  relay_to_rig();
+  const std::string body(900'000, 'b');
+  for (int i = 0; i < 100; ++i) {
+    RawSocket socket(server->port(), 4096);
+    socket.send("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: " + std::to_string(body.size()) +
+                "\r\n\r\n" + body);
+    ASSERT_TRUE(socket.wait_for("200 OK"));
+    server->cut_tunnels();
+    if (i % 2 == 0) ASSERT_TRUE(socket.wait_closed());
+  }
+  EXPECT_TRUE(eventually([&] { return server->connections() == 0; }));
+}
+
 TEST_F(TunnelTest, WaitsForAServerThatTakesIt) {
   relay_to("");  // nobody is known
   RawSocket socket = connect();

@@ -98,6 +98,13 @@ class Replica:
         except OSError:
             return None
 
+    def healthy(self):
+        try:
+            with Client(self.url, None) as client:
+                return client.get("/healthz").status == 200
+        except OSError:
+            return False
+
     def leads(self):
         ready = self.ready()
         return ready is not None and ready["checks"]["lease"] == "leads"
@@ -117,16 +124,24 @@ class Cluster:
     """PostgreSQL and replicas r1, r2, …; a context, which ends them."""
 
     def __init__(self, folder, replicas=3):
-        self.folder, self.count, self.replicas = folder, replicas, []
+        self.folder, self.count, self.replicas, self.postgres = folder, replicas, [], None
 
     def __enter__(self):
+        try:
+            return self.started()
+        except BaseException:
+            self.__exit__()
+            raise
+
+    def started(self):
         os.mkdir(os.path.join(self.folder, "pg"))
         self.postgres = Postgres(os.path.join(self.folder, "pg"))
         self.env = {**SECRETS, "POSTGRES_URL": self.postgres.url(), "MAESTRO_DATA": os.path.join(self.folder, "data")}
         maestro("migrate", "up", env=self.env).expect(0)
         self.token = maestro("tokens", "create", "admin", "--role", "admin", "--direct",
                              env=self.env).expect(0).out.strip()
-        self.replicas = [Replica(f"r{i + 1}", self.env) for i in range(self.count)]
+        for i in range(self.count):
+            self.replicas.append(Replica(f"r{i + 1}", self.env))
         self.wait_leader()
         return self
 
@@ -134,7 +149,8 @@ class Cluster:
         for replica in self.replicas:
             if replica.process.poll() is None:
                 replica.end(signal.SIGKILL)
-        self.postgres.stop(signal.SIGQUIT)
+        if self.postgres:
+            self.postgres.stop(signal.SIGQUIT)
 
     def wait_leader(self, but=None):
         """The replica that leads, once all that live agree and are ready."""

@@ -125,10 +125,16 @@ def test_a_leader_that_stood_still_does_no_harm_when_it_wakes(scratch):
         load.start()
         load.more()
         old = cluster.wait_leader()
+        held = [cluster.client(r) for r in cluster.replicas if r is not old]  # connections that lead to it
+        for client in held:
+            client.get("/api/v1/runs").expect(200)
         old.send(signal.SIGSTOP)
         try:
             fresh = cluster.wait_leader(but=old)
             load.more()
+            for client in held:
+                client.get("/api/v1/runs", timeout=10).expect(200)
+                client.close()
         finally:
             old.send(signal.SIGCONT)
         wait_until(lambda: old.ready() and not old.leads(), "the old leader follows")
@@ -144,12 +150,18 @@ def test_a_database_that_restarts_or_crashes_is_only_a_pause(scratch):
         load.start()
         for how in (signal.SIGINT, signal.SIGQUIT):
             load.more()
+            leader = cluster.wait_leader()
+            times = leader.errors().count("starts over")
             cluster.postgres.stop(how)
             wait_until(lambda: not any(r.ready() for r in cluster.replicas), "nobody says that it is ready")
+            # Longer than the lease: the leader has to begin anew without the database.
+            wait_until(lambda: leader.errors().count("starts over") > times, "the leader starts over")
+            wait_until(lambda: leader.healthy(), "it is there again")
             with cluster.client(cluster.replicas[0]) as client:
                 client.get("/healthz").expect(200)
                 answer = client.get("/readyz").expect(503).json()
                 assert answer["checks"]["database"] != "ok", answer
+            assert all(r.process.poll() is None for r in cluster.replicas), "a replica has ended"
             cluster.postgres.start()
             cluster.wait_leader()
             load.more()

@@ -11,7 +11,6 @@
 
 namespace mc::db::pg {
 namespace {
-constexpr Millis kAnswerMargin{5'000};  // beyond what the server's own timeouts allow
 constexpr Millis kScriptMax{3'600'000};
 constexpr std::string_view kRolledBack = "the transaction was rolled back";
 
@@ -204,7 +203,7 @@ Answer Connection::pipeline(std::span<const Statement> before,
     answer.failure = lost("the connection broke while sending");
     return answer;
   }
-  const Deadline deadline = after(2 * settings_.statement_timeout + kAnswerMargin);
+  const Deadline deadline = after(2 * settings_.statement_timeout + settings_.answer_margin);
   const std::size_t wanted = before.size() + statements.size() + after_them.size();
   for (std::size_t i = 0; i < wanted && usable_; ++i) {
     pg_result* result = receive(deadline);
@@ -236,7 +235,7 @@ void Connection::finish_pipeline(Deadline deadline) {
 
 void Connection::roll_back() {
   if (!usable_ || PQtransactionStatus(conn_) == PQTRANS_IDLE) return;
-  const Deadline deadline = after(kAnswerMargin);
+  const Deadline deadline = after(settings_.answer_margin);
   if (PQsendQueryParams(conn_, "ROLLBACK", 0, nullptr, nullptr, nullptr, nullptr, 1) == 0) {
     usable_ = false;
     return;

@@ -131,8 +131,8 @@ Status PostgresStore::commit_once_or_not_at_all(const Batch& batch, Uuid id,
                                                 const std::vector<Statement>& statements) {
   Backoff backoff(rng_, after(settings_.outage));
   Error last{Code::store_failed, "PostgreSQL cannot be reached", {}};
-  int deadlocks = 0;
-  for (int attempts = 0; attempts < kAttemptsMax;) {
+  int attempts = 0, deadlocks = 0;
+  while (attempts < kAttemptsMax) {
     if (Status ready = ensure_writer(); !ready) {
       last = {Code::store_failed, ready.error().message, {}};
       if (!backoff.pause()) break;
@@ -162,6 +162,8 @@ Status PostgresStore::commit_once_or_not_at_all(const Batch& batch, Uuid id,
     }
     if (!backoff.pause()) break;
   }
+  // The answer of the last one was lost, too: one more look.
+  if (attempts > 0 && ensure_writer() && look_up(id) == true) return {};
   return last;
 }
 

@@ -24,6 +24,8 @@ struct PostgresSettings {
   Millis statement_timeout{10'000};
   Millis lock_timeout{5'000};
   Millis connect_timeout{5'000};
+  // How much longer than its timeouts allow an answer may take before the connection is given up.
+  Millis answer_margin{5'000};
   // How long a commit tries to reach a database that went away, before it is store_failed.
   Millis outage{30'000};
   // Commits are refused (store_failed) unless the lease (lease.h) has this epoch; 0: no lease.
