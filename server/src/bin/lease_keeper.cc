@@ -40,9 +40,9 @@ LeaseKeeper::Role LeaseKeeper::role() const {
   return role_;
 }
 
-std::int64_t LeaseKeeper::epoch() const {
+db::Leadership LeaseKeeper::held() const {
   const std::lock_guard lock(mutex_);
-  return epoch_;
+  return held_;
 }
 
 LeaseKeeper::Role LeaseKeeper::wait_for_change(Role role, Millis patience) {
@@ -68,13 +68,13 @@ void LeaseKeeper::take(const db::Leadership& found, ReplicaGate::Deadline deadli
   if (found.mine) {
     const bool follows = role() == Role::follows;
     // Another replica led in between: what this one remembers is not the truth.
-    if (!follows && epoch() != found.epoch) return become(Role::lost);
+    if (!follows && held().epoch != found.epoch) return become(Role::lost);
     leads_until_ = deadline;
     gate_.lead_until(deadline, found.name);
     if (!follows) return;
     {
       const std::lock_guard lock(mutex_);
-      epoch_ = found.epoch;
+      held_ = found;
     }
     server_.cut_tunnels();  // to the one that led before
     return become(Role::leads);

@@ -31,7 +31,7 @@ class LeaseKeeper {
   LeaseKeeper& operator=(const LeaseKeeper&) = delete;
 
   Role role() const;
-  std::int64_t epoch() const;  // Requires: role() is leads
+  db::Leadership held() const;  // Requires: role() is leads
   // Waits until the role is another one than `role`, at most `patience`.
   Role wait_for_change(Role role, Millis patience);
   // Stops asking; gives the lease back, so that another replica takes over at once.
@@ -51,7 +51,7 @@ class LeaseKeeper {
   mutable std::mutex mutex_;  // guards what follows
   std::condition_variable changed_;
   Role role_ = Role::follows;
-  std::int64_t epoch_ = 0;
+  db::Leadership held_;
   bool stopping_ = false;
   // The thread's own:
   std::string leader_;  // its address

@@ -135,15 +135,16 @@ Status Replica::lead() {
   options.folder = data_;
   options.public_url = settings_.public_url;
   options.cluster_secret = settings_.jwt_secret;
-  options.open_other_store = [fenced = database_, epoch = keeper_->epoch()]() mutable {
-    fenced.epoch = epoch;
+  options.open_other_store = [fenced = database_, held = keeper_->held()]() mutable {
+    fenced.epoch = held.epoch;
+    fenced.holder = held.holder;
     return db::open_postgres_store(fenced);
   };
   Result<std::unique_ptr<Stack>> stack = Stack::open(options);
   if (!stack.ok()) return stack.error();
   stack_ = std::move(*stack);
   gate_.open(stack_->api());
-  log_info("leads", {{"name", name()}, {"epoch", keeper_->epoch()}});
+  log_info("leads", {{"name", name()}, {"epoch", keeper_->held().epoch}});
   return {};
 }
 

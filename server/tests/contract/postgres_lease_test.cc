@@ -22,9 +22,10 @@ class PostgresLease : public testing::Test {
     EXPECT_TRUE(opened.ok()) << opened.error().message;
     return std::move(*opened);
   }
-  Status write(std::int64_t epoch, const std::string& key) {
+  Status write(const Leadership& held, const std::string& key) {
     PostgresSettings fenced = settings;
-    fenced.epoch = epoch;
+    fenced.epoch = held.epoch;
+    fenced.holder = held.holder;
     const auto store = open_postgres_store(fenced);
     Batch batch;
     batch.records.push_back({"k", key, "{}", std::nullopt});
@@ -81,17 +82,20 @@ TEST_F(PostgresLease, WhatNobodyTookIsStillTheOldLeaders) {
 
 TEST_F(PostgresLease, AServerOfAnEarlierEpochWritesNothing) {
   const auto first = lease("a"), second = lease("b");
-  const std::int64_t old = first->claim()->epoch;
+  const Leadership old = *first->claim();
   EXPECT_TRUE(write(old, "x").ok());
   ASSERT_TRUE(first->release().ok());
   ASSERT_TRUE(second->claim()->mine);
   const Status late = write(old, "y");
   ASSERT_FALSE(late.ok());
   EXPECT_EQ(late.error().code, Code::store_failed);
-  EXPECT_TRUE(write(second->claim()->epoch, "z").ok());
+  EXPECT_TRUE(write(*second->claim(), "z").ok());
   const auto store = open_postgres_store(settings);
   EXPECT_TRUE((*store)->get_record("k", "x")->has_value());
   EXPECT_FALSE((*store)->get_record("k", "y")->has_value());
+  Leadership other = *second->claim();
+  other.holder = old.holder;  // the number alone is not enough
+  EXPECT_FALSE(write(other, "y").ok());
 }
 
 }  // namespace

@@ -30,6 +30,10 @@ std::vector<Statement> begin_statements(Kind kind, const PostgresSettings& setti
                        limit("idle_in_transaction_session_timeout", settings.statement_timeout);
   if (kind == Kind::read)
     return {{"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", {}}, {limits, {}}};
+  if (kind == Kind::brief) {
+    limits += ", set_config('synchronous_commit', 'off', true)";
+    return {{"BEGIN ISOLATION LEVEL READ COMMITTED", {}}, {limits, {}}};
+  }
   limits +=
       ", set_config('synchronous_commit', CASE current_setting('synchronous_commit') WHEN 'off' "
       "THEN 'on' ELSE current_setting('synchronous_commit') END, true)";
@@ -110,6 +114,7 @@ Connection::Connection(const PostgresSettings& settings)
     : settings_(settings),
       begin_write_(begin_statements(Kind::write, settings)),
       begin_read_(begin_statements(Kind::read, settings)),
+      begin_brief_(begin_statements(Kind::brief, settings)),
       commit_({{"COMMIT", {}}}) {}
 
 Connection::~Connection() {
@@ -244,11 +249,16 @@ void Connection::roll_back() {
   if (PQtransactionStatus(conn_) != PQTRANS_IDLE) usable_ = false;
 }
 
+const std::vector<Statement>& Connection::begin_of(Kind kind) const {
+  if (kind == Kind::brief) return begin_brief_;
+  return kind == Kind::write ? begin_write_ : begin_read_;
+}
+
 Answer Connection::transact(Kind kind, std::span<const Statement> statements) {
-  return pipeline(kind == Kind::write ? begin_write_ : begin_read_, statements, commit_);
+  return pipeline(begin_of(kind), statements, commit_);
 }
 Answer Connection::begin(Kind kind, std::span<const Statement> statements) {
-  return pipeline(kind == Kind::write ? begin_write_ : begin_read_, statements, {});
+  return pipeline(begin_of(kind), statements, {});
 }
 Answer Connection::run(std::span<const Statement> statements) {
   return pipeline({}, statements, {});

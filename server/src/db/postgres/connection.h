@@ -62,6 +62,7 @@ struct Answer {
 
 enum class Kind {
   write,  // read committed; durable, whatever the database's default is
+  brief,  // read committed; does not wait for the disk: a crash of the database may undo it
   read,   // read only, all statements in a view of one moment
 };
 
@@ -106,7 +107,9 @@ class Connection {
   const PostgresSettings settings_;
   pg_conn* conn_ = nullptr;
   bool usable_ = false;
-  std::vector<Statement> begin_write_, begin_read_, commit_;
+  const std::vector<Statement>& begin_of(Kind kind) const;
+
+  std::vector<Statement> begin_write_, begin_read_, begin_brief_, commit_;
 };
 
 }  // namespace mc::db::pg

@@ -50,11 +50,12 @@ Result<Leadership> Lease::claim() {
                                                    .add(pg::Text{claim_.name})
                                                    .add(pg::Text{claim_.address})
                                                    .add(claim_.time.count())};
-  const pg::Answer answer = (*connected)->transact(pg::Kind::write, {&ask, 1});
+  const pg::Answer answer = (*connected)->transact(pg::Kind::brief, {&ask, 1});
   if (!answer) return pg::to_error(*answer.failure);
   const pg::Rows& rows = answer.rows.front();
   if (rows.size() != 1) return Error{Code::store_failed, "the row of the lease is gone", {}};
-  return Leadership{.name = rows.text(0, 0),
+  return Leadership{.holder = holder_,
+                    .name = rows.text(0, 0),
                     .address = rows.text(0, 1),
                     .epoch = rows.integer(0, 2),
                     .mine = rows.boolean(0, 3)};

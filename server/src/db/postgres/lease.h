@@ -18,6 +18,7 @@ class Connection;
 
 // Who leads, as the database has it.
 struct Leadership {
+  std::string holder;   // the lease that asked, unlike any other
   std::string name;     // of the replica, for people; empty: nobody ever led
   std::string address;  // HOST:PORT at which others reach it; empty: nobody leads at the moment
   std::int64_t epoch = 0;
@@ -36,8 +37,10 @@ class Lease {
   static Result<std::unique_ptr<Lease>> open(PostgresSettings settings, Claim claim);
   ~Lease();
 
-  // Takes the lease when nobody has it, renews it when this one does; one statement. Errors:
-  // store_failed, unreachable; whether it was renewed is then not known.
+  // Takes the lease when nobody has it, renews it when this one does; one statement, which does not
+  // wait for the disk: what a crash of the database takes back had no commit behind it, for that
+  // would have made it durable, and its epoch is not mistaken for another's, since commits name the
+  // holder, too. Errors: store_failed, unreachable; whether it was renewed is then not known.
   Result<Leadership> claim();
   // Gives it back, if this one has it, so that another one need not wait.
   Status release();

@@ -119,7 +119,7 @@ Status PostgresStore::commit(const Batch& batch) {
   if (batch.empty()) return {};
   const std::lock_guard lock(write_mutex_);
   const Uuid id = make_uuid(system_clock().now(), rng_);
-  const Result<std::vector<Statement>> statements = write_batch(batch, id, settings_.epoch);
+  const Result<std::vector<Statement>> statements = write_batch(batch, id, settings_);
   if (!statements) return statements.error();
   Status done = commit_once_or_not_at_all(batch, id, *statements);
   // A busy server is never idle.

@@ -28,8 +28,10 @@ struct PostgresSettings {
   Millis answer_margin{5'000};
   // How long a commit tries to reach a database that went away, before it is store_failed.
   Millis outage{30'000};
-  // Commits are refused (store_failed) unless the lease (lease.h) has this epoch; 0: no lease.
+  // Commits are refused (store_failed) unless the lease (lease.h) has this epoch and holder; 0: no
+  // lease.
   std::int64_t epoch = 0;
+  std::string holder;
   int readers = 4;      // connections for reads; one more writes
   bool migrate = true;  // bring the schema up to this build's; false: refuse an older one
 };

@@ -26,11 +26,11 @@ std::vector<PlacedRun> runs_of(const Batch& batch, bool fresh) {
 }
 
 // Nobody takes the lease before this transaction has ended.
-Statement guard_epoch(std::int64_t epoch) {
+Statement guard_lease(const PostgresSettings& settings) {
   return {
       "SELECT maestro_refuse('lease', 0) WHERE NOT EXISTS (SELECT 1 FROM leader WHERE epoch = $1 "
-      "FOR SHARE)",
-      Params().add(epoch)};
+      "AND holder = $2 FOR SHARE)",
+      Params().add(settings.epoch).add(Text{settings.holder})};
 }
 
 Statement guard_runs(const std::vector<PlacedRun>& runs) {
@@ -194,10 +194,11 @@ void write_events(const Batch& batch, std::vector<Statement>& out) {
 }
 }  // namespace
 
-Result<std::vector<Statement>> write_batch(const Batch& batch, Uuid id, std::int64_t epoch) {
+Result<std::vector<Statement>> write_batch(const Batch& batch, Uuid id,
+                                           const PostgresSettings& settings) {
   std::vector<Statement> out;
   out.push_back({"INSERT INTO commits (id) VALUES ($1)", Params().add(id)});
-  if (epoch != 0) out.push_back(guard_epoch(epoch));
+  if (settings.epoch != 0) out.push_back(guard_lease(settings));
   write_runs(batch, out);
   write_snapshots(batch, out);
   write_records(batch, out);

@@ -12,8 +12,8 @@ namespace mc::db::pg {
 // For one Kind::write transaction. The first statement writes `id`, so that an attempt whose answer
 // was lost is found by it, and another attempt waits for it. Locks are taken in an order that is
 // the same for every batch, the feed's last. Errors: conflict, for what the batch alone shows.
-// `epoch` as PostgresSettings has it.
-Result<std::vector<Statement>> write_batch(const Batch& batch, Uuid id, std::int64_t epoch);
+Result<std::vector<Statement>> write_batch(const Batch& batch, Uuid id,
+                                           const PostgresSettings& settings);
 
 // Whether the id of this commit was there already: it was made.
 bool is_made_already(const Failure& failure);
