@@ -77,7 +77,9 @@ std::vector<Verb> server_verbs() {
        {{"--listen", "", "HOST:PORT", "where to listen (127.0.0.1:4000)"},
         {"--migrate", "", "", "apply migrations first"}},
        serve,
-       "Needs POSTGRES_URL, JWT_SECRET and SESSION_SECRET in the environment."},
+       "Needs POSTGRES_URL, JWT_SECRET and SESSION_SECRET in the environment; docs/cluster.md has "
+       "the "
+       "rest."},
       {"worker",
        "Work for a server, from this machine",
        {},
