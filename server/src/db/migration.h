@@ -2,6 +2,7 @@
 // schema. Shared by the adapters that have one.
 #pragma once
 
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -29,5 +30,22 @@ struct SchemaStatus {
   int wanted = 0;                  // the version that this build works on
   std::vector<std::string> lines;  // "0001 initial applied 2026-11-23T19:01:35.250Z", "… missing"
 };
+
+inline SchemaStatus status_of(std::span<const Migration> known,
+                              std::span<const AppliedMigration> applied) {
+  SchemaStatus status;
+  status.wanted = static_cast<int>(known.size());
+  for (const AppliedMigration& each : applied) {
+    status.schema = each.version;
+    status.lines.push_back(std::to_string(each.version) + " " + each.name + " applied " +
+                           to_rfc3339(each.applied_at));
+  }
+  for (const Migration& each : known) {
+    if (each.version > status.schema)
+      status.lines.push_back(std::to_string(each.version) + " " + std::string(each.name) +
+                             " missing");
+  }
+  return status;
+}
 
 }  // namespace mc::db

@@ -82,7 +82,7 @@ Statement list_page(const RunQuery& query, const std::optional<RunStatus>& statu
   filter.add(std::string("r.deleted_at = 0 ORDER BY ") +
                  (query.labels.empty() ? "r.number" : "l.number") + " DESC LIMIT ?",
              std::int64_t{std::max(query.limit, 0)});
-  filter.out.sql = "SELECT " MC_PG_RUN_COLUMNS + from + filter.out.sql;
+  filter.out.sql = "SELECT " MC_RUN_COLUMNS + from + filter.out.sql;
   return std::move(filter.out);
 }
 }  // namespace
@@ -101,7 +101,7 @@ Result<std::vector<RunRow>> read_run_list(Readers& readers, const RunQuery& quer
   std::vector<RunRow> runs;
   for (const Rows& rows : *answer) {
     for (int row = 0; row < rows.size(); ++row) {
-      Result<RunRow> run = read_row(rows, row);
+      Result<RunRow> run = read_row(RowAt{rows, row});
       if (!run) return run.error();
       runs.push_back(std::move(*run));
     }

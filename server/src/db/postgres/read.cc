@@ -16,7 +16,7 @@ Record read_record_row(const Rows& rows, int row) {
 // The run with its snapshot, which may be null.
 Result<StoredRun> read_stored(const Rows& rows, int at) {
   StoredRun stored;
-  Result<RunRow> row = read_row(rows, at);
+  Result<RunRow> row = read_row(RowAt{rows, at});
   if (!row) return row.error();
   stored.row = std::move(*row);
   stored.last_seq = rows.integer(at, kRunColumns);
@@ -28,18 +28,10 @@ Result<StoredRun> read_stored(const Rows& rows, int at) {
 }
 
 #define MC_PG_STORED_RUN         \
-  "SELECT " MC_PG_RUN_COLUMNS    \
+  "SELECT " MC_RUN_COLUMNS       \
   ", r.last_seq, s.seq, s.body " \
   "FROM runs r LEFT JOIN snapshots s ON s.run = r.id "
 }  // namespace
-
-std::optional<std::string> after_prefix(std::string_view prefix) {
-  std::string next(prefix);
-  while (!next.empty() && next.back() == '\xff') next.pop_back();
-  if (next.empty()) return std::nullopt;
-  next.back() = static_cast<char>(static_cast<unsigned char>(next.back()) + 1);
-  return next;
-}
 
 Result<std::optional<StoredRun>> read_run(Readers& readers, Uuid run) {
   const auto answer = readers.ask(std::vector<Statement>{

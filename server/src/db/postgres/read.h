@@ -31,7 +31,4 @@ Result<std::vector<Record>> read_records(Readers& readers, std::string_view kind
 Result<std::optional<Receipt>> read_receipt(Readers& readers, std::string_view scope,
                                             std::string_view key);
 
-// The least text that is greater than every text with this prefix; nullopt: there is none.
-std::optional<std::string> after_prefix(std::string_view prefix);
-
 }  // namespace mc::db::pg

@@ -1,27 +1,28 @@
-// RunRow and event groups from the columns that questions name.
+// Rows of an answer as db/run_row.h and the port want them.
 #pragma once
 
 #include <string>
 
 #include "db/postgres/connection.h"
-#include "db/store.h"
+#include "db/run_row.h"
 
 namespace mc::db::pg {
 
-// What a SELECT names so that read_row can read it; the table goes by the name `r`.
-#define MC_PG_RUN_COLUMNS                                                                       \
-  "r.id, r.number, r.project, r.workflow, r.status, r.reason, r.trigger_kind, r.actor, r.ref, " \
-  "r.commit_id, r.labels, r.run_key, r.parent, r.rerun_of, r.created_at, r.finished_at, "       \
-  "r.deleted_at, r.json"
-inline constexpr int kRunColumns = 18;
-
-// Errors: store_failed, when a newer version wrote a name that this one does not know.
-Result<RunRow> read_row(const Rows& rows, int row);
+// The columns of one row, for read_row. `rows` outlives it.
+struct RowAt {
+  const Rows& rows;
+  int row = 0;
+  std::int64_t integer(int column) const { return rows.integer(row, column); }
+  std::string text(int column) const { return rows.text(row, column); }
+  std::string_view view(int column) const { return rows.view(row, column); }
+  Uuid uuid(int column) const { return rows.uuid(row, column); }
+  Instant instant(int column) const { return rows.instant(row, column); }
+};
 
 // first_seq, last_seq, time, payload from `column` on.
-EventGroup read_group(const Rows& rows, int row, int column);
-
-// [["name","value"], …]
-std::string labels_text(const RunRow& row);
+inline EventGroup read_group(const Rows& rows, int row, int column) {
+  return {rows.integer(row, column), rows.integer(row, column + 1), rows.instant(row, column + 2),
+          rows.text(row, column + 3)};
+}
 
 }  // namespace mc::db::pg

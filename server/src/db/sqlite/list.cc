@@ -1,8 +1,8 @@
 // Lists of runs: the query becomes SQL whose ORDER BY an index gives.
 #include <algorithm>
 
+#include "db/run_row.h"
 #include "db/sqlite/read.h"
-#include "db/sqlite/row.h"
 
 namespace mc::db {
 namespace {

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <limits>
 
-#include "db/sqlite/row.h"
+#include "db/run_row.h"
 
 namespace mc::db {
 namespace {
@@ -23,14 +23,6 @@ Status read_snapshot(Connection& connection, std::int64_t row, StoredRun& run) {
 
 Record read_record_row(const Query& q) { return {q.text(0), q.text(1), q.text(2), q.integer(3)}; }
 }  // namespace
-
-std::optional<std::string> after_prefix(std::string_view prefix) {
-  std::string next(prefix);
-  while (!next.empty() && next.back() == '\xff') next.pop_back();
-  if (next.empty()) return std::nullopt;
-  next.back() = static_cast<char>(static_cast<unsigned char>(next.back()) + 1);
-  return next;
-}
 
 Result<std::optional<StoredRun>> read_run(Connection& connection, Uuid run) {
   const Transaction moment(connection, "BEGIN");

@@ -32,7 +32,4 @@ Result<std::vector<Record>> read_records(Connection& connection, std::string_vie
 Result<std::optional<Receipt>> read_receipt(Connection& connection, std::string_view scope,
                                             std::string_view key);
 
-// The smallest text greater than every text with this prefix; nullopt: there is none.
-std::optional<std::string> after_prefix(std::string_view prefix);
-
 }  // namespace mc::db

@@ -33,19 +33,7 @@ Result<SchemaStatus> status_of(Connection& connection) {
   const std::span<const Migration> known = sqlite_migrations();
   const Result<std::vector<AppliedMigration>> applied = read_applied(connection);
   if (!applied) return applied.error();
-  SchemaStatus status;
-  status.wanted = static_cast<int>(known.size());
-  for (const AppliedMigration& each : *applied) {
-    status.schema = each.version;
-    status.lines.push_back(std::to_string(each.version) + " " + each.name + " applied " +
-                           to_rfc3339(each.applied_at));
-  }
-  for (const Migration& each : known) {
-    if (each.version > status.schema)
-      status.lines.push_back(std::to_string(each.version) + " " + std::string(each.name) +
-                             " missing");
-  }
-  return status;
+  return status_of(known, *applied);
 }
 
 Status copy_pages(Connection& from, Connection& to) {

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "base/fault.h"
-#include "db/sqlite/row.h"
+#include "db/run_row.h"
 
 namespace mc::db {
 namespace {
