@@ -6,6 +6,7 @@
 #include <set>
 #include <thread>
 
+#include "db/postgres/lease.h"
 #include "tests/contract/postgres_proxy.h"
 #include "tests/contract/postgres_server.h"
 
@@ -122,6 +123,35 @@ TEST_F(PostgresCommits, WhoseFirstAttemptIsStillRunningWaitForIt) {
   writer.join();
   EXPECT_EQ(code_of(done), "");
   EXPECT_EQ(whole_commits(*store), 2);
+}
+
+// The fence: a lease that lapsed is not taken while its holder's commit is under way.
+TEST_F(PostgresCommits, UnderWayKeepOthersFromLeading) {
+  ASSERT_TRUE(open());  // the schema
+  PostgresSettings settings = database_->settings();
+  settings.lock_timeout = Millis(200);
+  const auto first = Lease::open(settings, {.name = "a", .address = "a:1", .time = Millis(1)});
+  const auto second = Lease::open(settings, {.name = "b", .address = "b:1", .time = Millis(1)});
+  ASSERT_TRUE(first.ok() && second.ok());
+  const auto led = (*first)->claim();
+  ASSERT_TRUE(led.ok() && led->mine);
+  PostgresSettings fenced = database_->settings();
+  fenced.epoch = led->epoch;
+  fenced.holder = led->holder;
+  const auto store = open(fenced);
+  ASSERT_TRUE(store);
+  auto held = std::make_unique<HeldFeed>(database_->name());
+  Status done;
+  std::thread writer([&] { done = store->commit(step(1)); });
+  EXPECT_TRUE(wait_until_true(std::string("SELECT count(*) = 1 ") + kWaits));
+  EXPECT_FALSE((*second)->claim().ok());  // it gave up waiting
+  held.reset();
+  writer.join();
+  EXPECT_EQ(code_of(done), "");
+  const auto taken = (*second)->claim();
+  ASSERT_TRUE(taken.ok());
+  EXPECT_TRUE(taken->mine);
+  EXPECT_EQ(code_of(store->commit(step(2))), "store_failed");
 }
 
 TEST_F(PostgresCommits, OfASessionThatIsTerminatedAreMadeOnce) {
