@@ -104,7 +104,8 @@ class Core {
 
   void register_worker(const auth::Principal& by, const wire::RegisterRequest& request, Instant now,
                        Done<wire::RegisterReply> done);
-  void poll(const wire::PollRequest& request, Instant now, Done<std::vector<Task>> done);
+  void poll(const wire::PollRequest& request, Instant now, Done<std::vector<Task>> done,
+            Gone gone = nullptr);
   void heartbeat(const wire::HeartbeatRequest& request, Instant now,
                  Done<wire::HeartbeatReply> done);
   void complete(const wire::CompleteRequest& request, Instant now, Done<wire::CompleteReply> done);
@@ -149,7 +150,9 @@ class Core {
     int max = 1;
     Instant until;
     Done<std::vector<Task>> done;
+    Gone gone;
     Timer timer{{.kind = TimerKind::poller}};
+    bool is_gone() const { return gone != nullptr && gone->load(std::memory_order_relaxed); }
   };
   struct Lease {
     explicit Lease(const TimerKey& key) : timer(key) {}

@@ -52,6 +52,18 @@ TEST_F(CoreTest, NoReplyAndNoGrantBeforeTheCommit) {
   EXPECT_EQ((*polled).size(), 1U);
 }
 
+TEST_F(CoreTest, APollWhoseCallerHasHungUpIsGrantedNothing) {
+  const auto gone = std::make_shared<std::atomic<bool>>(false);
+  Reply<std::vector<Task>> dead;
+  core->poll({worker("w1"), 1, 30'000}, now, dead.done(), gone);
+  EXPECT_FALSE(dead.here());
+  gone->store(true);
+  start(kOne);
+  ASSERT_TRUE(dead.here()) << "it is let go";
+  EXPECT_TRUE((*dead).empty());
+  EXPECT_EQ(poll(worker("w2")).size(), 1U) << "another takes the job at once";
+}
+
 TEST_F(CoreTest, WhoFollowsWhileACommitIsOnItsWayHearsOfIt) {
   const Uuid run = start(kOne);
   Reply<RunView> cancelled;

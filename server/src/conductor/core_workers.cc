@@ -146,10 +146,11 @@ void Core::match_pollers(Instant now) {
     // only swallow the very retry. Should it live, it asks again.
     const bool silent =
         worker != nullptr && worker->running > 0 && worker->last_seen + options_.lease <= now;
+    const bool answerable = worker != nullptr && !silent && !poller->is_gone();
     std::vector<Task> tasks;
-    if (worker != nullptr && !silent && dispatcher_.ready_count() > 0)
+    if (answerable && dispatcher_.ready_count() > 0)
       tasks = take_tasks(*worker, poller->max, now);
-    if (tasks.empty() && !silent && poller->until > now) {
+    if (tasks.empty() && answerable && poller->until > now) {
       ++poller;
       continue;
     }
@@ -176,7 +177,8 @@ void Core::register_worker(const auth::Principal&, const wire::RegisterRequest& 
   done(wire::RegisterReply{id, options_.heartbeat.count(), options_.lease.count()});
 }
 
-void Core::poll(const wire::PollRequest& request, Instant now, Done<std::vector<Task>> done) {
+void Core::poll(const wire::PollRequest& request, Instant now, Done<std::vector<Task>> done,
+                Gone gone) {
   WorkerInfo* worker = dispatcher_.find_worker(request.worker_id);
   if (worker == nullptr) return done(unknown_worker(request.worker_id));
   worker->last_seen = now;
@@ -186,6 +188,7 @@ void Core::poll(const wire::PollRequest& request, Instant now, Done<std::vector<
   poller.max = std::max(1, request.max);
   poller.until = now + wait;
   poller.done = std::move(done);
+  poller.gone = std::move(gone);
   timers_.arm(poller.timer, poller.until);
   match_pollers(now);
 }
@@ -264,7 +267,9 @@ void Core::check_hold(const std::string& id, std::int64_t fence, Done<LogTarget>
 void Core::workers(Instant now, Done<std::string> done) {
   // Who waits for work in a poll that is open is here, and has nothing to beat for.
   std::set<std::string_view> polling;
-  for (const Poller& poller : pollers_) polling.insert(poller.worker_id);
+  for (const Poller& poller : pollers_) {
+    if (!poller.is_gone()) polling.insert(poller.worker_id);
+  }
   JsonWriter out;
   out.open('{').key("items").open('[');
   for (const auto& [id, worker] : dispatcher_.workers()) {

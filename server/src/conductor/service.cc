@@ -353,8 +353,8 @@ void Service::register_worker(auth::Principal by, wire::RegisterRequest request,
                               Done<wire::RegisterReply> done) {
   loop_->post([=](Core& core, Instant now) { core.register_worker(by, request, now, done); });
 }
-void Service::poll(wire::PollRequest request, Done<std::vector<Task>> done) {
-  loop_->post([=](Core& core, Instant now) { core.poll(request, now, done); });
+void Service::poll(wire::PollRequest request, Gone gone, Done<std::vector<Task>> done) {
+  loop_->post([=](Core& core, Instant now) { core.poll(request, now, done, gone); });
 }
 void Service::heartbeat(wire::HeartbeatRequest request, Done<wire::HeartbeatReply> done) {
   loop_->post([=](Core& core, Instant now) { core.heartbeat(request, now, done); });

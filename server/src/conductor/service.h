@@ -5,6 +5,7 @@
 // it reports is durable. It must not block: hand work on to your own thread.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -27,6 +28,9 @@ namespace mc::conductor {
 
 template <class T>
 using Done = std::function<void(Result<T>)>;
+
+// True once nobody waits for an answer any more; null: somebody does.
+using Gone = std::shared_ptr<const std::atomic<bool>>;
 
 struct Options {
   std::string public_url = "http://127.0.0.1:4000";  // for `run.url` and links
@@ -194,7 +198,8 @@ class Service {
   void register_worker(auth::Principal by, wire::RegisterRequest request,
                        Done<wire::RegisterReply> done);
   // Answers at once when there is work, else when some comes or wait_ms is over (then empty).
-  void poll(wire::PollRequest request, Done<std::vector<Task>> done);
+  // Nothing is granted to a poll whose caller is gone.
+  void poll(wire::PollRequest request, Gone gone, Done<std::vector<Task>> done);
   void heartbeat(wire::HeartbeatRequest request, Done<wire::HeartbeatReply> done);
   void complete(wire::CompleteRequest request, Done<wire::CompleteReply> done);
   // Errors: fenced, worker_not_found.

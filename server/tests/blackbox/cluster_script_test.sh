@@ -22,30 +22,34 @@ free_ports() {
 CLUSTER_PORT=$(free_ports)
 unset MAESTRO_BIN MAESTRO_RELEASE_BIN # no settings of a server
 export CLUSTER_PORT MAESTRO_LEASE=6s # a dead worker is noticed soon
-log=$(mktemp)
 home=build/cluster-$CLUSTER_PORT
-trap 'scripts/cluster down > /dev/null 2>&1 || true' EXIT
+trap 'scripts/cluster down > /dev/null 2>&1 || true; rm -f "$said"' EXIT
 
-fail() { echo "failed: $*"; tail -n 20 "$home"/*.log 2> /dev/null; exit 1; }
+said=$home.said # what the last command said, shown when it failed
+fail() {
+  tail -n 20 "$home"/*.log 2> /dev/null
+  echo "failed: $*"
+  cat "$said"
+  exit 1
+}
 hello() {
   build/bin/maestro --url "http://127.0.0.1:$CLUSTER_PORT" --token-file "$home/admin.token" \
-    run hello --wait --quiet
+    run hello --wait > "$said" 2>&1
 }
+up() { scripts/cluster up > "$said" 2>&1; }
 
-scripts/cluster up > "$log" 2>&1 || { cat "$log"; fail "it does not start"; }
-rm "$log"
+up || fail "it does not start"
 [ "$(scripts/cluster status | grep -c '"status":"ready"')" -eq 3 ] || fail "not all replicas are ready"
 [ "$(scripts/cluster status | grep -c '"lease":"leads"')" -eq 1 ] || fail "not one replica leads"
 hello || fail "a run through nginx"
 for name in r1 r2 r3 w1 w2; do
   kill -KILL "$(cat "$home/$name.pid")"
   hello || fail "a run after the death of $name"
-  scripts/cluster up > /dev/null 2>&1 || fail "up after the death of $name"
+  up || fail "up after the death of $name"
 done
 kill -KILL "$(cat "$home/postgres.pid")"
-scripts/cluster up > /dev/null 2>&1 || fail "up after the death of PostgreSQL"
+up || fail "up after the death of PostgreSQL"
 hello || fail "a run after the death of PostgreSQL"
-scripts/cluster down > /dev/null || fail "down"
+scripts/cluster down > "$said" 2>&1 || fail "down"
 [ ! -e "$home" ] || fail "its folder is left"
-trap - EXIT
 echo passed
