@@ -40,6 +40,7 @@ namespace mc {
   X(idempotency_in_flight, 409, 7, "The first request with this key is still in work") \
   X(concurrency_rejected, 409, 7, "The concurrency group is full and rejects more")    \
   X(workflow_in_use, 409, 7, "The workflow has open runs")                             \
+  X(worker_name_taken, 409, 7, "Another worker has this name")                         \
   X(fenced, 409, 7, "This lease was given to someone else")                            \
   X(precondition_failed, 412, 7, "The thing has changed since you read it")            \
   X(too_large, 413, 2, "The body is too large")                                        \

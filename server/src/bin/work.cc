@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
+#include <mutex>
+#include <optional>
 #include <thread>
 
 #include "base/log.h"
@@ -58,6 +60,7 @@ Result<std::unique_ptr<worker::Worker>> start_worker(WorkSetup setup) {
   options.slots = slots_or_processors(setup.slots);
   options.version = cli::kVersion;
   options.poll_wait = setup.poll_wait;
+  options.refused = std::move(setup.refused);
   options.connect = [connect = std::move(setup.connect)] {
     return client::connect_worker(connect());
   };
@@ -76,6 +79,43 @@ Result<std::unique_ptr<worker::Worker>> start_worker(WorkSetup setup) {
   return worker::Worker::start(std::move(options));
 }
 
+namespace {
+// Why the server will not have this worker, told by one of the worker's threads.
+class Refusal {
+ public:
+  void note(const Error& error) {
+    const std::scoped_lock lock(mutex_);
+    error_ = error;
+  }
+  std::optional<Error> get() {
+    const std::scoped_lock lock(mutex_);
+    return error_;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::optional<Error> error_;
+};
+
+void drain(worker::Worker& worker, const cli::WorkerOptions& options, cli::Interrupts& interrupts) {
+  worker.drain();
+  const Instant until = system_clock().now() + options.drain_timeout;
+  Instant told;
+  while (!worker.wait_idle(Millis(200))) {
+    const Instant now = system_clock().now();
+    if (interrupts.count.load() > 1 || now >= until) break;
+    if (now - told < kTellEvery) continue;
+    told = now;
+    log_info("stopping: jobs still run; a second signal ends them at once",
+             {{"jobs", std::int64_t{worker.running()}}, {"at_most", format_duration(until - now)}});
+  }
+  const int left = worker.running();
+  if (left > 0)
+    log_warn("jobs are given up; the server starts them again", {{"jobs", std::int64_t{left}}});
+  worker.stop(Millis(0));
+}
+}  // namespace
+
 Result<int> work(const cli::WorkerOptions& options, const cli::Io&, Signals& signals) {
   cli::Interrupts& interrupts = signals.interrupts();
   interrupts.handled = true;
@@ -93,25 +133,16 @@ Result<int> work(const cli::WorkerOptions& options, const cli::Io&, Signals& sig
   setup.connect = [urls = options.urls, token = options.token] {
     return client::connect_http({.urls = urls, .token = token});
   };
+  Refusal refusal;
+  setup.refused = [&](const Error& error) {
+    refusal.note(error);
+    interrupts.note();
+  };
   Result<std::unique_ptr<worker::Worker>> worker = start_worker(std::move(setup));
   if (!worker.ok()) return worker.error();
   while (!interrupts.wait(1, Millis(3'600'000))) {}
-  (*worker)->drain();
-  const Instant until = system_clock().now() + options.drain_timeout;
-  Instant told;
-  while (!(*worker)->wait_idle(Millis(200))) {
-    const Instant now = system_clock().now();
-    if (interrupts.count.load() > 1 || now >= until) break;
-    if (now - told < kTellEvery) continue;
-    told = now;
-    log_info(
-        "stopping: jobs still run; a second signal ends them at once",
-        {{"jobs", std::int64_t{(*worker)->running()}}, {"at_most", format_duration(until - now)}});
-  }
-  const int left = (*worker)->running();
-  if (left > 0)
-    log_warn("jobs are given up; the server starts them again", {{"jobs", std::int64_t{left}}});
-  (*worker)->stop(Millis(0));
+  if (const auto refused = refusal.get()) return *refused;
+  drain(**worker, options, interrupts);
   return interrupts.count.load() > 1 ? 130 : 0;
 }
 

@@ -20,6 +20,7 @@ struct WorkSetup {
   std::string checkout_folder;  // copied by `checkout`; empty: cloned
   bool no_cache = false;
   Millis poll_wait{20'000};
+  std::function<void(const Error&)> refused;  // see worker::WorkerOptions
   // Called once a thread.
   std::function<std::unique_ptr<client::Transport>()> connect;
 };

@@ -249,6 +249,9 @@ class Core {
   void restore_effects(HotRun& run, Instant now);
 
   // core_workers.cc
+  Status make_way(const wire::RegisterRequest& request, Instant now);
+  void lose_tasks_of(const std::string& worker_name, Instant now);
+  bool is_silent(const WorkerInfo& worker, Instant now) const;
   std::vector<Task> take_tasks(WorkerInfo& worker, int max, Instant now);
   std::optional<Task> grant(const ReadyJob& ready, WorkerInfo& worker, Instant now);
   void match_pollers(Instant now);

@@ -64,6 +64,26 @@ TEST_F(CoreTest, APollWhoseCallerHasHungUpIsGrantedNothing) {
   EXPECT_EQ(poll(worker("w2")).size(), 1U) << "another takes the job at once";
 }
 
+TEST_F(CoreTest, ANameIsOneWorkers) {
+  const auto enlist = [&](const std::string& instance, const std::string& life) {
+    Reply<wire::RegisterReply> reply;
+    core->register_worker(kAda, {"w", {"linux"}, 1, "1", instance, life}, now, reply.done());
+    flush();
+    return *reply.value;
+  };
+  start("jobs:\n  a:\n    retry: {attempts: 2, backoff: 10ms}\n    steps: [{run: 'true'}]\n");
+  const std::string first = enlist("folder", "1")->worker_id;
+  ASSERT_EQ(poll(first).size(), 1U);
+  EXPECT_EQ(enlist("elsewhere", "1").error().code, Code::worker_name_taken);
+  const std::string again = enlist("folder", "1")->worker_id;
+  EXPECT_TRUE(poll(again).empty()) << "the same life: its task goes on";
+  const std::string next = enlist("folder", "2")->worker_id;
+  pass(Millis(5'000));
+  EXPECT_EQ(poll(next).size(), 1U) << "what the former life held is lost at once";
+  pass(Millis(20'000));
+  EXPECT_TRUE(enlist("elsewhere", "1").ok()) << "the one that had it was silent for long";
+}
+
 TEST_F(CoreTest, WhoFollowsWhileACommitIsOnItsWayHearsOfIt) {
   const Uuid run = start(kOne);
   Reply<RunView> cancelled;

@@ -148,8 +148,7 @@ void Core::match_pollers(Instant now) {
         worker != nullptr && worker->running > 0 && worker->last_seen + options_.lease <= now;
     const bool answerable = worker != nullptr && !silent && !poller->is_gone();
     std::vector<Task> tasks;
-    if (answerable && dispatcher_.ready_count() > 0)
-      tasks = take_tasks(*worker, poller->max, now);
+    if (answerable && dispatcher_.ready_count() > 0) tasks = take_tasks(*worker, poller->max, now);
     if (tasks.empty() && answerable && poller->until > now) {
       ++poller;
       continue;
@@ -162,13 +161,56 @@ void Core::match_pollers(Instant now) {
 
 // --- the protocol ---
 
+bool Core::is_silent(const WorkerInfo& worker, Instant now) const {
+  // Who waits for work in a poll that is open is here, and has nothing to beat for.
+  const bool polls = std::any_of(pollers_.begin(), pollers_.end(), [&](const Poller& poller) {
+    return poller.worker_id == worker.id && !poller.is_gone();
+  });
+  return !polls && worker.last_seen + options_.lease < now;
+}
+
+// What an earlier life of a worker had is over.
+void Core::lose_tasks_of(const std::string& worker_name, Instant now) {
+  std::vector<TaskKey> lost;
+  for (auto& [task, lease] : leases_) {
+    const HotRun* run = find_hot(task.run);
+    if (run == nullptr || run->state.jobs[task.node].worker != worker_name) continue;
+    lease.expires = now;
+    lost.push_back(task);
+  }
+  for (const TaskKey& task : lost) expire_lease(task.run, task.node, now);
+  follow_up(now);
+}
+
+// A name is one worker's: the one that has it is asked to leave when it is another life of the same
+// instance, or was silent for long. Errors: worker_name_taken.
+Status Core::make_way(const wire::RegisterRequest& request, Instant now) {
+  if (request.instance.empty()) return {};
+  for (const WorkerInfo* other : dispatcher_.find_workers_named(request.name)) {
+    if (other->instance.empty()) continue;
+    const bool same = other->instance == request.instance;
+    if (!same && !is_silent(*other, now)) {
+      return Error{Code::worker_name_taken,
+                   "another worker is called " + request.name + ": give this one a name of its own",
+                   {}};
+    }
+    const bool new_life = same && other->life != request.life;
+    dispatcher_.drop_worker(std::string(other->id));
+    if (new_life) lose_tasks_of(request.name, now);
+  }
+  return {};
+}
+
 void Core::register_worker(const auth::Principal&, const wire::RegisterRequest& request,
                            Instant now, Done<wire::RegisterReply> done) {
+  if (Status free = make_way(request, now); !free.ok()) return done(free.error());
   WorkerInfo worker{.id = to_string(make_uuid(now, rng_)),
                     .name = request.name,
                     .labels = request.labels,
                     .slots = request.slots,
                     .version = request.version,
+                    .instance = request.instance,
+                    .life = request.life,
                     .registered_at = now,
                     .last_seen = now};
   const std::string id = worker.id;

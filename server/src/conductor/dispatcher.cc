@@ -48,6 +48,7 @@ bool Dispatcher::anyone_fits(const std::vector<std::string>& labels) const {
 
 WorkerInfo& Dispatcher::add_worker(WorkerInfo worker) {
   std::string id = worker.id;
+  ids_by_name_[worker.name].insert(id);
   return workers_.insert_or_assign(std::move(id), std::move(worker)).first->second;
 }
 
@@ -56,7 +57,31 @@ WorkerInfo* Dispatcher::find_worker(const std::string& id) {
   return found == workers_.end() ? nullptr : &found->second;
 }
 
+std::vector<WorkerInfo*> Dispatcher::find_workers_named(const std::string& name) {
+  std::vector<WorkerInfo*> found;
+  const auto ids = ids_by_name_.find(name);
+  if (ids == ids_by_name_.end()) return found;
+  for (const std::string& id : ids->second) found.push_back(&workers_.at(id));
+  return found;
+}
+
+void Dispatcher::drop_worker(const std::string& id) {
+  const auto worker = workers_.find(id);
+  if (worker == workers_.end()) return;
+  const auto ids = ids_by_name_.find(worker->second.name);
+  ids->second.erase(id);
+  if (ids->second.empty()) ids_by_name_.erase(ids);
+  workers_.erase(worker);
+}
+
 void Dispatcher::drop_silent(Instant before) {
-  std::erase_if(workers_, [&](const auto& entry) { return entry.second.last_seen < before; });
+  constexpr Millis kPause{60'000};
+  if (before < next_sweep_) return;
+  next_sweep_ = before + kPause;
+  std::vector<std::string> silent;
+  for (const auto& [id, worker] : workers_) {
+    if (worker.last_seen < before) silent.push_back(id);
+  }
+  for (const std::string& id : silent) drop_worker(id);
 }
 }  // namespace mc::conductor

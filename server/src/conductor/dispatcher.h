@@ -30,6 +30,8 @@ struct WorkerInfo {
   std::vector<std::string> labels;
   int slots = 1;
   std::string version;
+  std::string instance;  // see wire::RegisterRequest
+  std::string life;
   Instant registered_at;
   Instant last_seen;
   bool draining = false;
@@ -49,8 +51,10 @@ class Dispatcher {
 
   WorkerInfo& add_worker(WorkerInfo worker);
   WorkerInfo* find_worker(const std::string& id);
+  std::vector<WorkerInfo*> find_workers_named(const std::string& name);
+  void drop_worker(const std::string& id);
   const std::map<std::string, WorkerInfo>& workers() const { return workers_; }
-  // Forgets workers last seen before `before`.
+  // Forgets workers last seen before `before`; looks once a minute at most.
   void drop_silent(Instant before);
 
  private:
@@ -60,6 +64,8 @@ class Dispatcher {
   };
   std::map<std::string, Bucket> buckets_;  // by the labels, sorted and joined
   std::map<std::string, WorkerInfo> workers_;
+  std::unordered_map<std::string, std::set<std::string>> ids_by_name_;
+  Instant next_sweep_;
   std::uint64_t next_order_ = 1;
   std::size_t ready_ = 0;
 };

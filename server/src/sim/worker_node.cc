@@ -142,16 +142,16 @@ void WorkerNode::failed(const Error& error) {
 
 void WorkerNode::enlist() {
   if (std::exchange(enlisting_, true)) return;
-  call(
-      Call::register_worker,
-      wire::encode(wire::RegisterRequest{identity_.name, identity_.labels, identity_.slots, "sim"}),
-      kPatience, [this](const Result<std::string>& reply) {
-        enlisting_ = false;
-        if (!reply) return;
-        const auto decoded = *wire::decode_register_reply(*parse_json(*reply));
-        worker_id_ = decoded.worker_id;
-        heartbeat_ = Millis(decoded.heartbeat_ms);
-      });
+  call(Call::register_worker,
+       wire::encode(wire::RegisterRequest{identity_.name, identity_.labels, identity_.slots, "sim",
+                                          identity_.name, std::to_string(life_)}),
+       kPatience, [this](const Result<std::string>& reply) {
+         enlisting_ = false;
+         if (!reply) return;
+         const auto decoded = *wire::decode_register_reply(*parse_json(*reply));
+         worker_id_ = decoded.worker_id;
+         heartbeat_ = Millis(decoded.heartbeat_ms);
+       });
 }
 
 void WorkerNode::poll() {

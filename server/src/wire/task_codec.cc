@@ -247,7 +247,10 @@ std::string encode(const RegisterRequest& request) {
   JsonWriter out;
   out.open('{').field("name", request.name);
   write_texts(out, "labels", request.labels);
-  return out.field("slots", request.slots).field("version", request.version).close('}').take();
+  out.field("slots", request.slots).field("version", request.version);
+  if (!request.instance.empty())
+    out.field("instance", request.instance).field("life", request.life);
+  return out.close('}').take();
 }
 std::string encode(const RegisterReply& reply) {
   JsonWriter out;
@@ -299,7 +302,7 @@ std::string encode(const CompleteReply& reply) {
   return out.close(']').close('}').take();
 }
 Result<RegisterRequest> decode_register_request(const Value& body) {
-  RequestFields fields(body, {"name", "labels", "slots", "version"});
+  RequestFields fields(body, {"name", "labels", "slots", "version", "instance", "life"});
   RegisterRequest request;
   fields.require("name").text("name", request.name, 128);
   if (const Value* labels = fields.optional("labels")) {
@@ -313,6 +316,8 @@ Result<RegisterRequest> decode_register_request(const Value& body) {
   if (slots < 0 || slots > 10'000) fields.wrong("slots", "a number from 0 to 10000 is wanted");
   request.slots = static_cast<int>(std::clamp<std::int64_t>(slots, 0, 10'000));
   fields.text("version", request.version, 64);
+  fields.text("instance", request.instance, 64);
+  fields.text("life", request.life, 64);
   return fields.finish(std::move(request));
 }
 Result<RegisterReply> decode_register_reply(const Value& body) {

@@ -17,6 +17,10 @@ struct RegisterRequest {
   std::vector<std::string> labels;
   int slots = 1;
   std::string version;
+  // Which data folder it works in, and which start of a worker there: of two lives of one instance
+  // the former is over. Empty: not told.
+  std::string instance;
+  std::string life;
 };
 struct RegisterReply {
   std::string worker_id;

@@ -40,7 +40,9 @@ struct FakeServer {
   std::vector<std::string> cancel, lost;
   std::atomic<int> failing{0};  // so many calls answer "unreachable"
   int blobs_refused = 0;        // so many of them asked for a blob
-  int registrations = 0, completes = 0, polls = 0;
+  int registrations = 0, refused = 0, completes = 0, polls = 0;
+  Code refuse_registration = Code::internal;  // internal: none
+  wire::RegisterRequest last_registration;
   bool forget_worker = false;  // the next call under a worker id answers worker_not_found
   Code refuse_complete =
       Code::internal;  // internal: none; else complete of more than a kilobyte fails so
@@ -64,9 +66,15 @@ class FakeApi final : public client::WorkerApi {
  public:
   explicit FakeApi(FakeServer& server) : server_(server) {}
 
-  Result<wire::RegisterReply> register_worker(const wire::RegisterRequest&) override {
+  Result<wire::RegisterReply> register_worker(const wire::RegisterRequest& request) override {
     if (down()) return away();
     const std::scoped_lock lock(server_.mutex);
+    server_.last_registration = request;
+    if (server_.refuse_registration != Code::internal) {
+      ++server_.refused;
+      server_.changed.notify_all();
+      return Error{server_.refuse_registration, "no", {}};
+    }
     ++server_.registrations;
     server_.changed.notify_all();
     return wire::RegisterReply{"w" + std::to_string(server_.registrations), 20, 1000};

@@ -26,8 +26,10 @@ Result<std::string> Session::worker_id(client::WorkerApi& api) {
   const std::scoped_lock lock(mutex_);
   if (!worker_id_.empty()) return worker_id_;
   const auto reply =
-      api.register_worker({options_.name, options_.labels, options_.slots, options_.version});
+      api.register_worker({options_.name, options_.labels, options_.slots, options_.version,
+                           options_.run.instance, options_.run.life});
   if (!reply.ok()) {
+    note_refusal(reply.error());
     if (!std::exchange(told_unreachable_, true))
       report("cannot register: " + reply.error().message);
     return reply.error();
@@ -35,10 +37,20 @@ Result<std::string> Session::worker_id(client::WorkerApi& api) {
   worker_id_ = reply->worker_id;
   heartbeat_ = std::max(kHeartbeatMin, Duration(reply->heartbeat_ms));
   told_unreachable_ = false;
+  was_registered_ = true;
   changed_.notify_all();
   report("registered as " + options_.name + " (" + worker_id_ + "), " +
          std::to_string(options_.slots) + " slots");
   return worker_id_;
+}
+
+// A token may be changed under a worker that was taken before: that is worth another try.
+void Session::note_refusal(const Error& error) {
+  const bool is_credentials =
+      error.code == Code::unauthenticated || error.code == Code::token_expired;
+  const bool for_good = is_credentials ? !was_registered_ : !is_passing(error);
+  if (!for_good || std::exchange(told_refused_, true)) return;
+  if (options_.refused) options_.refused(error);
 }
 
 void Session::failed(const Error& error, const std::string& worker_id) {

@@ -51,6 +51,8 @@ class Session {
   std::stop_token closing() const { return closing_.get_token(); }
 
  private:
+  void note_refusal(const Error& error);
+
   const WorkerOptions& options_;
   std::stop_source closing_;
   std::mutex mutex_;  // guards what follows
@@ -58,6 +60,7 @@ class Session {
   std::string worker_id_;
   Duration heartbeat_{2'000};
   bool told_unreachable_ = false;
+  bool was_registered_ = false, told_refused_ = false;
   // Connections for logs, lent to whichever task sends.
   std::vector<std::unique_ptr<client::WorkerApi>> log_apis_;
 };

@@ -22,7 +22,8 @@ struct Ladder {
 
 struct RunSettings {
   std::string data;  // folder; jobs run in data/work
-  std::string life;  // one start of a worker in that folder; Worker::start gives it
+  // That folder, and one start of a worker in it, told to the server; Worker::start gives both.
+  std::string instance, life;
   // This program's environment ("NAME=value"), of which jobs see a fixed few and what `pass_env`
   // names.
   std::vector<std::string> environment;

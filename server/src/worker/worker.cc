@@ -41,6 +41,16 @@ TaskResult reduced(const TaskResult& result, const Error& why) {
   out.message = "the server did not take the result: " + why.message;
   return out;
 }
+// The id that this folder has had since a worker first used it.
+Result<std::string> instance_of(const std::string& data) {
+  const std::string path = data + "/worker.id";
+  constexpr std::size_t kLengthMax = 64;
+  if (Result<std::string> known = read_file(path, kLengthMax); known.ok() && !known->empty())
+    return known;
+  std::string fresh = std::to_string(random_seed());
+  if (Status kept = write_file(path, fresh); !kept.ok()) return kept.error();
+  return fresh;
+}
 }  // namespace
 
 class Worker::Loops {
@@ -211,6 +221,9 @@ Result<std::unique_ptr<Worker>> Worker::start(WorkerOptions options) {
   kill_marked(home_marker(data), kSweepPatience);
   sweep_workspaces(data);
   options.run.life = std::to_string(random_seed());
+  Result<std::string> instance = instance_of(data);
+  if (!instance.ok()) return instance.error();
+  options.run.instance = std::move(*instance);
   Fd guard;
   if (!options.guard_program.empty()) {
     Result<Fd> started = start_guard(options.guard_program, worker_marker(options.run));

@@ -30,6 +30,9 @@ struct WorkerOptions {
   // Told what an operator wants to know: "registered …", "the server cannot be reached …". Any
   // thread.
   std::function<void(const std::string&)> report;
+  // Told once when the server will not have this worker: its token, its role or its name. Any
+  // thread.
+  std::function<void(const Error&)> refused;
   // Runs run_guard (guard.h) for `PROGRAM __guard MARKER`: ends the jobs' processes when this
   // process is killed. Empty: they are found by the next worker of this folder only.
   std::string guard_program;

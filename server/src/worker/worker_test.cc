@@ -16,6 +16,11 @@ class Working : public JobRig {
  protected:
   std::unique_ptr<Worker> start(int slots = 2) {
     WorkerOptions options{.name = "w", .slots = slots, .run = settings_, .poll_wait = Millis(200)};
+    options.refused = [this](const Error& error) {
+      const std::scoped_lock lock(server_.mutex);
+      refusals_.push_back(error.code);
+      server_.changed.notify_all();
+    };
     options.connect = [this] { return std::make_unique<FakeApi>(server_); };
     options.backoff_first = Duration(1);
     options.backoff_max = Duration(10);
@@ -26,6 +31,7 @@ class Working : public JobRig {
   bool wait_result(const std::string& id) {
     return server_.wait([&] { return server_.results.contains(id); });
   }
+  std::vector<Code> refusals_;  // guarded by server_.mutex
   static constexpr const char* kNoop = R"({"steps":[{"uses":"noop"}]})";
 };
 
@@ -73,6 +79,43 @@ TEST_F(Working, RegistersAgainWhenTheServerForgotIt) {
   server_.give(task(kNoop, "", "a"));
   ASSERT_TRUE(server_.wait([&] { return server_.registrations == 2; }));
   ASSERT_TRUE(wait_result("a"));
+}
+
+TEST_F(Working, ARefusalIsToldOnce) {
+  server_.refuse_registration = Code::unauthenticated;
+  const auto worker = start();
+  ASSERT_TRUE(server_.wait([&] { return server_.refused >= 3; }));
+  const std::scoped_lock lock(server_.mutex);
+  EXPECT_EQ(refusals_, std::vector<Code>{Code::unauthenticated});
+}
+
+// Its token may have been changed a moment too early.
+TEST_F(Working, WhoWasTakenOnceTriesItsTokenAgain) {
+  const auto worker = start();
+  ASSERT_TRUE(server_.wait([&] { return server_.polls > 0; }));
+  {
+    const std::scoped_lock lock(server_.mutex);
+    server_.refuse_registration = Code::unauthenticated;
+    server_.forget_worker = true;
+  }
+  ASSERT_TRUE(server_.wait([&] { return server_.refused >= 3; }));
+  const std::scoped_lock lock(server_.mutex);
+  EXPECT_TRUE(refusals_.empty());
+}
+
+TEST_F(Working, AFolderKeepsItsInstanceAndEachStartIsALife) {
+  const auto registered = [&] {
+    const auto worker = start();
+    EXPECT_TRUE(server_.wait([&] { return server_.polls > 0; }));
+    const std::scoped_lock lock(server_.mutex);
+    server_.polls = 0;
+    return server_.last_registration;
+  };
+  const auto first = registered();
+  const auto second = registered();
+  EXPECT_FALSE(first.instance.empty());
+  EXPECT_EQ(first.instance, second.instance);
+  EXPECT_NE(first.life, second.life);
 }
 
 TEST_F(Working, AHeartbeatCancelsAndTheResultSaysSo) {

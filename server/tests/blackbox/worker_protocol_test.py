@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The worker protocol, spoken by a worker written in Python."""
 import json
+import os
 import time
 
 import harness
@@ -12,9 +13,10 @@ NOOP = "jobs:\n  a: {steps: [{uses: noop}]}\n"
 class Worker:
     """A worker that does nothing but say what it is told to say."""
 
-    def __init__(self, server, name="py", labels=("linux",), slots=4, role_token=None):
+    def __init__(self, server, name="py", labels=("linux",), slots=4, role_token=None, **fields):
         self.client = server.client(role_token or server.client().token_of("worker"))
-        answer = self.post("register", {"name": name, "labels": list(labels), "slots": slots, "version": "1"})
+        answer = self.post("register", {"name": name, "labels": list(labels), "slots": slots, "version": "1",
+                                        **fields})
         self.id, self.lease_ms, self.heartbeat_ms = answer["worker_id"], answer["lease_ms"], answer["heartbeat_ms"]
 
     def post(self, verb, body, *statuses):
@@ -190,6 +192,39 @@ def test_nonsense_is_refused(fresh):
     answer = worker.complete({"task_id": "no/such/task", "fence": 1})
     assert answer["accepted"] == [] and len(answer["rejected"]) == 1, answer
 
+
+
+def work(server, token, folder, *options):
+    """`maestro worker`, which ends by itself only when it is refused."""
+    token_file = os.path.join(folder, "token")
+    with open(token_file, "w", encoding="utf-8") as file:
+        file.write(token)
+    return harness.maestro("worker", "--url", server.url, "--token-file", token_file,
+                           "--data", os.path.join(folder, "w"), *options)
+
+
+def test_a_worker_that_is_refused_says_why_and_ends(fresh, scratch):
+    server = fresh(slots=0)
+    client = server.client()
+    wrong_role = work(server, client.token_of("viewer"), scratch).expect(4)
+    assert "role" in wrong_role.err, wrong_role.err
+    no_token = work(server, "mt_nobody", scratch).expect(4)
+    assert "mt_nobody" not in no_token.err, no_token.err
+    token = client.token_of("worker")
+    Worker(server, "py", instance="elsewhere", life="1", role_token=token)
+    taken = work(server, token, scratch, "--name", "py").expect(7)
+    assert "another worker is called py" in taken.err, taken.err
+
+
+def test_a_new_life_of_a_worker_takes_over_at_once(fresh):
+    server = fresh(slots=0)
+    client = server.client()
+    run = client.start("jobs:\n  a: {retry: {attempts: 2, backoff: 10ms}, steps: [{uses: noop}]}\n")
+    Worker(server, instance="folder", life="1").poll()
+    task, = Worker(server, instance="folder", life="2").poll()
+    assert (task["run_id"], task["attempt"]) == (run["id"], 2), task
+    attempts = client.job(run["id"], "a")["attempts"]
+    assert attempts[0]["status"] == "failed", attempts
 
 
 def test_a_long_message_is_cut_between_characters(fresh):
