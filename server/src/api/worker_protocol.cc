@@ -66,11 +66,10 @@ void worker_register(const CallPtr& call) {
 
 void worker_poll(const CallPtr& call) {
   with_body(call, wire::decode_poll_request, [call](wire::PollRequest request) {
-    call->service().poll(std::move(request), call->request.gone,
-                         [call](const Result<std::vector<Task>>& tasks) {
-                           tasks ? call->json(wire::encode_tasks(*tasks))
-                                 : call->fail(tasks.error());
-                         });
+    call->service().poll(
+        std::move(request), call->request.gone, [call](const Result<std::vector<Task>>& tasks) {
+          tasks ? call->json(wire::encode_tasks(*tasks)) : call->fail(tasks.error());
+        });
   });
 }
 
