@@ -148,8 +148,7 @@ void Core::match_pollers(Instant now) {
         worker != nullptr && worker->running > 0 && worker->last_seen + options_.lease <= now;
     const bool answerable = worker != nullptr && !silent && !poller->is_gone();
     std::vector<Task> tasks;
-    if (answerable && dispatcher_.ready_count() > 0)
-      tasks = take_tasks(*worker, poller->max, now);
+    if (answerable && dispatcher_.ready_count() > 0) tasks = take_tasks(*worker, poller->max, now);
     if (tasks.empty() && answerable && poller->until > now) {
       ++poller;
       continue;
