@@ -29,6 +29,10 @@ std::vector<std::string> labels_for(const engine::RunState& run, const engine::J
   return std::move(*labels);
 }
 
+JobWants wants_of(const engine::RunState& run, const engine::JobState& job) {
+  return {labels_for(run, job), run.facts.project, run.definition->spec.priority};
+}
+
 // Every parent, attempt and node has one child, however often it is asked for.
 Uuid child_id(const engine::RunState& parent, NodeIndex node, int attempt) {
   return derive_uuid(parent.created_at, to_string(parent.id) + "/" + std::to_string(node) + "/" +
@@ -40,8 +44,7 @@ void Core::react(HotRun& run, const Event& event, Instant now) {
   const Uuid id = run.state.id;
   if (const auto* ready = std::get_if<JobReady>(&event.body)) {
     const engine::JobState& job = run.state.jobs[ready->node];
-    if (job.status == JobStatus::ready)
-      dispatcher_.add(labels_for(run.state, job), id, ready->node);
+    if (job.status == JobStatus::ready) dispatcher_.add(wants_of(run.state, job), id, ready->node);
   } else if (const auto* waiting = std::get_if<JobWaiting>(&event.body)) {
     const NodeIndex node = waiting->node;
     if (waiting->reason == Reason::lock) {
@@ -252,7 +255,7 @@ void Core::restore_effects(HotRun& run, Instant now) {
     const engine::JobState& job = state.jobs[node];
     if (job.detail && job.detail->approval) approvals_[job.detail->approval->id] = {state.id, node};
     if (is_final(job.status)) continue;
-    if (job.status == JobStatus::ready) dispatcher_.add(labels_for(state, job), state.id, node);
+    if (job.status == JobStatus::ready) dispatcher_.add(wants_of(state, job), state.id, node);
     const bool at_work = job.status == JobStatus::running || job.status == JobStatus::cancelling;
     if (at_work && !job.group) {
       // The embedded worker died with the process before; others get a lease to show up in, as it

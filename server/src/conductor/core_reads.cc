@@ -12,21 +12,51 @@ namespace {
 constexpr std::size_t kApprovalsShownMax = 1000;
 constexpr std::size_t kWhyShownMax = 200;
 
+constexpr std::size_t kWorkersNamedMax = 5;
+
+// "a, b and 3 more".
+std::string name_some(const std::vector<std::string>& texts) {
+  const std::size_t shown = std::min(texts.size(), kWorkersNamedMax);
+  std::string text =
+      join({texts.begin(), texts.begin() + static_cast<std::ptrdiff_t>(shown)}, ", ");
+  if (shown < texts.size()) text += " and " + std::to_string(texts.size() - shown) + " more";
+  return text;
+}
+
+// Which workers a ready job waits for, and what keeps each of them from taking it.
+std::string capacity_text(const Dispatcher& dispatcher, const std::vector<std::string>& labels,
+                          int priority) {
+  std::vector<std::string> busy;
+  std::vector<std::string> draining;
+  std::vector<std::string> lacking;
+  for (const auto& [id, worker] : dispatcher.workers()) {
+    const std::vector<std::string> lacks = labels_lacking(worker, labels);
+    if (!lacks.empty()) {
+      lacking.push_back(worker.name + " lacks " + join(lacks, ", "));
+    } else if (worker.draining) {
+      draining.push_back(worker.name + " (`maestro workers resume " + id + "`)");
+    } else {
+      busy.push_back(worker.name + " (" + std::to_string(worker.running) + " of " +
+                     std::to_string(worker.slots) + " slots)");
+    }
+  }
+  const std::string with = labels.empty() ? "" : " with the labels [" + join(labels, ", ") + "]";
+  const std::string order = priority == 0 ? "" : "; its priority is " + std::to_string(priority);
+  if (!busy.empty()) return "every worker" + with + " is busy: " + name_some(busy) + order;
+  if (!draining.empty()) return "every worker" + with + " is draining: " + name_some(draining);
+  if (lacking.empty() && labels.empty())
+    return "no worker is registered; start one with `maestro worker`";
+  return "no registered worker has the labels [" + join(labels, ", ") +
+         "]; start one with `maestro worker --labels " + join(labels, ",") + "`" +
+         (lacking.empty() ? "" : "; " + name_some(lacking));
+}
+
 // Which part of the outside an open job waits for, and who can help.
 std::string wait_text(const engine::RunState& run, const engine::JobState& job,
                       const LockTable& locks, const std::vector<std::string>& labels,
-                      bool anyone_fits) {
+                      const Dispatcher& dispatcher) {
   switch (job.reason) {
-    case Reason::capacity:
-      if (labels.empty()) {
-        return anyone_fits ? "every worker is busy"
-                           : "no worker is registered; start one with `maestro worker`";
-      }
-      if (!anyone_fits) {
-        return "no registered worker has the labels [" + join(labels, ", ") +
-               "]; start one with `maestro worker --labels " + join(labels, ",") + "`";
-      }
-      return "every worker with the labels [" + join(labels, ", ") + "] is busy";
+    case Reason::capacity: return capacity_text(dispatcher, labels, run.definition->spec.priority);
     case Reason::approval:
       return "an approval by " +
              (job.detail->approval->request.by.empty()
@@ -163,11 +193,10 @@ void Core::why(const auth::Principal& by, Uuid id, const std::string& key, Done<
     if (!asked || !engine::is_listed(run, job) || ++shown > kWhyShownMax) continue;
     const auto made = engine::labels_of(run, job);
     const std::vector<std::string>& labels = made ? *made : job.spec->runs_on;
-    const bool fits = dispatcher_.anyone_fits(labels);
     out.open('{').field("job", job.key).field("status", to_name(job.status));
     out.text_or_null("reason", job.reason == Reason::none ? "" : to_name(job.reason));
-    out.field("waits_for",
-              is_final(job.status) ? job.message : wait_text(run, job, locks_, labels, fits));
+    out.field("waits_for", is_final(job.status) ? job.message
+                                                : wait_text(run, job, locks_, labels, dispatcher_));
     out.field("since", job.finished_at ? job.finished_at
                        : job.ready_at  ? job.ready_at
                                        : run.created_at);

@@ -13,37 +13,102 @@ bool covers(const std::vector<std::string>& have, const std::set<std::string>& w
 }
 }  // namespace
 
-void Dispatcher::add(const std::vector<std::string>& labels, Uuid run, NodeIndex node) {
-  const std::set<std::string> wanted(labels.begin(), labels.end());
+std::vector<std::string> labels_lacking(const WorkerInfo& worker,
+                                        const std::vector<std::string>& labels) {
+  std::vector<std::string> lacks = labels;
+  std::erase_if(lacks, [&](const std::string& label) {
+    return std::find(worker.labels.begin(), worker.labels.end(), label) != worker.labels.end();
+  });
+  return lacks;
+}
+
+bool Dispatcher::Place::goes_before(const Place& other) const {
+  if (priority != other.priority) return priority > other.priority;
+  if (paid != other.paid) return paid < other.paid;
+  return order < other.order;
+}
+
+void Dispatcher::add(const JobWants& wants, Uuid run, NodeIndex node) {
+  const std::set<std::string> wanted(wants.labels.begin(), wants.labels.end());
   const std::vector<std::string> sorted(wanted.begin(), wanted.end());
   Bucket& bucket = buckets_[join(sorted, "\n")];
   bucket.labels = wanted;
-  bucket.jobs.push_back({run, node, next_order_++});
+  bucket.levels[wants.priority][wants.project].push_back({run, node, next_order_++});
+  ++come_in(wants).ready;
   ++ready_;
 }
 
-std::optional<ReadyJob> Dispatcher::take(const WorkerInfo& worker) {
-  auto oldest = buckets_.end();
-  for (auto it = buckets_.begin(); it != buckets_.end(); ++it) {
-    if (it->second.jobs.empty() || !covers(worker.labels, it->second.labels)) continue;
-    if (oldest == buckets_.end() ||
-        it->second.jobs.front().order < oldest->second.jobs.front().order) {
-      oldest = it;
+// The project's share, level with the others if it had nothing ready.
+Dispatcher::Share& Dispatcher::come_in(const JobWants& wants) {
+  Share& own = shares_[{wants.priority, wants.project}];
+  if (own.ready > 0) return own;
+  std::optional<std::uint64_t> least;
+  const auto first = shares_.lower_bound({wants.priority, ""});
+  for (auto it = first; it != shares_.end() && it->first.first == wants.priority; ++it) {
+    if (it->second.ready > 0) least = std::min(least.value_or(it->second.paid), it->second.paid);
+  }
+  if (least) {
+    own.paid = std::max(own.paid, *least);
+    return own;
+  }
+  std::erase_if(shares_, [&](const auto& entry) { return entry.first.first == wants.priority; });
+  return shares_[{wants.priority, wants.project}];
+}
+
+Dispatcher::Place Dispatcher::first_of(Bucket& bucket) const {
+  const auto& [priority, level] = *bucket.levels.begin();
+  std::optional<Place> first;
+  for (const auto& [project, line] : level) {
+    Place place{&bucket, priority, project, shares_.at({priority, project}).paid,
+                line.front().order};
+    if (!first || place.goes_before(*first)) first = std::move(place);
+  }
+  return *first;
+}
+
+Dispatcher::Place Dispatcher::oldest_of(Bucket& bucket) {
+  std::optional<Place> oldest;
+  for (const auto& [priority, level] : bucket.levels) {
+    for (const auto& [project, line] : level) {
+      const std::uint64_t order = line.front().order;
+      if (!oldest || order < oldest->order) oldest = {&bucket, priority, project, 0, order};
     }
   }
-  if (oldest == buckets_.end()) return std::nullopt;
-  const ReadyJob job = oldest->second.jobs.front();
-  oldest->second.jobs.pop_front();
-  if (oldest->second.jobs.empty()) buckets_.erase(oldest);
+  return *oldest;
+}
+
+ReadyJob Dispatcher::remove(const Place& place) {
+  const auto level = place.bucket->levels.find(place.priority);
+  const auto line = level->second.find(place.project);
+  const ReadyJob job = line->second.front();
+  line->second.pop_front();
+  if (line->second.empty()) level->second.erase(line);
+  if (level->second.empty()) place.bucket->levels.erase(level);
   --ready_;
+  Share& share = shares_.at({place.priority, place.project});
+  ++share.paid;
+  --share.ready;
   return job;
 }
 
-bool Dispatcher::anyone_fits(const std::vector<std::string>& labels) const {
-  const std::set<std::string> wanted(labels.begin(), labels.end());
-  return std::any_of(workers_.begin(), workers_.end(), [&](const auto& entry) {
-    return !entry.second.draining && covers(entry.second.labels, wanted);
-  });
+std::optional<ReadyJob> Dispatcher::take(const WorkerInfo& worker) {
+  std::optional<Place> next;
+  Bucket* passed_most = nullptr;
+  for (auto& [key, bucket] : buckets_) {
+    if (!covers(worker.labels, bucket.labels)) continue;
+    Place place = first_of(bucket);
+    if (!next || place.goes_before(*next)) next = std::move(place);
+    ++bucket.passed;
+    if (passed_most == nullptr || bucket.passed > passed_most->passed) passed_most = &bucket;
+  }
+  if (!next) return std::nullopt;
+  if (passed_most->passed >= kPassedOver * buckets_.size()) {
+    next = oldest_of(*passed_most);
+    passed_most->passed = 0;
+  }
+  const ReadyJob job = remove(*next);
+  std::erase_if(buckets_, [](const auto& entry) { return entry.second.levels.empty(); });
+  return job;
 }
 
 WorkerInfo& Dispatcher::add_worker(WorkerInfo worker) {

@@ -22,6 +22,7 @@ const Section kWorkflow{
      {"env", "Environment of every step; a job's and a step's own values win."},
      {"concurrency", "How many runs of a group may be open at once."},
      {"timeout", "How long the whole run may take."},
+     {"priority", "Whose ready jobs workers take first: -100 to 100, higher goes first."},
      {"defaults", "What jobs of steps have unless they say otherwise."},
      {"jobs", "The graph of jobs, by name."},
      {"on_failure", "Jobs that run after the graph when the run has failed."},

@@ -137,6 +137,7 @@ void read_root(Reader& r, YamlNode& root, const ParseOptions& options, WorkflowS
   if (const YamlNode* concurrency = root.find("concurrency"))
     read_concurrency(r, *concurrency, spec.concurrency);
   r.limit(root, "timeout", spec.timeout);
+  r.integer(root, "priority", spec.priority, kPriorityMin, kPriorityMax);
   if (!few_enough(r, root)) return;
   const YamlNode* defaults = root.find("defaults");
   if (defaults != nullptr) read_defaults(r, *defaults);

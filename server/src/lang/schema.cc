@@ -32,6 +32,7 @@ constexpr std::string_view kSchema = R"({
     "env": {"$ref": "#/$defs/env"},
     "concurrency": {"oneOf": [{"$ref": "#/$defs/text"}, {"$ref": "#/$defs/concurrency"}]},
     "timeout": {"$ref": "#/$defs/duration"},
+    "priority": {"type": "integer", "minimum": -100, "maximum": 100},
     "defaults": {"$ref": "#/$defs/defaults"},
     "jobs": {"$ref": "#/$defs/jobs"},
     "on_failure": {"$ref": "#/$defs/jobs"},

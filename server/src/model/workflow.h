@@ -207,6 +207,10 @@ struct JobSpec {
 // Phases of a run, in order; each phase's jobs start when the one before has settled.
 enum class Phase : std::uint8_t { graph, on_failure, compensate, finally };
 
+// Of a run's ready jobs among those of other runs; higher goes first.
+inline constexpr int kPriorityMin = -100;
+inline constexpr int kPriorityMax = 100;
+
 struct WorkflowSpec {
   std::string name;
   std::string description;
@@ -215,6 +219,7 @@ struct WorkflowSpec {
   Bindings env;
   std::optional<ConcurrencySpec> concurrency;
   Millis timeout{0};
+  int priority = 0;                 // kPriorityMin to kPriorityMax
   std::vector<JobSpec> jobs;        // the graph, in the order written
   std::vector<JobSpec> on_failure;  // `needs` here index within the same list
   std::vector<JobSpec> finally;

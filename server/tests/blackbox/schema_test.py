@@ -23,6 +23,8 @@ BAD = {
     "bad name": "name: Bad Name\n" + JOB,
     "bad duration": "timeout: 1.5h\n" + JOB,
     "number as duration": "timeout: 90\n" + JOB,
+    "priority out of range": "priority: 101\n" + JOB,
+    "priority in words": "priority: high\n" + JOB,
     "two kinds": "jobs: {a: {steps: [{run: ls}], wait: 1s}}\n",
     "no kind": "jobs: {a: {needs: b}}\n",
     "unknown key of a job": "jobs: {a: {step: [{run: ls}]}}\n",
