@@ -36,7 +36,7 @@ Result<Access> read_with_user(const std::string& user,
                               std::map<std::string, std::string> given = {}) {
   std::string text = kConfig;
   text.replace(text.find("{USER}"), 6, user);
-  return read_kubeconfig(text, "/home/a", files(std::move(given)));
+  return read_kubeconfig(text, "/conf", files(std::move(given)));
 }
 
 TEST(Kubeconfig, ATokenAndInlineCertificatesAreTaken) {
@@ -54,9 +54,9 @@ TEST(Kubeconfig, ATokenAndInlineCertificatesAreTaken) {
 
 TEST(Kubeconfig, FilesAreRelativeToItsFolder) {
   const auto access = read_with_user("{tokenFile: t, client-certificate: c.pem, client-key: /k}",
-                                     {{"/home/a/t", "x"}, {"/home/a/c.pem", "C"}, {"/k", "K"}});
+                                     {{"/conf/t", "x"}, {"/conf/c.pem", "C"}, {"/k", "K"}});
   ASSERT_TRUE(access.ok()) << access.error().message;
-  EXPECT_EQ(access->token_file, "/home/a/t");
+  EXPECT_EQ(access->token_file, "/conf/t");
   EXPECT_EQ(access->certificate_pem, "C");
   EXPECT_EQ(access->key_pem, "K");
 }
@@ -69,7 +69,7 @@ TEST(Kubeconfig, WhatCannotBeUsedIsNamedAndNoCredentialIsQuoted) {
       {"{client-certificate-data: s3cret-, client-key-data: S0VZ}",
        "client-certificate-data is not base64"},
       {"{client-certificate-data: Q0VSVA==}", "a client certificate and a client key go together"},
-      {"{tokenFile: none}", "tokenFile: there is no /home/a/none"},
+      {"{tokenFile: none}", "tokenFile: there is no /conf/none"},
       {"{token: s3cret, token: s3cret}", "it is not YAML (line"},
   };
   for (const auto& [user, wanted] : rows) {

@@ -8,8 +8,9 @@
 
 namespace mc::kube {
 
-// Where things are in the pod. The init container (Maestro's image) copies the program to `kProgram`
-// and the task from `kSecret` to `kHandover`; the job's container starts the one with the other.
+// Where things are in the pod. The init container (Maestro's image) copies the program to
+// `kProgram` and the task from `kSecret` to `kHandover`; the job's container starts the one with
+// the other.
 inline constexpr const char* kProgram = "/maestro/program";
 inline constexpr const char* kSecret = "/maestro/secret";
 inline constexpr const char* kHandover = "/maestro/handover";

@@ -87,9 +87,9 @@ struct Row {
 
 TEST(Verdict, ReadsJobAndPod) {
   const char* open = R"({"spec":{"suspend":false}})";
-  const char* failed =
-      R"({"status":{"conditions":[{"type":"Failed","status":"True","reason":"BackoffLimitExceeded",)"
-      R"("message":"limit"}]}})";
+  const char* failed = R"({"status":{"conditions":[{"type":"Failed","status":"True",)"
+                       R"("reason":"BackoffLimitExceeded",)"
+                       R"("message":"limit"}]}})";
   const Row rows[] = {
       {R"({"spec":{"suspend":true}})", "null", Stage::suspended, Cause::none, ""},
       {open, "null", Stage::waiting, Cause::none, ""},
@@ -108,7 +108,8 @@ TEST(Verdict, ReadsJobAndPod) {
       {open, R"({"status":{"phase":"Running"}})", Stage::running, Cause::none, ""},
       {R"({"status":{"conditions":[{"type":"Complete","status":"True"}]}})", "null", Stage::ended,
        Cause::finished, ""},
-      {R"({"status":{"conditions":[{"type":"Failed","status":"True","reason":"DeadlineExceeded"}]}})",
+      {R"({"status":{"conditions":[{"type":"Failed","status":"True",)"
+       R"("reason":"DeadlineExceeded"}]}})",
        "null", Stage::ended, Cause::deadline, "DeadlineExceeded"},
       {failed,
        R"({"status":{"phase":"Failed","containerStatuses":[{"name":"job","state":{"terminated":)"

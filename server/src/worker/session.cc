@@ -38,6 +38,7 @@ Result<std::string> Session::worker_id(client::WorkerApi& api) {
   heartbeat_ = std::max(kHeartbeatMin, Duration(reply->heartbeat_ms));
   told_unreachable_ = false;
   was_registered_ = true;
+  if (options_.executor) options_.executor->registered(*reply);
   changed_.notify_all();
   report("registered as " + options_.name + " (" + worker_id_ + "), " +
          std::to_string(options_.slots) + " slots");
