@@ -3,7 +3,8 @@
 It refuses what a real one refuses (paths, verbs, content types, tokens, unknown fields of what we send, Pod
 Security `restricted`), keeps Jobs, pods and Secrets with resource versions, serves lists and watches, and plays
 pods by running their containers' commands here, with each mount path replaced by a folder. `images` may hold
-fates: "missing" (cannot be pulled), "oom", "evicted", "pending" (no node), "dumb" (ends without doing anything).
+fates: "missing" (cannot be pulled), "oom", "evicted", "pending" (no node), "late" (its deadline),
+"dumb" (ends without doing anything). `lose` may hold verbs and paths whose next answer is lost.
 """
 import contextlib
 import http.server
@@ -132,7 +133,7 @@ class Cluster(Player):
         self.objects = {"jobs": {}, "pods": {}, "secrets": {}}
         self.events = []  # (version, kind, type, object)
         self.denied, self.requests = set(), []
-        self.down = False
+        self.down, self.lose = False, set()
         owner = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -189,7 +190,11 @@ class Cluster(Player):
             if query.get("watch") == "true":
                 return self.watch(call, url.path, query)
             answer = self.route(call, url.path, query, json.loads(body) if body else None)
-            self.reply(call, 200 if call.command != "POST" else 201, answer)
+            if (call.command, url.path) in self.lose:
+                self.lose.discard((call.command, url.path))
+                call.close_connection = True
+                return None
+            return self.reply(call, 200 if call.command != "POST" else 201, answer)
         except Refused as no:
             self.reply(call, no.code, {"kind": "Status", "apiVersion": "v1", "code": no.code, "message": str(no)})
         except (BrokenPipeError, ConnectionResetError):
@@ -370,6 +375,8 @@ class Cluster(Player):
                 {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/1 nodes"}])
         if image == "evicted":
             failed = {"phase": "Failed", "reason": "Evicted", "message": "the node was low on memory"}
+        if image == "late":
+            return self.end(job, "Failed", "DeadlineExceeded")
         if image in ("oom", "evicted"):
             self.status(pod, **failed)
             return self.end(job, "Failed", "BackoffLimitExceeded")

@@ -118,7 +118,7 @@ def test_a_pod_that_waits_for_a_node_can_be_cancelled(fresh, scratch):
 
 def test_how_a_pod_ends_without_a_result_is_told(fresh, scratch):
     rows = {"oom": ("oom", "OOMKilled"), "evicted": ("lost_worker", "low on memory"),
-            "dumb": ("infra", "without a result"), "missing": ("infra", "no such image")}
+            "dumb": ("infra", "without a result"), "missing": ("infra", "no such image"), "late": ("timeout", "deadline")}
     with Setup(fresh, scratch, "--start-patience", "1s") as it:
         jobs = "".join(f"  {name}: {{container: {{image: {name}}}, retry: {{attempts: 1}}, {STEPS}}}\n" for name in rows)
         run = it.start(jobs)
@@ -158,6 +158,16 @@ def test_forgotten_versions_and_an_api_server_that_was_away(fresh, scratch):
         it.wait_log(run, "a", "(503)")
         it.cluster.down = False
         assert it.client.finished(run)["status"] == "succeeded"
+
+
+def test_what_was_made_although_its_answer_was_lost_is_adopted(fresh, scratch):
+    with Setup(fresh, scratch) as it:
+        calls = {("POST", "/apis/batch/v1/namespaces/jobs/jobs"), ("POST", "/api/v1/namespaces/jobs/secrets")}
+        wait_until(lambda: "registered" in it.worker.text(), "the worker is there")
+        it.cluster.lose = set(calls)
+        run = it.start(f"  a: {{{STEPS}}}\n")
+        assert it.client.finished(run)["status"] == "succeeded"
+        assert not it.cluster.lose and len(it.cluster.objects["jobs"]) == 1
 
 
 def test_a_rotated_token_is_taken(fresh, scratch):
