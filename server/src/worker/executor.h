@@ -20,6 +20,9 @@ class Executor {
  public:
   virtual ~Executor() = default;
 
+  // Whether what runs goes on when this worker ends. Its next life must not count as another one
+  // then, which would lose the former's tasks: it registers without an instance.
+  virtual bool outlives_worker() const { return false; }
   // The server knows this worker as `standing.worker_id` from now on. Any thread.
   virtual void registered(const wire::RegisterReply& /*standing*/) {}
   // Tasks that an earlier life of this worker began and that still go on: they are held again, and

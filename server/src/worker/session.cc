@@ -25,9 +25,10 @@ Duration Backoff::next() {
 Result<std::string> Session::worker_id(client::WorkerApi& api) {
   const std::scoped_lock lock(mutex_);
   if (!worker_id_.empty()) return worker_id_;
-  const auto reply =
-      api.register_worker({options_.name, options_.labels, options_.slots, options_.version,
-                           options_.run.instance, options_.run.life});
+  const bool outlived = options_.executor && options_.executor->outlives_worker();
+  const auto reply = api.register_worker({options_.name, options_.labels, options_.slots,
+                                          options_.version, outlived ? "" : options_.run.instance,
+                                          outlived ? "" : options_.run.life});
   if (!reply.ok()) {
     note_refusal(reply.error());
     if (!std::exchange(told_unreachable_, true))

@@ -22,6 +22,8 @@ class Kubernetes final : public Executor {
 
   bool wait_complete() { return board_.wait_complete(kFirstList); }
 
+  bool outlives_worker() const override { return true; }
+
   void registered(const wire::RegisterReply& standing) override {
     const std::scoped_lock lock(cluster_.mutex);
     cluster_.standing = standing;

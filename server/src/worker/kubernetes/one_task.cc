@@ -14,7 +14,11 @@ class OneTask::Api final : public client::WorkerApi {
       const std::scoped_lock lock(one_.mutex_);
       if (!std::exchange(one_.registered_, true)) return one_.handover_.standing;
     }
-    return server_->register_worker(request);
+    // Beside the worker outside and other pods of its name, not in their place.
+    wire::RegisterRequest beside = request;
+    beside.instance.clear();
+    beside.life.clear();
+    return server_->register_worker(beside);
   }
   Result<std::vector<Task>> poll(const wire::PollRequest& request, std::stop_token stop) override {
     std::unique_lock lock(one_.mutex_);
