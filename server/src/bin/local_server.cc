@@ -44,8 +44,8 @@ class ExecServer final : public cli::LocalServer {
     setup.checkout_folder = options.folder;
     setup.no_cache = options.no_cache;
     setup.poll_wait = kPollWait;
-    setup.connect = [this, token = stack_->lend_token("worker", auth::Role::worker)] {
-      return connect_locally(stack_->api(), token);
+    setup.connect_api = [this, token = stack_->lend_token("worker", auth::Role::worker)] {
+      return client::connect_worker(connect_locally(stack_->api(), token));
     };
     Result<std::unique_ptr<worker::Worker>> worker = bin::start_worker(std::move(setup));
     if (!worker.ok()) return worker.error();

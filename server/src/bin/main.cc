@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "bin/doors.h"
+#include "bin/pod.h"
 #include "cli/session.h"
 #include "worker/guard.h"
 
@@ -12,6 +13,8 @@ int main(int argc, char** argv) {
   if (argc == 3 && std::string_view(argv[1]) == "__guard") return mc::worker::run_guard(argv[2]);
   mc::cli::Interrupts interrupts;
   mc::bin::Signals signals(interrupts);
+  if (argc > 2 && std::string_view(argv[1]) == "__pod")
+    return mc::bin::run_pod({argv + 2, argv + argc}, signals);
   const mc::cli::Io io = mc::cli::process_io(&interrupts);
   const mc::cli::Doors doors = mc::bin::open_doors(signals);
   const std::vector<std::string> words(argv + 1, argv + argc);

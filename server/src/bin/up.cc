@@ -94,8 +94,9 @@ Status UpServer::start_embedded() {
   setup.slots = static_cast<int>(settings_.worker_slots);
   setup.data = data_ + "/worker";
   if (Status made = make_data_folder(setup.data); !made.ok()) return made;
-  setup.connect = [url = url_, token = stack_->lend_token("embedded worker", auth::Role::worker)] {
-    return client::connect_http({.urls = {url}, .token = token});
+  setup.connect_api = [url = url_,
+                       token = stack_->lend_token("embedded worker", auth::Role::worker)] {
+    return client::connect_worker(client::connect_http({.urls = {url}, .token = token}));
   };
   Result<std::unique_ptr<worker::Worker>> worker = start_worker(std::move(setup));
   if (!worker.ok()) return worker.error();

@@ -13,6 +13,7 @@
 #include "base/text.h"
 #include "bin/data_folder.h"
 #include "bin/doors.h"
+#include "bin/join_cluster.h"
 #include "bin/server_settings.h"
 #include "cli/version.h"
 #include "client/http_transport.h"
@@ -30,6 +31,7 @@ std::vector<std::string> process_environment() {
 namespace {
 
 constexpr Millis kTellEvery{5'000};
+constexpr int kKubernetesSlots = 16;  // what bounds jobs there is the cluster, not this machine
 
 int slots_or_processors(int slots) {
   if (slots > 0) return slots;
@@ -54,16 +56,16 @@ std::string host_name() {
 
 Result<std::unique_ptr<worker::Worker>> start_worker(WorkSetup setup) {
   worker::WorkerOptions options;
-  options.guard_program = "/proc/self/exe";
+  // The end of a pod ends what runs in it.
+  if (!setup.contained) options.guard_program = "/proc/self/exe";
   options.name = setup.name;
   options.labels = std::move(setup.labels);
   options.slots = slots_or_processors(setup.slots);
   options.version = cli::kVersion;
   options.poll_wait = setup.poll_wait;
   options.refused = std::move(setup.refused);
-  options.connect = [connect = std::move(setup.connect)] {
-    return client::connect_worker(connect());
-  };
+  options.connect = std::move(setup.connect_api);
+  options.executor = std::move(setup.executor);
   options.report = [](const std::string& text) {
     text.starts_with("registered") ? log_info("worker: " + text) : log_warn("worker: " + text);
   };
@@ -75,6 +77,7 @@ Result<std::unique_ptr<worker::Worker>> start_worker(WorkSetup setup) {
   options.run.pass_env = std::move(setup.pass_env);
   options.run.local_checkout_dir = std::move(setup.checkout_folder);
   options.run.no_cache = setup.no_cache;
+  options.run.contained = setup.contained;
   options.run.web = [] { return client::connect_web(false); };
   return worker::Worker::start(std::move(options));
 }
@@ -116,6 +119,20 @@ void drain(worker::Worker& worker, const cli::WorkerOptions& options, cli::Inter
 }
 }  // namespace
 
+namespace {
+// What --executor kubernetes makes of a worker.
+Status join(const cli::WorkerOptions& options, WorkSetup& setup) {
+  if (!options.kubernetes) return {};
+  if (setup.slots == 0) setup.slots = kKubernetesSlots;
+  if (std::ranges::find(setup.labels, "kubernetes") == setup.labels.end())
+    setup.labels.emplace_back("kubernetes");
+  auto executor = join_cluster(options, setup.name);
+  if (!executor.ok()) return executor.error();
+  setup.executor = std::move(*executor);
+  return {};
+}
+}  // namespace
+
 Result<int> work(const cli::WorkerOptions& options, const cli::Io&, Signals& signals) {
   cli::Interrupts& interrupts = signals.interrupts();
   interrupts.handled = true;
@@ -130,14 +147,15 @@ Result<int> work(const cli::WorkerOptions& options, const cli::Io&, Signals& sig
   setup.slots = options.slots;
   setup.data = options.data;
   setup.pass_env = options.pass_env;
-  setup.connect = [urls = options.urls, token = options.token] {
-    return client::connect_http({.urls = urls, .token = token});
+  setup.connect_api = [urls = options.urls, token = options.token] {
+    return client::connect_worker(client::connect_http({.urls = urls, .token = token}));
   };
   Refusal refusal;
   setup.refused = [&](const Error& error) {
     refusal.note(error);
     interrupts.note();
   };
+  if (Status joined = join(options, setup); !joined) return joined.error();
   Result<std::unique_ptr<worker::Worker>> worker = start_worker(std::move(setup));
   if (!worker.ok()) return worker.error();
   while (!interrupts.wait(1, Millis(3'600'000))) {}

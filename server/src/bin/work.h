@@ -19,10 +19,12 @@ struct WorkSetup {
   std::vector<std::string> pass_env;
   std::string checkout_folder;  // copied by `checkout`; empty: cloned
   bool no_cache = false;
+  bool contained = false;                      // this process is in the job's container
+  std::unique_ptr<worker::Executor> executor;  // null: processes of this machine
   Millis poll_wait{20'000};
   std::function<void(const Error&)> refused;  // see worker::WorkerOptions
   // Called once a thread.
-  std::function<std::unique_ptr<client::Transport>()> connect;
+  std::function<std::unique_ptr<client::WorkerApi>()> connect_api;
 };
 
 // Errors: data_folder.

@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,14 @@ struct UpOptions {
   std::vector<std::pair<std::string, std::string>> flags;
 };
 
+struct KubernetesOptions {
+  std::string namespace_name;  // empty: the kubeconfig's, or the pod's own
+  std::string kubeconfig;      // empty: KUBECONFIG, in the cluster, ~/.kube/config
+  std::string image;           // Maestro's
+  std::string cpu, memory;     // of jobs that say nothing; empty: none
+  Millis start_patience{120'000};
+};
+
 struct WorkerOptions {
   std::vector<std::string> urls;
   std::string token;
@@ -29,6 +38,7 @@ struct WorkerOptions {
   std::string data;
   std::vector<std::string> pass_env;
   Millis drain_timeout{30'000};
+  std::optional<KubernetesOptions> kubernetes;  // nullopt: processes of this machine
 };
 
 struct LocalOptions {

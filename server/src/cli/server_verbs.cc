@@ -32,6 +32,28 @@ Result<std::string> worker_token(const Io& io, const Args& args) {
   return trimmed_token(*text);
 }
 
+// What --executor kubernetes goes with.
+Result<std::optional<KubernetesOptions>> kubernetes_options(const Args& args) {
+  const bool wanted = args.get("--executor", "process") == "kubernetes";
+  for (const char* flag :
+       {"--namespace", "--kubeconfig", "--image", "--cpu", "--memory", "--start-patience"}) {
+    if (!wanted && args.has(flag))
+      return Error{Code::usage, std::string(flag) + " goes with --executor kubernetes", {}};
+  }
+  if (!wanted) return std::optional<KubernetesOptions>();
+  KubernetesOptions options{.namespace_name = args.get("--namespace"),
+                            .kubeconfig = args.get("--kubeconfig"),
+                            .image = args.get("--image"),
+                            .cpu = args.get("--cpu"),
+                            .memory = args.get("--memory")};
+  if (options.image.empty())
+    return Error{Code::usage, "--image is missing: an image of Maestro, for the jobs' pods", {}};
+  Result<Millis> patience = args.duration("--start-patience", options.start_patience);
+  if (!patience.ok()) return patience.error();
+  options.start_patience = *patience;
+  return std::optional(options);
+}
+
 Result<int> worker(Session& session, const Args& args) {
   const Io& io = session.io();
   WorkerOptions options;
@@ -53,6 +75,9 @@ Result<int> worker(Session& session, const Args& args) {
   Result<Millis> drain = args.duration("--drain-timeout", options.drain_timeout);
   if (!drain.ok()) return drain.error();
   options.drain_timeout = *drain;
+  auto kubernetes = kubernetes_options(args);
+  if (!kubernetes.ok()) return kubernetes.error();
+  options.kubernetes = std::move(*kubernetes);
   return session.doors().worker(options, io);
 }
 
@@ -84,13 +109,26 @@ std::vector<Verb> server_verbs() {
        "Work for a server, from this machine",
        {},
        {{"--labels", "", "A,B", "labels that jobs can ask for in runs_on"},
-        {"--slots", "", "N", "jobs at the same time (one a processor)"},
+        {"--slots", "", "N", "jobs at the same time (one a processor; 16 in a cluster)"},
         {"--name", "", "NAME", "what to be called (the host's name)"},
         {"--data", "", "DIR", "folder for workspaces"},
         {"--pass-env", "", "NAME", "a variable of this process that jobs may see", true},
-        {"--drain-timeout", "", "TIME", "how long to wait for jobs when stopped (30s)"}},
+        {"--drain-timeout", "", "TIME", "how long to wait for jobs when stopped (30s)"},
+        {"--executor",
+         "",
+         "HOW",
+         "where jobs run: processes here (process), or pods (kubernetes)",
+         false,
+         {"process", "kubernetes"}},
+        {"--namespace", "", "NAME", "of the Jobs (the kubeconfig's, or the pod's own)"},
+        {"--kubeconfig", "", "FILE", "the way to the cluster ($KUBECONFIG, else the pod's own)"},
+        {"--image", "", "IMAGE", "an image of Maestro: brings the program, runs plain jobs"},
+        {"--cpu", "", "AMOUNT", "request of jobs that name none: 500m"},
+        {"--memory", "", "AMOUNT", "request and limit of jobs that name none: 512Mi"},
+        {"--start-patience", "", "TIME", "how long a pod may fail to start (2m)"}},
        worker,
-       "--url names one server or several, with commas; --token-file a token of role worker."},
+       "--url names one server or several, with commas; --token-file a token of role worker.\n"
+       "With --executor kubernetes each job is a Kubernetes Job; docs/kubernetes.md has the rest."},
   };
 }
 

@@ -46,6 +46,7 @@ class HttpTransport final : public Transport {
  public:
   explicit HttpTransport(HttpOptions options) : options_(std::move(options)) {
     MC_CHECK(!options_.urls.empty());
+    tls_.ca_pem = options_.ca_pem;
     for (std::string& url : options_.urls) {
       while (url.ends_with('/')) url.pop_back();
     }
@@ -53,6 +54,7 @@ class HttpTransport final : public Transport {
 
   Result<Answer> send(const Call& call) override {
     http::ClientRequest request = request_for(call);
+    request.tls = &tls_;
     if (!options_.token.empty()) {
       request.headers.push_back({"Authorization", "Bearer " + options_.token});
     }
@@ -70,6 +72,7 @@ class HttpTransport final : public Transport {
 
  private:
   HttpOptions options_;
+  http::Tls tls_;
   http::Client client_;
   std::size_t current_ = 0;
 };

@@ -12,6 +12,7 @@ namespace mc::client {
 struct HttpOptions {
   std::vector<std::string> urls;  // of servers of one cluster: "http://127.0.0.1:4000"
   std::string token;              // sent as "Authorization: Bearer"; empty: none
+  std::string ca_pem;             // trusted in place of the system's authorities; empty: those
 };
 
 // Calls go to the server that answered last. When it cannot be reached the others are tried, once

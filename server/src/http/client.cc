@@ -158,11 +158,27 @@ void set_method(CURL* curl, const ClientRequest& request, Exchange& exchange) {
   }
 }
 
+void set_blob(CURL* curl, CURLoption option, const std::string& pem) {
+  if (pem.empty()) return;
+  curl_blob blob{.data = const_cast<char*>(pem.data()), .len = pem.size(), .flags = CURL_BLOB_COPY};
+  curl_easy_setopt(curl, option, &blob);
+}
+
+void set_tls(CURL* curl, const Tls& tls) {
+  set_blob(curl, CURLOPT_CAINFO_BLOB, tls.ca_pem);
+  set_blob(curl, CURLOPT_SSLCERT_BLOB, tls.certificate_pem);
+  set_blob(curl, CURLOPT_SSLKEY_BLOB, tls.key_pem);
+  if (tls.verify) return;
+  curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 0L);
+  curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 0L);
+}
+
 void set_options(CURL* curl, const ClientRequest& request, Exchange& exchange) {
   curl_easy_setopt(curl, CURLOPT_URL, request.url.c_str());
   curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
   curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
   curl_easy_setopt(curl, CURLOPT_TCP_NODELAY, 1L);
+  curl_easy_setopt(curl, CURLOPT_TCP_KEEPALIVE, 1L);  // streams notice a peer that is gone
   curl_easy_setopt(curl, CURLOPT_QUICK_EXIT,
                    1L);  // a cancelled call does not wait for the resolver
   if (request.block_private_addresses || is_loopback(request.url))
@@ -181,6 +197,7 @@ void set_options(CURL* curl, const ClientRequest& request, Exchange& exchange) {
     curl_easy_setopt(curl, CURLOPT_FRESH_CONNECT, 1L);
     curl_easy_setopt(curl, CURLOPT_FORBID_REUSE, 1L);
   }
+  if (request.tls != nullptr) set_tls(curl, *request.tls);
   set_method(curl, request, exchange);
 }
 

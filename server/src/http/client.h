@@ -16,6 +16,14 @@
 
 namespace mc::http {
 
+// What https needs beyond the system's trust. Texts are PEM.
+struct Tls {
+  std::string ca_pem;           // trusted in place of the system's authorities; empty: those
+  std::string certificate_pem;  // of the client, with its key; empty: none
+  std::string key_pem;
+  bool verify = true;
+};
+
 struct ClientRequest {
   std::string method = "GET";
   std::string url;  // http or https
@@ -36,6 +44,7 @@ struct ClientRequest {
   // For addresses that users give: refuses to connect to any address that is not public, whatever
   // its name says, and takes no proxy.
   bool block_private_addresses = false;
+  const Tls* tls = nullptr;  // null: the system's; must outlive the call
 };
 
 struct ClientResponse {

@@ -158,6 +158,7 @@ Result<std::string> find_container_runtime(const std::string& path) {
 }
 
 Result<std::unique_ptr<Launcher>> make_launcher(TaskRun& run) {
+  if (run.settings().contained) return std::unique_ptr<Launcher>(std::make_unique<Plain>());
   if (!run.job().container_image.empty()) {
     const auto image = lang::evaluate_text(run.job().container_image, run.scope());
     if (!image.ok()) return image.error();

@@ -25,9 +25,10 @@ Duration Backoff::next() {
 Result<std::string> Session::worker_id(client::WorkerApi& api) {
   const std::scoped_lock lock(mutex_);
   if (!worker_id_.empty()) return worker_id_;
-  const auto reply =
-      api.register_worker({options_.name, options_.labels, options_.slots, options_.version,
-                           options_.run.instance, options_.run.life});
+  const bool outlived = options_.executor && options_.executor->outlives_worker();
+  const auto reply = api.register_worker({options_.name, options_.labels, options_.slots,
+                                          options_.version, outlived ? "" : options_.run.instance,
+                                          outlived ? "" : options_.run.life});
   if (!reply.ok()) {
     note_refusal(reply.error());
     if (!std::exchange(told_unreachable_, true))
@@ -38,6 +39,7 @@ Result<std::string> Session::worker_id(client::WorkerApi& api) {
   heartbeat_ = std::max(kHeartbeatMin, Duration(reply->heartbeat_ms));
   told_unreachable_ = false;
   was_registered_ = true;
+  if (options_.executor) options_.executor->registered(*reply);
   changed_.notify_all();
   report("registered as " + options_.name + " (" + worker_id_ + "), " +
          std::to_string(options_.slots) + " slots");

@@ -34,6 +34,8 @@ struct RunSettings {
   LogOptions logs;
   // `checkout` copies this working tree instead of cloning (maestro exec); empty: clone.
   std::string local_checkout_dir;
+  // This process is in the job's container already: `container` and `sandbox` ask for nothing more.
+  bool contained = false;
   bool no_cache = false;  // jobs run even when their cache key is known; results are still saved
   bool block_private_addresses = false;  // for the http and notify actions
   // Reaches addresses outside, for the http and notify actions.

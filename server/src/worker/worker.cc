@@ -16,7 +16,6 @@
 #include "base/sha256.h"
 #include "worker/desk.h"
 #include "worker/guard.h"
-#include "worker/job_runner.h"
 #include "worker/patient_api.h"
 #include "worker/session.h"
 #include "worker/sweep.h"
@@ -61,6 +60,7 @@ class Worker::Loops {
         guard_(std::move(guard)),
         desk_(options_.slots),
         session_(options_) {
+    take_over();
     for (int i = 0; i < options_.slots; ++i) threads_.emplace_back([this] { run_slot(); });
     threads_.emplace_back([this] { poll(); });
     threads_.emplace_back([this] { deliver(); });
@@ -69,9 +69,14 @@ class Worker::Loops {
 
   Desk& desk() { return desk_; }
 
+  void drain() {
+    desk_.drain();
+    options_.executor->let_go();
+  }
+
   void stop(Millis patience) {
     if (stopped_.exchange(true)) return;
-    desk_.drain();
+    drain();
     if (patience.count() > 0) desk_.wait_idle(patience);
     desk_.close();
     session_.close();
@@ -80,6 +85,15 @@ class Worker::Loops {
   }
 
  private:
+  void take_over() {
+    std::vector<Task> left = options_.executor->take_over();
+    const auto slots = static_cast<std::size_t>(options_.slots);
+    if (left.empty()) return;
+    if (left.size() > slots) left.resize(slots);
+    session_.report("holds again what an earlier life began: " + std::to_string(left.size()));
+    desk_.take_in(desk_.reserve_some(), std::move(left));
+  }
+
   void run_slot() {
     const auto api = options_.connect();
     while (const Desk::Ref held = desk_.next()) {
@@ -87,15 +101,14 @@ class Worker::Loops {
       PatientApi patient(*api, [&] {
         return !held->control.lost() && !held->control.cancelled() && session_.pause(backoff);
       });
-      TaskResult result =
-          run_task(held->task, options_.run, patient, held->control,
-                   [&](std::int64_t offset, const std::vector<wire::LogChunk>& chunks) {
-                     return session_.send_log(held->task, offset, chunks);
-                   });
+      std::optional<TaskResult> result = options_.executor->run(
+          held->task, patient, held->control,
+          [&](std::int64_t offset, const std::vector<wire::LogChunk>& chunks) {
+            return session_.send_log(held->task, offset, chunks);
+          });
       MC_FAULT_POINT("worker.ran");
       desk_.finish(held, std::move(result));
-      // What got away by wiping its environment has nobody else to end it.
-      desk_.if_quiet([] { reap_orphans(true); });
+      desk_.if_quiet([this] { options_.executor->rest(); });
     }
   }
 
@@ -230,12 +243,13 @@ Result<std::unique_ptr<Worker>> Worker::start(WorkerOptions options) {
     if (!started.ok()) return started.error();
     guard = std::move(*started);
   }
+  if (!options.executor) options.executor = run_processes(options.run);
   auto loops = std::make_unique<Loops>(std::move(options), std::move(lock), std::move(guard));
   // tidy: allow banned: the constructor is private
   return std::unique_ptr<Worker>(new Worker(std::move(loops)));
 }
 
-void Worker::drain() { loops_->desk().drain(); }
+void Worker::drain() { loops_->drain(); }
 bool Worker::wait_idle(Millis patience) { return loops_->desk().wait_idle(patience); }
 void Worker::stop(Millis patience) { loops_->stop(patience); }
 int Worker::running() const { return loops_->desk().running(); }

@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/time.h"
 #include "client/worker_api.h"
+#include "worker/executor.h"
 #include "worker/settings.h"
 
 namespace mc::worker {
@@ -25,6 +26,8 @@ struct WorkerOptions {
   // Called once a thread that speaks to the server. Required.
   std::function<std::unique_ptr<client::WorkerApi>()> connect;
   RunSettings run;
+  // What carries tasks out; null: processes of this machine.
+  std::unique_ptr<Executor> executor;
   Millis poll_wait{20'000};  // how long a poll waits at the server
   Duration backoff_first{200}, backoff_max{10'000};
   // Told what an operator wants to know: "registered …", "the server cannot be reached …". Any
@@ -48,7 +51,7 @@ class Worker {
   // As stop(0).
   ~Worker();
 
-  // Takes no more tasks from now on; what runs goes on.
+  // Takes no more tasks from now on; what runs goes on, without this worker where it can.
   void drain();
   // Waits until nothing runs and every result is delivered; false when `patience` was too short.
   bool wait_idle(Millis patience);

@@ -1,0 +1,101 @@
+#include "worker/kubernetes/plan.h"
+
+#include <algorithm>
+
+#include "base/json.h"
+#include "base/sha256.h"
+#include "base/text.h"
+#include "lang/expression.h"
+#include "lang/parse.h"
+#include "wire/own_json.h"
+
+namespace mc::worker {
+namespace {
+constexpr std::size_t kLabelDigits = 16;
+// What the worker inside has to tell of a time-out of its own before the Job's deadline.
+constexpr std::int64_t kDeadlineSlackS = 60;
+constexpr std::int64_t kNoDeadlineS = 24LL * 3600;
+
+// What templates outside of steps may mention.
+lang::Scope scope_of(const Value& spec) {
+  lang::Scope scope;
+  scope.context = [&spec](std::string_view root) {
+    static const Value kNothing = Object{};
+    const Value* found = spec.find(root);
+    return found != nullptr ? found : &kNothing;
+  };
+  return scope;
+}
+
+Error in(const std::string& where, const Error& error) {
+  return {error.code, where + ": " + error.message, {}};
+}
+
+// The job's own word, else the workflow's, else `fallback`.
+Result<std::string> quantity(const Value& spec, const JobSpec& job, const char* name,
+                             const std::string& fallback) {
+  std::string text = fallback;
+  if (const Value* env = spec.find("env"); env != nullptr) text = env->string_or(name, text);
+  for (const auto& [variable, value] : job.env) {
+    if (variable == name) text = value;
+  }
+  auto value = lang::evaluate_text(text, scope_of(spec));
+  if (!value.ok()) return in(name, value.error());
+  if (!value->empty() && !kube::is_quantity(*value)) {
+    return Error{
+        Code::invalid_field,
+        std::string(name) + ": `" + *value + "` is no amount of Kubernetes' (2, 500m; 512Mi, 2Gi)",
+        {}};
+  }
+  return value;
+}
+
+Result<std::string> image_of(const Value& spec, const JobSpec& job, const std::string& fallback) {
+  if (job.container_image.empty()) return fallback;
+  auto image = lang::evaluate_text(job.container_image, scope_of(spec));
+  if (!image.ok()) return in("container.image", image.error());
+  if (trim(*image).empty()) return Error{Code::invalid_field, "container.image: there is none", {}};
+  return image;
+}
+}  // namespace
+
+Result<kube::JobPlan> plan_job(const Task& task, const PlanSettings& settings, Instant now) {
+  auto spec = parse_json(task.spec_json, wire::kOwnJson);
+  if (!spec.ok()) return spec.error();
+  const Value* source = spec->find("job");
+  auto job = lang::parse_job(task.job, source != nullptr ? *source : Value());
+  if (!job.ok()) return job.error();
+  kube::JobPlan plan{.name = kube::job_name(task.task_id, task.fence),
+                     .namespace_name = settings.namespace_name,
+                     .worker = kube::label_value(settings.worker),
+                     .server = server_label(settings.urls),
+                     .run = to_string(task.run_id),
+                     .job = kube::label_value(task.job),
+                     .task_id = task.task_id,
+                     .fence = task.fence,
+                     .maestro_image = settings.image};
+  auto image = image_of(*spec, *job, settings.image);
+  if (!image.ok()) return image.error();
+  plan.image = std::move(*image);
+  auto cpu = quantity(*spec, *job, kCpuVariable, settings.resources.cpu);
+  if (!cpu.ok()) return cpu.error();
+  auto memory = quantity(*spec, *job, kMemoryVariable, settings.resources.memory);
+  if (!memory.ok()) return memory.error();
+  plan.resources = {.cpu = std::move(*cpu), .memory = std::move(*memory)};
+  plan.deadline_s =
+      task.deadline ? (task.deadline - now).count() / 1000 + kDeadlineSlackS : kNoDeadlineS;
+  return plan;
+}
+
+std::string server_label(const std::vector<std::string>& urls) {
+  std::vector<std::string> sorted = urls;
+  std::ranges::sort(sorted);
+  return sha256_hex(join(sorted, ",")).substr(0, kLabelDigits);
+}
+
+std::string selector_of(const PlanSettings& settings) {
+  return std::string(kube::kWorkerLabel) + "=" + kube::label_value(settings.worker) + "," +
+         kube::kServerLabel + "=" + server_label(settings.urls);
+}
+
+}  // namespace mc::worker
