@@ -61,9 +61,13 @@ class S3Store final : public BlobStore {
 };
 }  // namespace
 
+Status check_s3(const S3Settings& settings) {
+  if (Status fine = check_place(settings.place); !fine) return fine;
+  return S3Client(settings.place).check();
+}
+
 Result<std::unique_ptr<BlobStore>> open_s3(const S3Settings& settings) {
-  if (const Status fine = check_place(settings.place); !fine) return fine.error();
-  if (const Status fine = S3Client(settings.place).check(); !fine) return fine.error();
+  if (const Status fine = check_s3(settings); !fine) return fine.error();
   const std::string folder = settings.folder + "/s3";
   std::error_code failed;
   // Another leader may have written since this one last led: its copies of logs are not to be
