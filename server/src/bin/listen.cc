@@ -44,6 +44,26 @@ Result<std::unique_ptr<http::Server>> start_server(http::ServerOptions options,
   return server;
 }
 
+std::optional<blob::S3Settings> s3_settings(const config::Settings& settings) {
+  if (settings.s3_bucket.empty()) return std::nullopt;
+  constexpr std::int64_t kMiB = 1 << 20;
+  blob::S3Settings out;
+  out.place.endpoint = settings.s3_endpoint.empty()
+                           ? "https://s3." + settings.s3_region + ".amazonaws.com"
+                           : settings.s3_endpoint;
+  while (out.place.endpoint.ends_with('/')) out.place.endpoint.pop_back();
+  out.place.bucket = settings.s3_bucket;
+  out.place.key = {.access_key_id = settings.s3_access_key_id,
+                   .secret_access_key = settings.s3_secret_access_key,
+                   .region = settings.s3_region};
+  out.place.virtual_host = settings.s3_style == "virtual";
+  out.place.prefix = settings.s3_prefix;
+  if (!out.place.prefix.empty() && !out.place.prefix.ends_with('/')) out.place.prefix += '/';
+  out.cache_bytes_max = settings.s3_cache_mib * kMiB;
+  out.logs.interval = settings.s3_log_interval;
+  return out;
+}
+
 StackOptions stack_options(const config::Settings& settings) {
   StackOptions options;
   options.heartbeat = settings.heartbeat;
@@ -53,6 +73,7 @@ StackOptions stack_options(const config::Settings& settings) {
   options.keep_deleted_runs = settings.keep_deleted_runs;
   options.rate_limit.per_second = static_cast<double>(settings.rate_limit);
   options.rate_limit.burst = static_cast<double>(settings.rate_burst);
+  options.s3 = s3_settings(settings);
   return options;
 }
 

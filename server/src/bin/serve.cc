@@ -74,6 +74,7 @@ class Replica {
  private:
   Status prepare_database(bool migrate);
   Status await_database(bool migrate, cli::Interrupts& interrupts);
+  Status check_s3() const;
   Status lead();
 
   config::Settings settings_;
@@ -108,6 +109,12 @@ Status Replica::await_database(bool migrate, cli::Interrupts& interrupts) {
   }
 }
 
+// At a first start; one that starts over finds out when it leads.
+Status Replica::check_s3() const {
+  const auto s3 = s3_settings(settings_);
+  return s3 && ::getenv(kStartsOver) == nullptr ? blob::check_s3(*s3) : Status();
+}
+
 Status Replica::start(bool migrate, cli::Interrupts& interrupts) {
   if (Status made = make_data_folder(data_); !made.ok()) return made;
   http::ServerOptions listen = server_options(settings_);
@@ -118,6 +125,7 @@ Status Replica::start(bool migrate, cli::Interrupts& interrupts) {
   url_ = local_url(server_->address());
   const Result<std::string> own = own_address(settings_, server_->address());
   if (!own.ok()) return own.error();
+  if (const Status fine = check_s3(); !fine) return fine;
   if (Status ready = await_database(migrate, interrupts); !ready.ok()) return ready;
   // Short of patience: an answer that comes later than the lease lapses is of no use.
   db::PostgresSettings brief = database_;
@@ -135,6 +143,7 @@ Status Replica::lead() {
   options.folder = data_;
   options.public_url = settings_.public_url;
   options.cluster_secret = settings_.jwt_secret;
+  if (options.s3) options.s3->logs.epoch = keeper_->held().epoch;
   options.open_other_store = [fenced = database_, held = keeper_->held()]() mutable {
     fenced.epoch = held.epoch;
     fenced.holder = held.holder;

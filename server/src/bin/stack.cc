@@ -12,6 +12,7 @@
 namespace mc::bin {
 namespace {
 
+constexpr int kPoolThreadsWithS3 = 16;
 constexpr const char* kAdminName = "admin";
 constexpr const char* kClusterKind = "cluster";
 constexpr const char* kKeyRecord = "secret.key";
@@ -49,6 +50,13 @@ Result<std::string> folder_key(const std::string& folder) {
   MC_FAULT_POINT("start.key");
   if (Status kept = write_private(folder, kSecretKeyFile, *key); !kept.ok()) return kept.error();
   return key;
+}
+
+Result<std::unique_ptr<blob::BlobStore>> open_blobs(const StackOptions& options) {
+  if (!options.s3) return blob::open_disk(options.folder);
+  blob::S3Settings settings = *options.s3;
+  settings.folder = options.folder;
+  return blob::open_s3(settings);
 }
 
 }  // namespace
@@ -110,7 +118,7 @@ Result<std::unique_ptr<Stack>> Stack::open(const StackOptions& options) {
     if (!store.ok()) return store.error();
     stack->store_ = std::move(*store);
   }
-  Result<std::unique_ptr<blob::BlobStore>> blobs = blob::open_disk(options.folder);
+  Result<std::unique_ptr<blob::BlobStore>> blobs = open_blobs(options);
   if (!blobs.ok()) return blobs.error();
   stack->blobs_ = std::move(*blobs);
   if (Status opened = stack->open_tokens(options); !opened.ok()) return opened.error();
@@ -134,6 +142,8 @@ Result<std::unique_ptr<Stack>> Stack::open(const StackOptions& options) {
   api_options.version = cli::kVersion;
   api_options.public_url = options.public_url;
   api_options.rate_limit = options.rate_limit;
+  // Its threads wait for S3.
+  if (options.s3) api_options.pool_threads = kPoolThreadsWithS3;
   stack->api_ = std::make_unique<api::Api>(api::Deps{.service = *stack->service_,
                                                      .tokens = stack->tokens_,
                                                      .secrets = stack->secrets_,

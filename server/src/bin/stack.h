@@ -4,12 +4,14 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "api/api.h"
 #include "blob/blob_store.h"
+#include "blob/s3/s3_store.h"
 #include "conductor/service.h"
 #include "db/store.h"
 
@@ -22,6 +24,7 @@ struct StackOptions {
   // sealed with `cluster_secret`.
   std::function<Result<std::unique_ptr<db::Store>>()> open_other_store;
   std::string cluster_secret;
+  std::optional<blob::S3Settings> s3;  // blobs and logs are there; none: in the folder
   std::string public_url = "http://127.0.0.1:4000";
   std::string embedded_worker;  // name; empty: none
   // File in the folder that holds the admin's token, minted when it is missing; empty: none.

@@ -44,6 +44,7 @@ class BlobStore {
     virtual Status finish(std::string_view expected_digest) = 0;
   };
   virtual Result<std::unique_ptr<Upload>> begin_upload() = 0;
+  // Counts as use: see remove_unused.
   virtual bool has(std::string_view digest) = 0;
   // The file that holds it (for sendfile) and its size. Errors: not_found.
   struct File {
@@ -52,6 +53,17 @@ class BlobStore {
   };
   virtual Result<File> open(std::string_view digest) = 0;
   virtual Status remove(std::string_view digest) = 0;
+
+  // --- garbage: what nobody refers to is for the caller to know ---
+  // Blobs that nobody finished an upload of, or asked has() for, since `before`: greater than
+  // `after`, in order of digests, at most `limit`.
+  virtual Result<std::vector<std::string>> list_unused(Instant before, std::string_view after,
+                                                       int limit) = 0;
+  // Removes it unless it was used since `before`; true: it is gone. An upload that finishes at the
+  // same time has its blob afterwards.
+  virtual Result<bool> remove_unused(std::string_view digest, Instant before) = 0;
+  // What uploads that broke off before `before` left behind.
+  virtual Status drop_uploads(Instant before) = 0;
 
   // --- logs: append-only, one a (run, node, attempt) --- Appends at `offset` (bytes of text so
   // far): less than the end: the overlap is dropped (a repeat); more: invalid_field. Returns the
@@ -71,6 +83,9 @@ class BlobStore {
       Uuid run, std::function<void(std::uint32_t node, int attempt)> changed) = 0;
   virtual void unwatch_logs(std::uint64_t ticket) = 0;
 };
+
+// The name without "sha256:"; empty when `digest` is none.
+std::string hex_of_digest(std::string_view digest);
 
 // `folder`/blobs/sha256/ab/abcd…, `folder`/logs/<run>/<node>.<attempt>.{log,idx}. Errors:
 // data_folder.

@@ -18,16 +18,6 @@ namespace fs = std::filesystem;
 constexpr std::string_view kPrefix = "sha256:";
 constexpr std::size_t kHexDigits = 64;
 
-// Nothing that is no digest becomes part of a path.
-std::string hex_of(std::string_view digest) {
-  if (!digest.starts_with(kPrefix)) return {};
-  const std::string_view hex = digest.substr(kPrefix.size());
-  const bool good = hex.size() == kHexDigits && std::ranges::all_of(hex, [](char c) {
-                      return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
-                    });
-  return good ? std::string(hex) : std::string();
-}
-
 std::string path_of(const std::string& folder, const std::string& hex) {
   return folder + "/blobs/sha256/" + hex.substr(0, 2) + "/" + hex;
 }
@@ -38,10 +28,27 @@ Status sync_folder(const std::string& path) {
   return {};
 }
 
+Instant time_of(const struct stat& info) {
+  constexpr std::int64_t kMs = 1000;
+  constexpr std::int64_t kNanos = 1'000'000;
+  return {info.st_mtim.tv_sec * kMs + info.st_mtim.tv_nsec / kNanos};
+}
+}  // namespace
+
+// Nothing that is no digest becomes part of a path.
+std::string hex_of_digest(std::string_view digest) {
+  if (!digest.starts_with(kPrefix)) return {};
+  const std::string_view hex = digest.substr(kPrefix.size());
+  const bool good = hex.size() == kHexDigits && std::ranges::all_of(hex, [](char c) {
+                      return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+                    });
+  return good ? std::string(hex) : std::string();
+}
+
 class DiskUpload final : public BlobStore::Upload {
  public:
-  DiskUpload(std::string folder, std::string path, Fd fd)
-      : folder_(std::move(folder)), path_(std::move(path)), fd_(std::move(fd)) {}
+  DiskUpload(Content& content, std::string path, Fd fd)
+      : content_(content), folder_(content.folder_), path_(std::move(path)), fd_(std::move(fd)) {}
   ~DiskUpload() override {
     if (!path_.empty()) ::unlink(path_.c_str());
   }
@@ -58,15 +65,18 @@ class DiskUpload final : public BlobStore::Upload {
       return Error{Code::invalid_field, "the bytes have the digest sha256:" + hex, {}};
     }
     const std::string target = path_of(folder_, hex);
-    if (::access(target.c_str(), F_OK) == 0) return {};  // known already: this copy is dropped
+    if (content_.touch(expected_digest)) return {};  // known already: this copy is dropped
     MC_FAULT_POINT("blob.written");
     if (::fdatasync(fd_.get()) != 0) return os_error(Code::store_failed, "cannot sync an upload");
     const std::string shelf = folder_ + "/blobs/sha256/" + hex.substr(0, 2);
     const bool fresh = ::mkdir(shelf.c_str(), 0750) == 0;
     if (!fresh && errno != EEXIST) return os_error(Code::store_failed, "cannot create " + shelf);
     MC_FAULT_POINT("blob.before_rename");
-    if (::rename(path_.c_str(), target.c_str()) != 0)
-      return os_error(Code::store_failed, "cannot keep an upload");
+    {
+      const std::scoped_lock lock(content_.aging_);
+      if (::rename(path_.c_str(), target.c_str()) != 0)
+        return os_error(Code::store_failed, "cannot keep an upload");
+    }
     path_.clear();
     MC_FAULT_POINT("blob.after_rename");
     if (const Status synced = sync_folder(shelf); !synced) return synced;
@@ -74,12 +84,12 @@ class DiskUpload final : public BlobStore::Upload {
   }
 
  private:
+  Content& content_;
   std::string folder_;
   std::string path_;  // of the unfinished file; empty once it is in place
   Fd fd_;
   Sha256 hash_;
 };
-}  // namespace
 
 Status Content::prepare() {
   std::error_code failed;
@@ -100,13 +110,11 @@ Result<std::unique_ptr<BlobStore::Upload>> Content::begin_upload() {
   Fd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640));
   if (!fd) return os_error(Code::store_failed, "cannot create " + path);
   return std::unique_ptr<BlobStore::Upload>(
-      std::make_unique<DiskUpload>(folder_, path, std::move(fd)));
+      std::make_unique<DiskUpload>(*this, path, std::move(fd)));
 }
 
-bool Content::has(std::string_view digest) const { return open(digest).ok(); }
-
 Result<BlobStore::File> Content::open(std::string_view digest) const {
-  const std::string hex = hex_of(digest);
+  const std::string hex = hex_of_digest(digest);
   struct stat info{};
   const std::string path = hex.empty() ? std::string() : path_of(folder_, hex);
   if (hex.empty() || ::stat(path.c_str(), &info) != 0) {
@@ -116,11 +124,71 @@ Result<BlobStore::File> Content::open(std::string_view digest) const {
 }
 
 Status Content::remove(std::string_view digest) const {
-  const std::string hex = hex_of(digest);
+  const std::string hex = hex_of_digest(digest);
   if (!hex.empty() && ::unlink(path_of(folder_, hex).c_str()) != 0 && errno != ENOENT) {
     return os_error(Code::store_failed, "cannot remove a blob");
   }
   return {};
+}
+
+bool Content::touch(std::string_view digest) {
+  const std::string hex = hex_of_digest(digest);
+  if (hex.empty()) return false;
+  const std::string path = path_of(folder_, hex);
+  const std::scoped_lock lock(aging_);
+  // What may only be read is there all the same.
+  return ::utimensat(AT_FDCWD, path.c_str(), nullptr, 0) == 0 ||
+         (errno != ENOENT && ::access(path.c_str(), F_OK) == 0);
+}
+
+std::vector<Content::Stored> Content::list(const std::string& shelf) const {
+  std::vector<Stored> all;
+  std::error_code failed;
+  for (const auto& entry : fs::directory_iterator(folder_ + "/blobs/sha256/" + shelf, failed)) {
+    Stored stored{.digest = std::string(kPrefix) + entry.path().filename().string()};
+    struct stat info{};
+    if (hex_of_digest(stored.digest).empty() || ::stat(entry.path().c_str(), &info) != 0) continue;
+    stored.size = info.st_size;
+    stored.used = time_of(info);
+    all.push_back(std::move(stored));
+  }
+  std::ranges::sort(all, {}, &Stored::digest);
+  return all;
+}
+
+std::vector<Content::Stored> Content::list() const {
+  std::vector<std::string> shelves;
+  std::error_code failed;
+  for (const auto& entry : fs::directory_iterator(folder_ + "/blobs/sha256", failed))
+    shelves.push_back(entry.path().filename().string());
+  std::ranges::sort(shelves);
+  std::vector<Stored> all;
+  for (const std::string& shelf : shelves) {
+    std::vector<Stored> some = list(shelf);
+    std::ranges::move(some, std::back_inserter(all));
+  }
+  return all;
+}
+
+Result<std::vector<std::string>> Content::list_unused(Instant before, std::string_view after,
+                                                      int limit) const {
+  std::vector<std::string> out;
+  for (Stored& stored : list()) {
+    if (static_cast<int>(out.size()) >= limit) break;
+    if (stored.used < before && stored.digest > after) out.push_back(std::move(stored.digest));
+  }
+  return out;
+}
+
+Result<bool> Content::remove_unused(std::string_view digest, Instant before) {
+  const std::string hex = hex_of_digest(digest);
+  if (hex.empty()) return false;
+  const std::string path = path_of(folder_, hex);
+  const std::scoped_lock lock(aging_);
+  struct stat info{};
+  if (::stat(path.c_str(), &info) != 0 || time_of(info) >= before) return false;
+  if (::unlink(path.c_str()) == 0) return true;
+  return os_error(Code::store_failed, "cannot remove a blob");
 }
 
 }  // namespace mc::blob

@@ -4,7 +4,9 @@
 
 #include <atomic>
 #include <memory>
+#include <mutex>
 #include <string>
+#include <vector>
 
 #include "blob/blob_store.h"
 
@@ -18,12 +20,29 @@ class Content {
   Status prepare();
 
   Result<std::unique_ptr<BlobStore::Upload>> begin_upload();
-  bool has(std::string_view digest) const;
+  bool has(std::string_view digest) { return touch(digest); }
   Result<BlobStore::File> open(std::string_view digest) const;
   Status remove(std::string_view digest) const;
+  // As BlobStore has them. The time of last use is the file's time of change.
+  Result<std::vector<std::string>> list_unused(Instant before, std::string_view after,
+                                               int limit) const;
+  Result<bool> remove_unused(std::string_view digest, Instant before);
+  // False: there is no such blob.
+  bool touch(std::string_view digest);
+
+  struct Stored {
+    std::string digest;
+    std::int64_t size = 0;
+    Instant used;
+  };
+  // Those of one shelf (the first two digits) in order, or of all.
+  std::vector<Stored> list(const std::string& shelf) const;
+  std::vector<Stored> list() const;
 
  private:
+  friend class DiskUpload;
   std::string folder_;
+  std::mutex aging_;  // held between a look at a blob's age and what follows from it
   std::atomic<std::uint64_t> uploads_{0};
 };
 

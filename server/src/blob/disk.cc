@@ -80,6 +80,14 @@ class DiskStore final : public BlobStore {
   bool has(std::string_view digest) override { return content_.has(digest); }
   Result<File> open(std::string_view digest) override { return content_.open(digest); }
   Status remove(std::string_view digest) override { return content_.remove(digest); }
+  Result<std::vector<std::string>> list_unused(Instant before, std::string_view after,
+                                               int limit) override {
+    return content_.list_unused(before, after, limit);
+  }
+  Result<bool> remove_unused(std::string_view digest, Instant before) override {
+    return content_.remove_unused(digest, before);
+  }
+  Status drop_uploads(Instant) override { return {}; }  // those in memory hold their files
 
   Result<std::int64_t> append_log(Uuid run, std::uint32_t node, int attempt, std::int64_t offset,
                                   const std::vector<LogPiece>& pieces) override {

@@ -195,7 +195,7 @@ struct Target {
   T Settings::* field;
 };
 
-constexpr std::array<Target<std::string>, 17> kTexts = {{
+constexpr std::array<Target<std::string>, 24> kTexts = {{
     {"listen", &Settings::listen},
     {"data", &Settings::data},
     {"advertise", &Settings::advertise},
@@ -213,21 +213,30 @@ constexpr std::array<Target<std::string>, 17> kTexts = {{
     {"otel_exporter_otlp_endpoint", &Settings::otel_exporter_otlp_endpoint},
     {"pagerduty_routing_key", &Settings::pagerduty_routing_key},
     {"github_token", &Settings::github_token},
+    {"s3_bucket", &Settings::s3_bucket},
+    {"s3_endpoint", &Settings::s3_endpoint},
+    {"s3_region", &Settings::s3_region},
+    {"s3_access_key_id", &Settings::s3_access_key_id},
+    {"s3_secret_access_key", &Settings::s3_secret_access_key},
+    {"s3_style", &Settings::s3_style},
+    {"s3_prefix", &Settings::s3_prefix},
 }};
-constexpr std::array<Target<std::int64_t>, 6> kIntegers = {{
+constexpr std::array<Target<std::int64_t>, 7> kIntegers = {{
     {"worker_slots", &Settings::worker_slots},
     {"http_threads", &Settings::http_threads},
     {"connections_max", &Settings::connections_max},
     {"rate_limit", &Settings::rate_limit},
     {"rate_burst", &Settings::rate_burst},
     {"open_runs_max", &Settings::open_runs_max},
+    {"s3_cache_mib", &Settings::s3_cache_mib},
 }};
-constexpr std::array<Target<Millis>, 5> kDurations = {{
+constexpr std::array<Target<Millis>, 6> kDurations = {{
     {"drain_timeout", &Settings::drain_timeout},
     {"heartbeat", &Settings::heartbeat},
     {"lease", &Settings::lease},
     {"keep_receipts", &Settings::keep_receipts},
     {"keep_deleted_runs", &Settings::keep_deleted_runs},
+    {"s3_log_interval", &Settings::s3_log_interval},
 }};
 constexpr std::array<Target<std::vector<std::string>>, 2> kLists = {{
     {"feature_flags", &Settings::feature_flags},

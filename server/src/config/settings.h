@@ -46,10 +46,13 @@ struct Settings {
   std::string postgres_url, redis_url, jwt_secret, session_secret;
   std::string auth0_domain, auth0_client_id, auth0_client_secret;
   std::string otel_exporter_otlp_endpoint, pagerduty_routing_key, github_token;
+  std::string s3_bucket, s3_endpoint, s3_region, s3_access_key_id, s3_secret_access_key;
+  std::string s3_style, s3_prefix;
   std::vector<std::string> feature_flags, worker_labels;
   std::int64_t worker_slots = 0, http_threads = 0, connections_max = 0, rate_limit = 0;
-  std::int64_t rate_burst = 0, open_runs_max = 0;
+  std::int64_t rate_burst = 0, open_runs_max = 0, s3_cache_mib = 0;
   Millis drain_timeout{0}, heartbeat{0}, lease{0}, keep_receipts{0}, keep_deleted_runs{0};
+  Millis s3_log_interval{0};
 
   // Where each value came from: "--listen", "MAESTRO_LISTEN", "config.yaml:3", "default".
   std::vector<std::pair<std::string, std::string>> origins;

@@ -36,6 +36,8 @@ struct ClientRequest {
   std::string save_to;     // where the answer's body goes, when set and the status is 2xx
   Millis timeout{30'000};  // of the whole exchange; 0: none (streams)
   Millis connect_timeout{5'000};
+  Millis stall_timeout{
+      0};  // the call fails when nothing moves for so long (whole seconds); 0: never
   std::size_t body_max = 256 << 20;  // of an answer kept in memory
   // Called with pieces of a 2xx answer's body as they come instead of keeping them; false ends the
   // call.

@@ -1,0 +1,257 @@
+#include "blob/s3/contents.h"
+
+#include <algorithm>
+
+#include "base/log.h"
+#include "blob/s3/put_file.h"
+
+namespace mc::blob {
+namespace {
+constexpr std::string_view kDigestPrefix = "sha256:";
+constexpr std::string_view kFolder = "sha256/";
+// A blob this young is not sent again: less than any grace period by far.
+constexpr Millis kYoung{10 * 60'000};
+constexpr Millis kKnown{10 * 60'000};  // for so long an answer of has() is believed
+constexpr Millis kLocalLeast{60'000};  // whoever was given a local file has it open by then
+constexpr std::size_t kUsedMax = 200'000;
+constexpr int kFetches = 2;
+
+std::string key_of(std::string_view digest) {
+  const std::string hex = hex_of_digest(digest);
+  return hex.empty() ? hex : std::string(kFolder) + hex;
+}
+}  // namespace
+
+class S3Contents::Busy {
+ public:
+  Busy(S3Contents& owner, std::string_view digest) : owner_(owner), digest_(digest) {
+    std::unique_lock lock(owner_.mutex_);
+    owner_.freed_.wait(lock, [&] { return owner_.busy_.insert(digest_).second; });
+  }
+  ~Busy() {
+    {
+      const std::scoped_lock lock(owner_.mutex_);
+      owner_.busy_.erase(digest_);
+    }
+    owner_.freed_.notify_all();
+  }
+  Busy(const Busy&) = delete;
+  Busy& operator=(const Busy&) = delete;
+
+ private:
+  S3Contents& owner_;
+  const std::string digest_;
+};
+
+namespace {
+class RelayedUpload final : public BlobStore::Upload {
+ public:
+  RelayedUpload(S3Contents& contents, std::unique_ptr<BlobStore::Upload> local)
+      : contents_(contents), local_(std::move(local)) {}
+  Status write(std::string_view bytes) override { return local_->write(bytes); }
+  Status finish(std::string_view expected_digest) override {
+    if (Status kept = local_->finish(expected_digest); !kept) return kept;
+    return contents_.send(std::string(expected_digest));
+  }
+
+ private:
+  S3Contents& contents_;
+  std::unique_ptr<BlobStore::Upload> local_;
+};
+
+Error as_store_failure(const Error& error) {
+  return {
+      error.code == Code::unreachable ? Code::unreachable : Code::store_failed, error.message, {}};
+}
+}  // namespace
+
+S3Contents::S3Contents(S3Client& client, std::string folder, std::int64_t cache_bytes_max,
+                       Clock& clock)
+    : client_(client),
+      cache_bytes_max_(cache_bytes_max),
+      clock_(clock),
+      local_(std::move(folder)) {}
+
+Status S3Contents::prepare() {
+  if (Status ready = local_.prepare(); !ready) return ready;
+  std::int64_t bytes = 0;
+  for (const Content::Stored& stored : local_.list()) bytes += stored.size;
+  local_bytes_ = bytes;
+  return {};
+}
+
+Result<std::unique_ptr<BlobStore::Upload>> S3Contents::begin_upload() {
+  auto local = local_.begin_upload();
+  if (!local) return local;
+  return std::unique_ptr<BlobStore::Upload>(
+      std::make_unique<RelayedUpload>(*this, std::move(*local)));
+}
+
+Status S3Contents::send(const std::string& digest) {
+  const Busy busy(*this, digest);
+  const auto file = local_.open(digest);
+  if (!file) return Error{Code::store_failed, "an upload has vanished from the disk", {}};
+  local_bytes_ += file->size;
+  const std::string key = key_of(digest);
+  const auto known = client_.head(key);
+  if (!known && known.error().code != Code::not_found) return as_store_failure(known.error());
+  // An old one is sent again: the garbage collection goes by when it came.
+  const bool young = known && known->size == file->size && clock_.now() - known->modified < kYoung;
+  if (!young) {
+    if (const Status sent = put_file(client_, key, file->path, file->size); !sent)
+      return as_store_failure(sent.error());
+  }
+  note_use(digest);
+  shrink();
+  return {};
+}
+
+bool S3Contents::has(std::string_view digest) {
+  const std::string key = key_of(digest);
+  if (key.empty()) return false;
+  const std::string name(digest);
+  const Busy busy(*this, name);
+  if (!used_since(name, clock_.now() - kKnown)) {
+    const auto known = client_.head(key);
+    if (!known && known.error().code != Code::not_found)
+      log_warn("S3 cannot be asked for a blob", {{"reason", known.error().message}});
+    if (!known) return false;
+  }
+  note_use(name);
+  return true;
+}
+
+Result<BlobStore::File> S3Contents::open(std::string_view digest) {
+  const std::string name(digest);
+  if (key_of(digest).empty()) return local_.open(digest);
+  const Busy busy(*this, name);
+  if (local_.touch(digest)) return local_.open(digest);
+  Status fetched;
+  for (int attempt = 0; attempt < kFetches; ++attempt) {
+    fetched = fetch(name);
+    if (fetched || fetched.error().code == Code::not_found) break;
+  }
+  if (!fetched && fetched.error().code == Code::not_found) return local_.open(digest);
+  if (!fetched) return as_store_failure(fetched.error());
+  auto file = local_.open(digest);
+  if (file) local_bytes_ += file->size;
+  shrink();
+  return file;
+}
+
+Status S3Contents::fetch(const std::string& digest) {
+  auto copy = local_.begin_upload();
+  if (!copy) return copy.error();
+  Status written;
+  const Status got = client_.get(key_of(digest), [&](std::string_view piece) {
+    written = (*copy)->write(piece);
+    return written.ok();
+  });
+  if (!written) return written;
+  if (!got) return got;
+  if (const Status kept = (*copy)->finish(digest); !kept) {
+    log_error("S3 gave other bytes than were put there", {{"digest", digest}});
+    return Error{Code::store_failed, "S3 gave other bytes than " + digest, {}};
+  }
+  return {};
+}
+
+Status S3Contents::remove(std::string_view digest) {
+  const std::string key = key_of(digest);
+  if (key.empty()) return {};
+  const std::string name(digest);
+  const Busy busy(*this, name);
+  {
+    const std::scoped_lock lock(mutex_);
+    used_.erase(name);
+  }
+  if (const Status gone = local_.remove(digest); !gone) return gone;
+  return client_.remove(key);
+}
+
+Result<std::vector<std::string>> S3Contents::list_unused(Instant before, std::string_view after,
+                                                         int limit) {
+  std::vector<std::string> out;
+  std::string from = key_of(after);
+  constexpr int kPage = 1000;
+  for (;;) {
+    const auto page = client_.list(std::string(kFolder), from, kPage);
+    if (!page) return as_store_failure(page.error());
+    for (const S3Object& object : *page) {
+      from = object.key;
+      std::string digest = std::string(kDigestPrefix) +
+                           object.key.substr(std::min(kFolder.size(), object.key.size()));
+      if (key_of(digest) != object.key || object.modified >= before || used_since(digest, before))
+        continue;
+      out.push_back(std::move(digest));
+      if (static_cast<int>(out.size()) >= limit) return out;
+    }
+    if (page->size() < kPage) return out;
+  }
+}
+
+Result<bool> S3Contents::remove_unused(std::string_view digest, Instant before) {
+  const std::string key = key_of(digest);
+  if (key.empty()) return false;
+  const std::string name(digest);
+  const Busy busy(*this, name);
+  if (used_since(name, before)) return false;
+  const auto known = client_.head(key);
+  if (!known && known.error().code == Code::not_found) return false;
+  if (!known) return as_store_failure(known.error());
+  if (known->modified >= before) return false;
+  if (const Status gone = client_.remove(key); !gone) return as_store_failure(gone.error());
+  {
+    const std::scoped_lock lock(mutex_);
+    used_.erase(name);
+  }
+  if (const Status gone = local_.remove(digest); !gone) return gone.error();
+  return true;
+}
+
+Status S3Contents::drop_uploads(Instant before) {
+  const auto begun = client_.uploads(std::string(kFolder));
+  if (!begun) return as_store_failure(begun.error());
+  for (const S3Upload& upload : *begun) {
+    if (upload.begun >= before || !upload.begun) continue;
+    const Busy busy(*this, std::string(kDigestPrefix) + upload.key.substr(kFolder.size()));
+    if (const Status dropped = client_.abort(upload); !dropped)
+      return as_store_failure(dropped.error());
+    log_info("S3: an upload that broke off was dropped", {{"key", upload.key}});
+  }
+  return {};
+}
+
+void S3Contents::note_use(const std::string& digest) {
+  const Instant now = clock_.now();
+  const std::scoped_lock lock(mutex_);
+  if (used_.size() >= kUsedMax)
+    std::erase_if(used_, [&](const auto& each) { return each.second < now - kKnown; });
+  used_[digest] = now;
+}
+
+bool S3Contents::used_since(const std::string& digest, Instant since) {
+  const std::scoped_lock lock(mutex_);
+  const auto found = used_.find(digest);
+  return found != used_.end() && found->second >= since;
+}
+
+// Requires nothing: may run on several threads, which then remove the same files.
+void S3Contents::shrink() {
+  if (local_bytes_ <= cache_bytes_max_) return;
+  std::vector<Content::Stored> all = local_.list();
+  std::int64_t bytes = 0;
+  for (const Content::Stored& stored : all) bytes += stored.size;
+  std::ranges::sort(all, {}, &Content::Stored::used);
+  const Instant before = clock_.now() - kLocalLeast;
+  // Some more than asked for, so that not every next blob looks at all of them.
+  const std::int64_t enough = cache_bytes_max_ - cache_bytes_max_ / 10;
+  for (const Content::Stored& stored : all) {
+    if (bytes <= enough || stored.used >= before) break;
+    const auto gone = local_.remove_unused(stored.digest, before);
+    if (gone && *gone) bytes -= stored.size;
+  }
+  local_bytes_ = bytes;
+}
+
+}  // namespace mc::blob

@@ -1,0 +1,58 @@
+// Blobs in S3, `sha256/<hex>`, with a bounded copy of those in use on the local disk: an upload is
+// written and checked there before it is sent, and what is read is fetched and checked there first.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "blob/blob_store.h"
+#include "blob/content.h"
+#include "blob/s3/client.h"
+
+namespace mc::blob {
+
+// Threads: any; each blob is worked on by one at a time.
+class S3Contents {
+ public:
+  // `folder`: for the local copies; over `cache_bytes_max` the least recently used go.
+  S3Contents(S3Client& client, std::string folder, std::int64_t cache_bytes_max, Clock& clock);
+  // Errors: data_folder.
+  Status prepare();
+
+  Result<std::unique_ptr<BlobStore::Upload>> begin_upload();
+  bool has(std::string_view digest);
+  // Errors: not_found; store_failed: also when the bytes have another digest; unreachable.
+  Result<BlobStore::File> open(std::string_view digest);
+  Status remove(std::string_view digest);
+  Result<std::vector<std::string>> list_unused(Instant before, std::string_view after, int limit);
+  Result<bool> remove_unused(std::string_view digest, Instant before);
+  Status drop_uploads(Instant before);
+
+  // For an upload whose bytes are in the local copy.
+  Status send(const std::string& digest);
+
+ private:
+  class Busy;  // holds a digest against the others
+  Status fetch(const std::string& digest);
+  void note_use(const std::string& digest);
+  bool used_since(const std::string& digest, Instant since);
+  void shrink();
+
+  S3Client& client_;
+  const std::int64_t cache_bytes_max_;
+  Clock& clock_;
+  Content local_;
+  std::atomic<std::int64_t> local_bytes_{0};  // about
+  std::mutex mutex_;                          // guards what follows
+  std::condition_variable freed_;
+  std::unordered_set<std::string> busy_;
+  // When a blob was last uploaded or asked for by this process: S3 remembers uploads only.
+  std::unordered_map<std::string, Instant> used_;
+};
+
+}  // namespace mc::blob
