@@ -5,6 +5,7 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <thread>
 
 #include "base/file.h"
 #include "base/sha256.h"
@@ -126,6 +127,22 @@ TEST_F(RealS3, LogsOutliveTheFolderAndGoOn) {
   ASSERT_TRUE(read.ok() && read->pieces.size() == 2);
   EXPECT_EQ(read->pieces[0].text + read->pieces[1].text, "one\ntwo\n");
   EXPECT_EQ(read->pieces[1].step, "build");
+}
+
+TEST_F(RealS3, TheLogsOfARunGoAndThoseOfAnotherStay) {
+  const std::vector<LogPiece> line{{7, "build", "stdout", "one\n"}};
+  const Uuid other{3, 4};
+  ASSERT_TRUE(store_->append_log(kRun, 0, 1, 0, line).ok());
+  ASSERT_TRUE(store_->append_log(other, 0, 1, 0, line).ok());
+  reopen();
+  S3Client client(settings_.place);
+  ASSERT_EQ(client.list("logs/", "", 10)->size(), 2U);
+  ASSERT_TRUE(store_->remove_logs(kRun).ok());
+  const auto gone = [&] { return client.list("logs/" + to_string(kRun), "", 10)->empty(); };
+  for (int look = 0; look < 10'000 && !gone(); ++look) std::this_thread::yield();
+  EXPECT_TRUE(gone());
+  EXPECT_EQ(client.list("logs/" + to_string(other), "", 10)->size(), 1U);
+  EXPECT_EQ(store_->log_size(kRun, 0, 1), 0);
 }
 
 TEST_F(RealS3, WrongSettingsAreRefusedWithWhatToMend) {
