@@ -34,6 +34,7 @@ void get_artifact(const CallPtr& call) {
   const std::string& digest = call->params.at(0);
   offload(call, [call, digest] {
     const auto file = call->service().blobs().open(digest);
+    if (!file && file.error().code != Code::not_found) return call->fail(file.error());
     if (!file) return call->fail({Code::not_found, "there is no artifact " + digest, {}});
     http::Response response{.content_type = "application/octet-stream"};
     response.headers.push_back({"ETag", "\"" + digest + "\""});

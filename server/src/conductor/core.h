@@ -158,6 +158,8 @@ class Core {
     explicit Lease(const TimerKey& key) : timer(key) {}
     Instant expires;
     std::int64_t fence = 0;
+    std::string project;
+    std::string instance;  // the worker's; empty: granted before this conductor began
     Timer timer;
   };
   struct RunWaiter {
@@ -250,12 +252,12 @@ class Core {
 
   // core_workers.cc
   Status make_way(const wire::RegisterRequest& request, Instant now);
-  void lose_tasks_of(const std::string& worker_name, Instant now);
-  bool is_silent(const WorkerInfo& worker, Instant now) const;
+  void lose_tasks_of(const std::string& instance, Instant now);
+  bool is_polling(const WorkerInfo& worker) const;
   std::vector<Task> take_tasks(WorkerInfo& worker, int max, Instant now);
   std::optional<Task> grant(const ReadyJob& ready, WorkerInfo& worker, Instant now);
   void match_pollers(Instant now);
-  void set_lease(Uuid run, NodeIndex node, std::int64_t fence, Instant expires);
+  Lease& set_lease(const engine::RunState& run, NodeIndex node, Instant expires);
   void drop_lease(Uuid run, NodeIndex node);
   void expire_lease(Uuid run, NodeIndex node, Instant now);
   std::string task_spec(const engine::RunState& run, const engine::JobState& job) const;

@@ -262,7 +262,7 @@ void Core::restore_effects(HotRun& run, Instant now) {
       // does when only a commit failed.
       const bool gone = !recovered_ && !options_.embedded_worker.empty() &&
                         job.worker == options_.embedded_worker;
-      set_lease(state.id, node, job.fence, gone ? now : now + options_.lease);
+      set_lease(state, node, gone ? now : now + options_.lease);
     }
     if (job.status != JobStatus::waiting) continue;
     if (job.reason == Reason::lock &&

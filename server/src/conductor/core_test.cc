@@ -74,7 +74,11 @@ TEST_F(CoreTest, ANameIsOneWorkers) {
   start("jobs:\n  a:\n    retry: {attempts: 2, backoff: 10ms}\n    steps: [{run: 'true'}]\n");
   const std::string first = enlist("folder", "1")->worker_id;
   ASSERT_EQ(poll(first).size(), 1U);
+  EXPECT_EQ(enlist("elsewhere", "1").error().code, Code::unavailable) << "it may be dead";
+  Reply<std::vector<Task>> waiting;
+  core->poll({first, 1, 1'000}, now, waiting.done());
   EXPECT_EQ(enlist("elsewhere", "1").error().code, Code::worker_name_taken);
+  pass(Millis(1'000));
   const std::string again = enlist("folder", "1")->worker_id;
   EXPECT_TRUE(poll(again).empty()) << "the same life: its task goes on";
   const std::string next = enlist("folder", "2")->worker_id;

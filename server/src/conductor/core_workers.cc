@@ -42,15 +42,24 @@ bool names(const std::vector<std::string>& list) { return !list.empty(); }
 
 // --- leases ---
 
-void Core::set_lease(Uuid run, NodeIndex node, std::int64_t fence, Instant expires) {
-  const TimerKey key{.kind = TimerKind::lease, .run = run, .node = node};
-  Lease& lease = leases_.try_emplace({run, node}, key).first->second;
+Core::Lease& Core::set_lease(const engine::RunState& run, NodeIndex node, Instant expires) {
+  const TimerKey key{.kind = TimerKind::lease, .run = run.id, .node = node};
+  const auto [entry, is_new] = leases_.try_emplace({run.id, node}, key);
+  Lease& lease = entry->second;
+  if (is_new) dispatcher_.began(run.facts.project);
   lease.expires = expires;
-  lease.fence = fence;
+  lease.fence = run.jobs[node].fence;
+  lease.project = run.facts.project;
   timers_.arm(lease.timer, expires);
+  return lease;
 }
 
-void Core::drop_lease(Uuid run, NodeIndex node) { leases_.erase({run, node}); }
+void Core::drop_lease(Uuid run, NodeIndex node) {
+  const auto lease = leases_.find({run, node});
+  if (lease == leases_.end()) return;
+  dispatcher_.ended(lease->second.project);
+  leases_.erase(lease);
+}
 
 void Core::expire_lease(Uuid id, NodeIndex node, Instant now) {
   const auto lease = leases_.find({id, node});
@@ -59,7 +68,7 @@ void Core::expire_lease(Uuid id, NodeIndex node, Instant now) {
   const Instant until = std::max(lease->second.expires, hold_until_);
   if (until > now) return timers_.arm(lease->second.timer, until);
   const std::int64_t fence = lease->second.fence;
-  leases_.erase(lease);
+  drop_lease(id, node);
   if (HotRun* run = find_hot(id)) {
     record(*run, engine::lose_worker(run->state, node, fence, ambient(now)), now);
   }
@@ -117,7 +126,7 @@ std::optional<Task> Core::grant(const ReadyJob& ready, WorkerInfo& worker, Insta
   if (!events) return std::nullopt;
   record(*run, std::move(*events), now);
   const engine::JobState& job = run->state.jobs[ready.node];
-  set_lease(ready.run, ready.node, job.fence, now + options_.lease);
+  set_lease(run->state, ready.node, now + options_.lease).instance = worker.instance;
   ++worker.running;
   return Task{.task_id = task_id(ready.run, ready.node, job.attempt),
               .fence = job.fence,
@@ -140,6 +149,10 @@ std::vector<Task> Core::take_tasks(WorkerInfo& worker, int max, Instant now) {
 }
 
 void Core::match_pollers(Instant now) {
+  dispatcher_.drop_stale([this](const ReadyJob& job) {
+    const HotRun* run = find_hot(job.run);
+    return run != nullptr && run->state.jobs[job.node].status == JobStatus::ready;
+  });
   for (auto poller = pollers_.begin(); poller != pollers_.end();) {
     WorkerInfo* worker = dispatcher_.find_worker(poller->worker_id);
     // A worker that holds tasks and sends no heartbeats is dead, stopped or cut off: its poll would
@@ -161,20 +174,18 @@ void Core::match_pollers(Instant now) {
 
 // --- the protocol ---
 
-bool Core::is_silent(const WorkerInfo& worker, Instant now) const {
-  // Who waits for work in a poll that is open is here, and has nothing to beat for.
-  const bool polls = std::any_of(pollers_.begin(), pollers_.end(), [&](const Poller& poller) {
+// Who waits for work in a poll that is open is here, and has nothing to beat for.
+bool Core::is_polling(const WorkerInfo& worker) const {
+  return std::any_of(pollers_.begin(), pollers_.end(), [&](const Poller& poller) {
     return poller.worker_id == worker.id && !poller.is_gone();
   });
-  return !polls && worker.last_seen + options_.lease < now;
 }
 
 // What an earlier life of a worker had is over.
-void Core::lose_tasks_of(const std::string& worker_name, Instant now) {
+void Core::lose_tasks_of(const std::string& instance, Instant now) {
   std::vector<TaskKey> lost;
   for (auto& [task, lease] : leases_) {
-    const HotRun* run = find_hot(task.run);
-    if (run == nullptr || run->state.jobs[task.node].worker != worker_name) continue;
+    if (lease.instance != instance) continue;
     lease.expires = now;
     lost.push_back(task);
   }
@@ -183,20 +194,28 @@ void Core::lose_tasks_of(const std::string& worker_name, Instant now) {
 }
 
 // A name is one worker's: the one that has it is asked to leave when it is another life of the same
-// instance, or was silent for long. Errors: worker_name_taken.
+// instance, or was silent for long. Errors: worker_name_taken; unavailable: it may be dead, which
+// is known once its lease is over.
 Status Core::make_way(const wire::RegisterRequest& request, Instant now) {
   if (request.instance.empty()) return {};
   for (const WorkerInfo* other : dispatcher_.find_workers_named(request.name)) {
     if (other->instance.empty()) continue;
     const bool same = other->instance == request.instance;
-    if (!same && !is_silent(*other, now)) {
+    if (!same && is_polling(*other)) {
       return Error{Code::worker_name_taken,
                    "another worker is called " + request.name + ": give this one a name of its own",
                    {}};
     }
+    if (!same && other->last_seen + options_.lease >= now) {
+      return Error{Code::unavailable,
+                   "a worker called " + request.name +
+                       " was here a moment ago: this one takes its place when it stays away; if "
+                       "it works, give this one a name of its own",
+                   {}};
+    }
     const bool new_life = same && other->life != request.life;
     dispatcher_.drop_worker(std::string(other->id));
-    if (new_life) lose_tasks_of(request.name, now);
+    if (new_life) lose_tasks_of(request.instance, now);
   }
   return {};
 }

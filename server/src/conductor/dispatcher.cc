@@ -24,7 +24,7 @@ std::vector<std::string> labels_lacking(const WorkerInfo& worker,
 
 bool Dispatcher::Place::goes_before(const Place& other) const {
   if (priority != other.priority) return priority > other.priority;
-  if (paid != other.paid) return paid < other.paid;
+  if (share != other.share) return share < other.share;
   return order < other.order;
 }
 
@@ -34,33 +34,34 @@ void Dispatcher::add(const JobWants& wants, Uuid run, NodeIndex node) {
   Bucket& bucket = buckets_[join(sorted, "\n")];
   bucket.labels = wanted;
   bucket.levels[wants.priority][wants.project].push_back({run, node, next_order_++});
-  ++come_in(wants).ready;
   ++ready_;
 }
 
-// The project's share, level with the others if it had nothing ready.
-Dispatcher::Share& Dispatcher::come_in(const JobWants& wants) {
-  Share& own = shares_[{wants.priority, wants.project}];
-  if (own.ready > 0) return own;
-  std::optional<std::uint64_t> least;
-  const auto first = shares_.lower_bound({wants.priority, ""});
-  for (auto it = first; it != shares_.end() && it->first.first == wants.priority; ++it) {
-    if (it->second.ready > 0) least = std::min(least.value_or(it->second.paid), it->second.paid);
-  }
-  if (least) {
-    own.paid = std::max(own.paid, *least);
-    return own;
-  }
-  std::erase_if(shares_, [&](const auto& entry) { return entry.first.first == wants.priority; });
-  return shares_[{wants.priority, wants.project}];
+Dispatcher::Share Dispatcher::share_of(const std::string& project) const {
+  const auto share = shares_.find(project);
+  return share == shares_.end() ? Share{} : share->second;
+}
+
+void Dispatcher::began(const std::string& project) {
+  Share& share = shares_[project];
+  ++share.running;
+  share.given = next_given_++;
+}
+
+void Dispatcher::ended(const std::string& project) {
+  constexpr std::size_t kIdleMax = 1'000;
+  const auto share = shares_.find(project);
+  if (share != shares_.end() && share->second.running > 0) --share->second.running;
+  // Whose turn it was is worth remembering, but not of everybody for ever.
+  if (shares_.size() > kIdleMax)
+    std::erase_if(shares_, [](const auto& entry) { return entry.second.running == 0; });
 }
 
 Dispatcher::Place Dispatcher::first_of(Bucket& bucket) const {
   const auto& [priority, level] = *bucket.levels.begin();
   std::optional<Place> first;
   for (const auto& [project, line] : level) {
-    Place place{&bucket, priority, project, shares_.at({priority, project}).paid,
-                line.front().order};
+    Place place{&bucket, priority, project, share_of(project), line.front().order};
     if (!first || place.goes_before(*first)) first = std::move(place);
   }
   return *first;
@@ -71,7 +72,7 @@ Dispatcher::Place Dispatcher::oldest_of(Bucket& bucket) {
   for (const auto& [priority, level] : bucket.levels) {
     for (const auto& [project, line] : level) {
       const std::uint64_t order = line.front().order;
-      if (!oldest || order < oldest->order) oldest = {&bucket, priority, project, 0, order};
+      if (!oldest || order < oldest->order) oldest = {&bucket, priority, project, {}, order};
     }
   }
   return *oldest;
@@ -85,30 +86,43 @@ ReadyJob Dispatcher::remove(const Place& place) {
   if (line->second.empty()) level->second.erase(line);
   if (level->second.empty()) place.bucket->levels.erase(level);
   --ready_;
-  Share& share = shares_.at({place.priority, place.project});
-  ++share.paid;
-  --share.ready;
   return job;
 }
 
 std::optional<ReadyJob> Dispatcher::take(const WorkerInfo& worker) {
   std::optional<Place> next;
   Bucket* passed_most = nullptr;
+  std::uint64_t sets = 0;
   for (auto& [key, bucket] : buckets_) {
     if (!covers(worker.labels, bucket.labels)) continue;
     Place place = first_of(bucket);
     if (!next || place.goes_before(*next)) next = std::move(place);
     ++bucket.passed;
+    ++sets;
     if (passed_most == nullptr || bucket.passed > passed_most->passed) passed_most = &bucket;
   }
   if (!next) return std::nullopt;
-  if (passed_most->passed >= kPassedOver * buckets_.size()) {
+  if (passed_most->passed >= kPassedOver * sets) {
     next = oldest_of(*passed_most);
     passed_most->passed = 0;
   }
   const ReadyJob job = remove(*next);
   std::erase_if(buckets_, [](const auto& entry) { return entry.second.levels.empty(); });
   return job;
+}
+
+void Dispatcher::drop_stale(const std::function<bool(const ReadyJob&)>& is_ready) {
+  if (ready_ < look_at_) return;
+  for (auto& [labels, bucket] : buckets_) {
+    for (auto& [priority, level] : bucket.levels) {
+      for (auto& [project, line] : level)
+        ready_ -= std::erase_if(line, [&](const ReadyJob& job) { return !is_ready(job); });
+      std::erase_if(level, [](const auto& entry) { return entry.second.empty(); });
+    }
+    std::erase_if(bucket.levels, [](const auto& entry) { return entry.second.empty(); });
+  }
+  std::erase_if(buckets_, [](const auto& entry) { return entry.second.levels.empty(); });
+  look_at_ = std::max<std::size_t>(1'000, 2 * ready_);
 }
 
 WorkerInfo& Dispatcher::add_worker(WorkerInfo worker) {

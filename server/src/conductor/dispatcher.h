@@ -3,16 +3,16 @@
 //
 // Order among the jobs that a worker may take:
 //   1. The higher priority first.
-//   2. Within one priority, projects share equally: stride scheduling (Waldspurger and Weihl,
-//      "Stride Scheduling", 1995) with one weight. At each priority a project pays 1 for each job
-//      it is given; who has paid least is next. One that had nothing ready starts level with who
-//      has paid least: idleness earns no credit.
+//   2. Within one priority, projects share the workers equally: who has the fewest jobs running is
+//      next (max-min fairness as in Ghodsi et al., "Choosy: Max-Min Fair Sharing for Datacenter Jobs
+//      with Constraints", 2013), among equals who was last given one the longest ago. Only what runs
+//      counts: idleness earns no credit, and jobs that were cancelled before cost nothing.
 //   3. Within a project, first come, first served.
 // Nobody starves. A set of labels that a worker could have been served from, kPassedOver times for
-// every set of labels with ready jobs, is due, and its oldest job is next whatever its priority and
-// project. So one job in about kPassedOver is given by age alone, and a job with n older ones
-// before it in its set of labels waits for at most (n + 1) * (kPassedOver + 1) * sets jobs to be
-// given to workers that could take it.
+// every set of labels with ready jobs that it may take, is due, and its oldest job is next whatever
+// its priority and project. So one job in about kPassedOver is given by age alone, and a job with n
+// older ones before it in its set of labels waits for at most (n + 1) * (kPassedOver + 1) * sets jobs
+// to be given to workers that could take it.
 #pragma once
 
 #include <cstdint>
@@ -74,7 +74,13 @@ class Dispatcher {
   // since): the caller checks and asks again. Takes time by sets of labels and projects with
   // ready jobs, not by the number of jobs.
   std::optional<ReadyJob> take(const WorkerInfo& worker);
+  // A job of the project runs, and no longer runs.
+  void began(const std::string& project);
+  void ended(const std::string& project);
+  // Also counts those that are stale.
   std::size_t ready_count() const { return ready_; }
+  // Forgets jobs that are not ready any more; looks once their number has doubled.
+  void drop_stale(const std::function<bool(const ReadyJob&)>& is_ready);
 
   WorkerInfo& add_worker(WorkerInfo worker);
   WorkerInfo* find_worker(const std::string& id);
@@ -85,9 +91,10 @@ class Dispatcher {
   void drop_silent(Instant before);
 
  private:
-  struct Share {
-    std::uint64_t paid = 0;
-    std::size_t ready = 0;
+  struct Share {  // what a project has of the workers
+    std::size_t running = 0;
+    std::uint64_t given = 0;  // when it was last given a job: counts up over all
+    auto operator<=>(const Share&) const = default;
   };
   using Line = std::deque<ReadyJob>;          // of one project, oldest first; never empty
   using Level = std::map<std::string, Line>;  // by project; never empty
@@ -100,23 +107,24 @@ class Dispatcher {
     Bucket* bucket = nullptr;
     int priority = 0;
     std::string project;
-    std::uint64_t paid = 0;
+    Share share;
     std::uint64_t order = 0;
     bool goes_before(const Place& other) const;
   };
-  Share& come_in(const JobWants& wants);
+  Share share_of(const std::string& project) const;
   Place first_of(Bucket& bucket) const;
   static Place oldest_of(Bucket& bucket);
   ReadyJob remove(const Place& place);
 
   std::map<std::string, Bucket> buckets_;  // by the labels, sorted and joined; none is empty
-  // By priority and project. Forgotten when a priority has been idle.
-  std::map<std::pair<int, std::string>, Share> shares_;
+  std::map<std::string, Share> shares_;    // of projects that have, or lately had, running jobs
   std::map<std::string, WorkerInfo> workers_;
   std::unordered_map<std::string, std::set<std::string>> ids_by_name_;
   Instant next_sweep_;
   std::uint64_t next_order_ = 1;
+  std::uint64_t next_given_ = 1;
   std::size_t ready_ = 0;
+  std::size_t look_at_ = 1'000;  // so many ready jobs are looked through for stale ones
 };
 
 }  // namespace mc::conductor

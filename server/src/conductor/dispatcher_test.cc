@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <deque>
+#include <map>
 
 #include "base/rng.h"
 
@@ -31,6 +33,28 @@ struct Line {
     }
     return taken;
   }
+  // Gives `count` jobs to `slots` slots, whose jobs end in the order they began; the projects are
+  // told apart by the thousands of their nodes.
+  std::map<NodeIndex, int> serve(std::size_t slots, int count) {
+    std::map<NodeIndex, int> given;
+    for (; count > 0; --count) {
+      if (running.size() == slots) {
+        dispatcher.ended(running.front());
+        running.pop_front();
+      }
+      const auto job = dispatcher.take(worker);
+      if (!job) break;
+      ++given[job->node / 1000];
+      running.push_back(std::to_string(job->node / 1000));
+      dispatcher.began(running.back());
+    }
+    return given;
+  }
+  void add_many(NodeIndex project, NodeIndex count, std::vector<std::string> labels = {}) {
+    for (NodeIndex node = 0; node < count; ++node)
+      add(project * 1000 + node, std::to_string(project), 0, labels);
+  }
+  std::deque<std::string> running;
 };
 using Nodes = std::vector<NodeIndex>;
 
@@ -53,32 +77,75 @@ TEST(Dispatcher, TheHigherPriorityGoesFirst) {
   EXPECT_EQ(line.take(9), (Nodes{4, 3, 2, 1}));
 }
 
-TEST(Dispatcher, ProjectsShareWithinOnePriorityHoweverMuchOneAsksFor) {
-  Line line;
-  for (NodeIndex node = 0; node < 1000; ++node) line.add(node, "big");
-  for (NodeIndex node = 1000; node < 1010; ++node) line.add(node, "small");
-  const Nodes taken = line.take(24);
-  EXPECT_EQ(std::count_if(taken.begin(), taken.end(), [](auto n) { return n >= 1000; }), 10);
+TEST(Dispatcher, ProjectsShareHoweverMuchOneAsksFor) {
+  for (const std::size_t slots : {1U, 2U, 5U}) {
+    Line line;
+    line.add_many(1, 900);
+    line.add_many(2, 10);
+    EXPECT_EQ(line.serve(slots, 24)[2], 10) << slots << " slots";
+  }
 }
 
 TEST(Dispatcher, IdlenessEarnsNoCredit) {
   Line line;
-  for (NodeIndex node = 0; node < 100; ++node) line.add(node, "busy");
-  line.take(50);
-  for (NodeIndex node = 100; node < 150; ++node) line.add(node, "late");
-  const Nodes taken = line.take(20);
-  EXPECT_LE(std::count_if(taken.begin(), taken.end(), [](auto n) { return n >= 100; }), 11);
+  line.add_many(1, 900);
+  line.serve(4, 400);
+  line.add_many(2, 400);
+  const auto given = line.serve(4, 100);
+  EXPECT_NEAR(given.at(2), 50, 8);
 }
 
-TEST(Dispatcher, WhatIsUrgentCostsNothingAtOtherPriorities) {
+TEST(Dispatcher, OneThatNoWorkerCanServeCostsTheOthersNothing) {
   Line line;
-  line.add(1, "a");
-  for (NodeIndex node = 100; node < 110; ++node) line.add(node, "b", 9);
-  line.take(10);
-  line.add(2, "b");
-  line.add(3, "a");
-  line.add(4, "b");
-  EXPECT_EQ(line.take(9), (Nodes{1, 2, 3, 4}));
+  line.add_many(3, 1, {"gpu"});
+  line.add_many(1, 900);
+  line.serve(2, 500);
+  line.add_many(2, 100);
+  EXPECT_NEAR(line.serve(2, 100).at(2), 50, 8);
+}
+
+TEST(Dispatcher, JobsThatWereCancelledCostTheirProjectNothing) {
+  Line line;
+  line.add_many(1, 900);
+  line.add_many(2, 900);
+  int live = 0;
+  for (int i = 0; i < 1'000 && live < 100; ++i) {
+    const auto job = line.dispatcher.take(line.worker);
+    if (job->node / 1000 == 1 && job->node < 1'800) continue;  // stale: nothing begins
+    ++live;
+  }
+  line.add_many(1, 50);
+  EXPECT_GE(line.serve(1, 40)[1], 16);
+}
+
+TEST(Dispatcher, StaleJobsAreForgottenAlsoWhereNoWorkerLooks) {
+  Line line;
+  const auto is_even = [](const ReadyJob& job) { return job.node % 2 == 0; };
+  line.add_many(1, 900, {"gpu"});
+  line.dispatcher.drop_stale(is_even);
+  EXPECT_EQ(line.dispatcher.ready_count(), 900U) << "too few to look through";
+  line.add_many(2, 600, {"gpu"});
+  line.dispatcher.drop_stale(is_even);
+  EXPECT_EQ(line.dispatcher.ready_count(), 750U);
+  line.dispatcher.drop_stale([](const ReadyJob&) { return false; });
+  EXPECT_EQ(line.dispatcher.ready_count(), 750U) << "they have not doubled since";
+  line.add_many(3, 900, {"gpu"});
+  line.dispatcher.drop_stale([](const ReadyJob&) { return false; });
+  EXPECT_EQ(line.dispatcher.ready_count(), 0U);
+  line.add(7, "a");
+  EXPECT_EQ(line.take(9), Nodes{7});
+}
+
+TEST(Dispatcher, AgeCountsTheSetsOfLabelsThatTheWorkerHas) {
+  Line line;
+  for (NodeIndex set = 0; set < 50; ++set) line.add(9, "other", 0, {"l" + std::to_string(set)});
+  line.add(1, "a", -100);
+  Nodes taken;
+  for (std::uint64_t given = 0; given <= kPassedOver; ++given) {
+    line.add(2, "b", 5);
+    for (const NodeIndex node : line.take(1)) taken.push_back(node);
+  }
+  EXPECT_EQ(std::count(taken.begin(), taken.end(), 1U), 1);
 }
 
 // The bound of the header, for the worst placed job among a stream of better ones.

@@ -46,11 +46,13 @@ Result<std::string> Session::worker_id(client::WorkerApi& api) {
   return worker_id_;
 }
 
-// A token may be changed under a worker that was taken before: that is worth another try.
+// A worker that was taken before ends for its name alone: a token may be changed under it, and what
+// else is refused may come from a proxy.
 void Session::note_refusal(const Error& error) {
   const bool is_credentials =
       error.code == Code::unauthenticated || error.code == Code::token_expired;
-  const bool for_good = is_credentials ? !was_registered_ : !is_passing(error);
+  const bool at_first = is_credentials || !is_passing(error);
+  const bool for_good = was_registered_ ? error.code == Code::worker_name_taken : at_first;
   if (!for_good || std::exchange(told_refused_, true)) return;
   if (options_.refused) options_.refused(error);
 }

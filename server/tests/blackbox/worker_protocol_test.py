@@ -2,6 +2,7 @@
 """The worker protocol, spoken by a worker written in Python."""
 import json
 import os
+import threading
 import time
 
 import harness
@@ -211,8 +212,12 @@ def test_a_worker_that_is_refused_says_why_and_ends(fresh, scratch):
     no_token = work(server, "mt_nobody", scratch).expect(4)
     assert "mt_nobody" not in no_token.err, no_token.err
     token = client.token_of("worker")
-    Worker(server, "py", instance="elsewhere", life="1", role_token=token)
+    other = Worker(server, "py", instance="elsewhere", life="1", role_token=token)
+    waiting = threading.Thread(target=other.poll, kwargs={"wait_ms": 60_000})
+    waiting.start()
     taken = work(server, token, scratch, "--name", "py").expect(7)
+    server.stop()  # ends the poll
+    waiting.join()
     assert "another worker is called py" in taken.err, taken.err
 
 
