@@ -96,6 +96,7 @@ void worker_get_blob(const CallPtr& call) {
   if (!is_digest(digest)) return call->fail(not_a_digest());
   with_hold(call, [call, digest](const Held&) {
     const auto file = call->service().blobs().open(digest);
+    if (!file && file.error().code != Code::not_found) return call->fail(file.error());
     if (!file) return call->fail({Code::not_found, "there is no blob " + digest, {}});
     answer_file(*call, {.content_type = "application/octet-stream"}, file->path, file->size);
   });

@@ -35,7 +35,7 @@ Result<kube::Access> find_access(const std::string& given) {
     return Error{
         Code::invalid_setting, "the kubeconfig cannot be read: " + text.error().message, {}};
   }
-  auto access = kube::read_kubeconfig(*text, std::filesystem::path(path).parent_path(), read);
+  auto access = kube::read_kubeconfig(*text, std::filesystem::absolute(path).parent_path(), read);
   if (access.ok()) return access;
   return Error{access.error().code, path + ": " + access.error().message, {}};
 }

@@ -166,6 +166,8 @@ void set_blob(CURL* curl, CURLoption option, const std::string& pem) {
 
 void set_tls(CURL* curl, const Tls& tls) {
   set_blob(curl, CURLOPT_CAINFO_BLOB, tls.ca_pem);
+  // curl would go on to trust what is in its folder of authorities.
+  if (!tls.ca_pem.empty()) curl_easy_setopt(curl, CURLOPT_CAPATH, nullptr);
   set_blob(curl, CURLOPT_SSLCERT_BLOB, tls.certificate_pem);
   set_blob(curl, CURLOPT_SSLKEY_BLOB, tls.key_pem);
   if (tls.verify) return;

@@ -1,5 +1,7 @@
 #include "blob/s3/logs.h"
 
+#include <algorithm>
+
 #include "base/log.h"
 #include "blob/s3/segments.h"
 
@@ -8,6 +10,7 @@ namespace {
 constexpr std::size_t kLogsMax = 10'000;       // remembered; one that was forgotten is listed again
 constexpr std::size_t kSegmentMax = 64 << 20;  // none is written that is nearly as large
 constexpr int kListMax = 1'000'000;
+constexpr std::size_t kRemovedAtOnce = 20;  // runs; then what was written meanwhile has its turn
 
 std::string name_of(Uuid run, std::uint32_t node, int attempt) {
   return to_string(run) + "/" + std::to_string(node) + "." + std::to_string(attempt);
@@ -152,7 +155,9 @@ Status S3Logs::flush() {
   for (const auto& [name, log] : unsent) {
     // What comes in the meantime marks the log anew.
     const std::unique_lock lock(log->mutex);
-    if (const Status flushed = failed ? flush(*log) : failed; !flushed) {
+    // One that fails for a reason of its own keeps no other back.
+    const bool away = !failed && failed.error().code == Code::unreachable;
+    if (const Status flushed = away ? failed : flush(*log); !flushed) {
       failed = flushed;
       mark(log, false);
     }
@@ -171,10 +176,8 @@ Status S3Logs::remove(Uuid run) {
     std::erase_if(logs_, [&](const auto& each) { return each.first.starts_with(prefix); });
     std::erase_if(unsent_, [&](const auto& each) { return each.first.starts_with(prefix); });
   }
-  for (const LogRef& log : logs) {
-    const std::scoped_lock lock(log->mutex);
-    log->removed = true;
-  }
+  // Not under their locks, which are held while S3 is asked: the store waits for this call.
+  for (const LogRef& log : logs) log->removed = true;
   if (const Status gone = local_.remove_logs(run); !gone) return gone;
   const std::scoped_lock lock(mutex_);
   removing_.push_back(run);
@@ -197,12 +200,16 @@ bool S3Logs::work_off(bool& failing) {
   std::vector<Uuid> removing;
   {
     const std::scoped_lock lock(mutex_);
-    removing.swap(removing_);
+    const std::size_t some = std::min(removing_.size(), kRemovedAtOnce);
+    removing.assign(removing_.end() - static_cast<std::ptrdiff_t>(some), removing_.end());
+    removing_.resize(removing_.size() - some);
+    hurry_ = hurry_ || !removing_.empty();
   }
   Status done = flush();
   for (const Uuid run : removing) {
-    if (done) done = remove_objects(run);
-    if (done) continue;
+    const Status gone = done ? remove_objects(run) : done;
+    if (gone) continue;
+    done = gone;
     const std::scoped_lock lock(mutex_);
     removing_.push_back(run);
   }

@@ -67,12 +67,15 @@ Status check_s3(const S3Settings& settings) {
 }
 
 Result<std::unique_ptr<BlobStore>> open_s3(const S3Settings& settings) {
-  if (const Status fine = check_s3(settings); !fine) return fine.error();
+  // A replica asked when it began; one that takes over must not fail because S3 does, for a while.
+  const bool leads = settings.logs.epoch > 0;
+  if (const Status fine = leads ? Status() : check_s3(settings); !fine) return fine.error();
   const std::string folder = settings.folder + "/s3";
   std::error_code failed;
   // Another leader may have written since this one last led: its copies of logs are not to be
   // gone on with.
-  if (settings.logs.epoch > 0) fs::remove_all(folder + "/logs", failed);
+  if (leads && fs::remove_all(folder + "/logs", failed) == static_cast<std::uintmax_t>(-1))
+    return Error{Code::data_folder, "cannot empty " + folder + "/logs: " + failed.message(), {}};
   auto local = open_disk(folder);
   if (!local) return local.error();
   auto store = std::make_unique<S3Store>(settings, folder, std::move(*local));

@@ -1,6 +1,8 @@
 #include "worker/kubernetes/executor.h"
 
+#include <algorithm>
 #include <charconv>
+#include <iterator>
 #include <set>
 
 #include "kube/objects.h"
@@ -31,7 +33,7 @@ class Kubernetes final : public Executor {
 
   // A Job that was never resumed was not handed over; one that ended well has reported.
   std::vector<Task> take_over() override {
-    std::vector<Task> tasks;
+    std::vector<Task> tasks, over;  // those over come last: there may be more than slots
     kube::Api api(options_.access);
     for (const Value& job : board_.jobs()) {
       const std::string name = kube::name_of(job);
@@ -43,8 +45,10 @@ class Kubernetes final : public Executor {
         continue;
       }
       if (verdict.cause == kube::Cause::finished || kube::is_being_deleted(job)) continue;
-      if (auto task = task_of(job)) tasks.push_back(std::move(*task));
+      auto& those = verdict.stage == kube::Stage::ended ? over : tasks;
+      if (auto task = task_of(job)) those.push_back(std::move(*task));
     }
+    std::ranges::move(over, std::back_inserter(tasks));
     for (const Task& task : tasks) taken_over_.insert(kube::job_name(task.task_id, task.fence));
     return tasks;
   }

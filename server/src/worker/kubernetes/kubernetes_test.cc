@@ -109,6 +109,17 @@ TEST(OneTask, ItsLogGoesOnBehindWhatWasThere) {
   EXPECT_EQ(server.log("r.1.1"), "before\nabcdef");
 }
 
+TEST(OneTask, AGrantThatIsOverStartsNothing) {
+  FakeServer server;
+  server.failing = 1;
+  OneTask one(handover());
+  const auto api = one.connect(std::make_unique<FakeApi>(server));
+  EXPECT_FALSE(api->poll({"outside", 1, 0}, {}).ok()) << "nobody has said that it holds";
+  server.lost = {"r.1.1"};
+  EXPECT_EQ(api->poll({"outside", 1, 0}, {})->size(), 0U);
+  EXPECT_EQ(one.wait(Millis(0)), OneTask::End::lost);
+}
+
 TEST(OneTask, ALostAttemptEndsIt) {
   FakeServer server;
   server.lost = {"r.1.1"};

@@ -22,7 +22,10 @@ class OneTask::Api final : public client::WorkerApi {
   }
   Result<std::vector<Task>> poll(const wire::PollRequest& request, std::stop_token stop) override {
     std::unique_lock lock(one_.mutex_);
-    if (!std::exchange(one_.granted_, true)) return std::vector<Task>{one_.handover_.task};
+    if (!one_.granted_) {
+      lock.unlock();
+      return grant(request.worker_id);
+    }
     const std::stop_callback wake(stop, [this] { one_.changed_.notify_all(); });
     one_.changed_.wait_for(lock, Millis(request.wait_ms), [&] { return stop.stop_requested(); });
     return std::vector<Task>();
@@ -79,6 +82,15 @@ class OneTask::Api final : public client::WorkerApi {
 
  private:
   const std::string& id() const { return one_.handover_.task.task_id; }
+  // A pod may start long after the grant: nothing runs before the server has said that it holds.
+  Result<std::vector<Task>> grant(const std::string& worker_id) {
+    const Task& task = one_.handover_.task;
+    const auto held = heartbeat({worker_id, {{task.task_id, task.fence}}});
+    if (!held.ok()) return held.error();
+    const std::scoped_lock lock(one_.mutex_);
+    if (one_.end_ == End::lost || std::exchange(one_.granted_, true)) return std::vector<Task>();
+    return std::vector<Task>{task};
+  }
   OneTask& one_;
   std::unique_ptr<client::WorkerApi> server_;
 };
