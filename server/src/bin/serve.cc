@@ -168,7 +168,10 @@ Status Replica::run(cli::Interrupts& interrupts) {
     }
     if (now == Role::leads && role != Role::leads) {
       if (const Status led = lead(); !led.ok()) {
-        if (!is_passing(led.error())) return led;
+        if (!is_passing(led.error())) {
+          keeper_->give_back();
+          return led;
+        }
         log_warn("this replica cannot lead: it starts over", {{"reason", led.error().message}});
         keeper_->give_back();
         start_over();

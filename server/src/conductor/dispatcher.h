@@ -4,15 +4,15 @@
 // Order among the jobs that a worker may take:
 //   1. The higher priority first.
 //   2. Within one priority, projects share the workers equally: who has the fewest jobs running is
-//      next (max-min fairness as in Ghodsi et al., "Choosy: Max-Min Fair Sharing for Datacenter Jobs
-//      with Constraints", 2013), among equals who was last given one the longest ago. Only what runs
-//      counts: idleness earns no credit, and jobs that were cancelled before cost nothing.
+//      next (max-min fairness as in Ghodsi et al., "Choosy: Max-Min Fair Sharing for Datacenter
+//      Jobs with Constraints", 2013), among equals who was last given one the longest ago. Only
+//      what runs counts: idleness earns no credit, jobs that were cancelled before cost nothing.
 //   3. Within a project, first come, first served.
 // Nobody starves. A set of labels that a worker could have been served from, kPassedOver times for
 // every set of labels with ready jobs that it may take, is due, and its oldest job is next whatever
 // its priority and project. So one job in about kPassedOver is given by age alone, and a job with n
-// older ones before it in its set of labels waits for at most (n + 1) * (kPassedOver + 1) * sets jobs
-// to be given to workers that could take it.
+// older ones before it in its set of labels waits for at most (n + 1) * (kPassedOver + 1) * sets
+// jobs to be given to workers that could take it.
 #pragma once
 
 #include <cstdint>

@@ -146,7 +146,8 @@ Error explain_refusal(const S3Refusal& refusal) {
                        ": it needs to list, read, write and delete there");
   if (code.empty() && refusal.status < 500 && !refusal.body.empty())
     return not_s3("status " + std::to_string(refusal.status) + " and no error of S3");
-  return refused(Code::store_failed, refusal,
+  const bool passes = refusal.status >= 500 || refusal.status == 429;
+  return refused(passes ? Code::unreachable : Code::store_failed, refusal,
                  "refused a " + refusal.action + " (status " + std::to_string(refusal.status) +
                      (code.empty() ? ")" : ", " + code + ")"));
 }

@@ -3,7 +3,7 @@
 // what to mend. No secret is in any message.
 //
 // Errors of all calls: not_found (no such object or upload), conflict (the parts are not those
-// that the server has), store_failed (refused for another reason), unreachable (could not be
+// that the server has), store_failed (refused for good), unreachable (5xx, 429, or could not be
 // asked).
 // Threads: any.
 #pragma once

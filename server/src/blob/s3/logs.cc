@@ -201,13 +201,15 @@ bool S3Logs::work_off(bool& failing) {
   {
     const std::scoped_lock lock(mutex_);
     const std::size_t some = std::min(removing_.size(), kRemovedAtOnce);
-    removing.assign(removing_.end() - static_cast<std::ptrdiff_t>(some), removing_.end());
-    removing_.resize(removing_.size() - some);
+    const auto end = removing_.begin() + static_cast<std::ptrdiff_t>(some);
+    removing.assign(removing_.begin(), end);
+    removing_.erase(removing_.begin(), end);
     hurry_ = hurry_ || !removing_.empty();
   }
+  const auto is_away = [](const Status& of) { return !of && of.error().code == Code::unreachable; };
   Status done = flush();
   for (const Uuid run : removing) {
-    const Status gone = done ? remove_objects(run) : done;
+    const Status gone = is_away(done) ? done : remove_objects(run);
     if (gone) continue;
     done = gone;
     const std::scoped_lock lock(mutex_);

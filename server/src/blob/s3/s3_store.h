@@ -21,8 +21,8 @@ struct S3Settings {
 // Whether the bucket can be listed and written. Errors: as open_s3.
 Status check_s3(const S3Settings& settings);
 
-// The only server there is asks S3 first: what is wrong with the settings is told here. Errors: invalid_setting,
-// unreachable, data_folder.
+// The only server there is asks S3 first: what is wrong with the settings is told here. Errors:
+// invalid_setting, unreachable, data_folder.
 Result<std::unique_ptr<BlobStore>> open_s3(const S3Settings& settings);
 
 }  // namespace mc::blob

@@ -42,6 +42,13 @@ TEST(Answers, AListIsReadWithItsNextPage) {
   EXPECT_FALSE(read_listing("<html><body>a proxy's page</body></html>", 0).ok());
 }
 
+TEST(Answers, WhatPassesIsNoFaultOfTheSettings) {
+  EXPECT_EQ(explain_refusal({.status = 503, .body = "<Error><Code>SlowDown</Code></Error>"}).code,
+            Code::unreachable);
+  EXPECT_EQ(explain_refusal({.status = 400, .body = "<Error><Code>Odd</Code></Error>"}).code,
+            Code::store_failed);
+}
+
 TEST(Answers, ARefusalNamesTheSettingAndRepeatsNothingOfTheServers) {
   const Error error = explain_refusal({.status = 403,
                                        .body = "<Error><Code>SignatureDoesNotMatch</Code>"
