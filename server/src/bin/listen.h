@@ -18,9 +18,9 @@ http::ServerOptions server_options(const config::Settings& settings);
 Result<std::unique_ptr<http::Server>> start_server(http::ServerOptions options,
                                                    http::Handler& handler);
 
-// Without the folder, the url and whose store it is.
 // The store of blobs that the settings name; none: the disk.
 std::optional<blob::S3Settings> s3_settings(const config::Settings& settings);
+// Without the folder, the url and whose store it is.
 StackOptions stack_options(const config::Settings& settings);
 
 }  // namespace mc::bin
