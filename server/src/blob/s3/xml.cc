@@ -88,9 +88,10 @@ class Reader {
   // After its "<".
   bool element(XmlElement& out, std::size_t depth) {
     const std::string_view full = name();
-    if (full.empty() || depth > kXmlDepthMax) return false;
-    const std::size_t colon = full.find(':');
-    out.name = full.substr(colon == std::string_view::npos ? 0 : colon + 1);
+    if (depth > kXmlDepthMax || ++elements_ > kXmlElementsMax) return false;
+    const std::string_view local = full.substr(full.find(':') + 1);  // npos + 1 is 0
+    if (local.empty() || local.find(':') != std::string_view::npos) return false;
+    out.name = local;
     if (!attributes()) return false;
     if (take("/>")) return true;
     if (!take(">")) return false;
@@ -140,6 +141,7 @@ class Reader {
 
   std::string_view text_;
   std::size_t at_ = 0;
+  std::size_t elements_ = 0;
 };
 }  // namespace
 

@@ -22,6 +22,7 @@ struct XmlElement {
 };
 
 inline constexpr std::size_t kXmlDepthMax = 16;
+inline constexpr std::size_t kXmlElementsMax = 100'000;  // a page of a listing has some 6,000
 
 // The root. Attributes are read over. Errors: malformed_request with the offset.
 Result<XmlElement> read_xml(std::string_view text);

@@ -19,12 +19,16 @@ TEST(Xml, IsReadWithNamespacesEntitiesAndSpace) {
 }
 
 TEST(Xml, WhatItDoesNotKnowIsRefused) {
-  for (const char* text : {"", "<a>", "<a></b>", "<a/><b/>", "<!DOCTYPE a><a/>",
-                           "<a><![CDATA[x]]></a>", "<a>&unknown;</a>", "<a>&#0;</a>", "text"})
+  for (const char* text :
+       {"", "<a>", "<a></b>", "<a/><b/>", "<!DOCTYPE a><a/>", "<a><![CDATA[x]]></a>",
+        "<a>&unknown;</a>", "<a>&#0;</a>", "text", "<a:/>", "<:/>", "<a::b/>", "</>"})
     EXPECT_FALSE(read_xml(text).ok()) << text;
   std::string deep;
   for (int level = 0; level < 1'000; ++level) deep += "<a>";
   EXPECT_FALSE(read_xml(deep).ok());
+  std::string wide = "<a>";
+  for (std::size_t child = 0; child < kXmlElementsMax; ++child) wide += "<b/>";
+  EXPECT_FALSE(read_xml(wide + "</a>").ok());
 }
 
 TEST(Answers, AListIsReadWithItsNextPage) {
