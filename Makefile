@@ -66,6 +66,7 @@ format-check: packages-test
 
 tsan: packages-test ## the tests under ThreadSanitizer
 	$(call build_preset,release,build)
+	$(call build_preset,faults,build/faults)
 	$(call build_preset,tsan,build/tsan)
 	@scripts/test build/tsan
 
@@ -73,6 +74,8 @@ asan: test ## the tests under AddressSanitizer and UBSan (what `make test` does)
 
 coverage: packages-test ## line and branch coverage of server/src, in build/coverage/report
 	@scripts/install-packages coverage
+	$(call build_preset,release,build)
+	$(call build_preset,faults,build/faults)
 	$(call build_preset,coverage,build/coverage)
 	@scripts/coverage
 

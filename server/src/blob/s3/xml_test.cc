@@ -27,8 +27,9 @@ TEST(Xml, WhatItDoesNotKnowIsRefused) {
   for (int level = 0; level < 1'000; ++level) deep += "<a>";
   EXPECT_FALSE(read_xml(deep).ok());
   std::string wide = "<a>";
-  for (std::size_t child = 0; child < kXmlElementsMax; ++child) wide += "<b/>";
-  EXPECT_FALSE(read_xml(wide + "</a>").ok());
+  for (std::size_t child = 1; child < kXmlElementsMax; ++child) wide += "<b/>";
+  EXPECT_TRUE(read_xml(wide + "</a>").ok());
+  EXPECT_FALSE(read_xml(wide + "<b/></a>").ok());
 }
 
 TEST(Answers, AListIsReadWithItsNextPage) {
