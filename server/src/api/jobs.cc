@@ -35,7 +35,10 @@ void get_artifact(const CallPtr& call) {
   offload(call, [call, digest] {
     const auto file = call->service().blobs().open(digest);
     if (!file && file.error().code != Code::not_found) return call->fail(file.error());
-    if (!file) return call->fail({Code::not_found, "there is no artifact " + digest, {}});
+    if (!file)
+      return call->fail({Code::not_found,
+                         "there is no artifact " + digest + ": it never was, or was kept no longer",
+                         {}});
     http::Response response{.content_type = "application/octet-stream"};
     response.headers.push_back({"ETag", "\"" + digest + "\""});
     // Never shown by a browser as a page of this site.

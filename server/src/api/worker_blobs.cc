@@ -95,7 +95,10 @@ void worker_get_blob(const CallPtr& call) {
   const std::string digest = call->params.at(0);
   if (!is_digest(digest)) return call->fail(not_a_digest());
   with_hold(call, [call, digest](const Held&) {
-    const auto file = call->service().blobs().open(digest);
+    blob::BlobStore& blobs = call->service().blobs();
+    // Who asks whether it is there is about to refer to it: it is kept from now on, and not fetched.
+    if (call->request.head_only && blobs.has(digest)) return call->answer({.status = 200});
+    const auto file = blobs.open(digest);
     if (!file && file.error().code != Code::not_found) return call->fail(file.error());
     if (!file) return call->fail({Code::not_found, "there is no blob " + digest, {}});
     answer_file(*call, {.content_type = "application/octet-stream"}, file->path, file->size);

@@ -71,6 +71,9 @@ StackOptions stack_options(const config::Settings& settings) {
   options.open_runs_max = static_cast<int>(settings.open_runs_max);
   options.keep_receipts = settings.keep_receipts;
   options.keep_deleted_runs = settings.keep_deleted_runs;
+  options.collector = {.keep_artifacts = settings.keep_artifacts,
+                       .keep_caches = settings.keep_caches,
+                       .blob_grace = settings.blob_grace};
   options.rate_limit.per_second = static_cast<double>(settings.rate_limit);
   options.rate_limit.burst = static_cast<double>(settings.rate_burst);
   options.s3 = s3_settings(settings);

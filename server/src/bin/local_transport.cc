@@ -173,6 +173,7 @@ Result<std::optional<http::Response>> feed(http::BodySink& sink, const client::C
 
 Result<http::Request> request_of(const client::Call& call, const std::string& token) {
   http::Request request;
+  request.head_only = call.method == "HEAD";
   request.method = call.method;
   request.target = call.path;
   request.remote = "local";

@@ -131,12 +131,17 @@ Result<std::unique_ptr<Stack>> Stack::open(const StackOptions& options) {
   if (options.lease.count() > 0) settings.lease = options.lease;
   if (options.keep_receipts.count() > 0) settings.keep_receipts = options.keep_receipts;
   if (options.keep_deleted_runs.count() > 0) settings.keep_deleted_runs = options.keep_deleted_runs;
+  if (options.collector) settings.keep_artifacts = options.collector->keep_artifacts;
   if (options.open_runs_max > 0) settings.open_runs_max = options.open_runs_max;
   settings.report = [](const std::string& finding) { log_error(finding); };
   Result<std::unique_ptr<conductor::Service>> service = conductor::Service::start(
       *stack->store_, *stack->blobs_, system_clock(), std::move(settings));
   if (!service.ok()) return service.error();
   stack->service_ = std::move(*service);
+  if (options.collector) {
+    stack->collector_ = std::make_unique<conductor::CollectorThread>(
+        *stack->service_, system_clock(), *options.collector);
+  }
   MC_FAULT_POINT("start.recovered");
   api::Options api_options;
   api_options.version = cli::kVersion;
@@ -152,6 +157,7 @@ Result<std::unique_ptr<Stack>> Stack::open(const StackOptions& options) {
 }
 
 Stack::~Stack() {
+  collector_.reset();
   if (api_) api_->stop();
   service_.reset();
   api_.reset();

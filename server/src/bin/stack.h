@@ -12,6 +12,7 @@
 #include "api/api.h"
 #include "blob/blob_store.h"
 #include "blob/s3/s3_store.h"
+#include "conductor/collector.h"
 #include "conductor/service.h"
 #include "db/store.h"
 
@@ -32,6 +33,7 @@ struct StackOptions {
   api::RateLimit rate_limit;
   // As conductor::Options has them; 0: its defaults.
   Millis heartbeat{0}, lease{0}, keep_receipts{0}, keep_deleted_runs{0};
+  std::optional<conductor::CollectorOptions> collector;  // none: blobs are never removed
   int open_runs_max = 0;
   bool one_person = false;
 };
@@ -62,6 +64,7 @@ class Stack {
   std::shared_ptr<api::TokenTable> tokens_;    // shared with the API, which ends first
   std::shared_ptr<api::SecretTable> secrets_;  // as tokens_
   std::unique_ptr<conductor::Service> service_;
+  std::unique_ptr<conductor::CollectorThread> collector_;
   std::unique_ptr<api::Api> api_;
 };
 

@@ -44,7 +44,7 @@ class BlobStore {
     virtual Status finish(std::string_view expected_digest) = 0;
   };
   virtual Result<std::unique_ptr<Upload>> begin_upload() = 0;
-  // Counts as use: see remove_unused.
+  // Counts as use, also of a server that comes after this one: see remove_unused.
   virtual bool has(std::string_view digest) = 0;
   // The file that holds it (for sendfile) and its size. Errors: not_found.
   struct File {
@@ -52,7 +52,6 @@ class BlobStore {
     std::int64_t size = 0;
   };
   virtual Result<File> open(std::string_view digest) = 0;
-  virtual Status remove(std::string_view digest) = 0;
 
   // --- garbage: what nobody refers to is for the caller to know ---
   // Blobs that nobody finished an upload of, or asked has() for, since `before`: greater than

@@ -156,26 +156,32 @@ std::vector<Content::Stored> Content::list(const std::string& shelf) const {
   return all;
 }
 
-std::vector<Content::Stored> Content::list() const {
-  std::vector<std::string> shelves;
+std::vector<std::string> Content::shelves() const {
+  std::vector<std::string> all;
   std::error_code failed;
   for (const auto& entry : fs::directory_iterator(folder_ + "/blobs/sha256", failed))
-    shelves.push_back(entry.path().filename().string());
-  std::ranges::sort(shelves);
+    all.push_back(entry.path().filename().string());
+  std::ranges::sort(all);
+  return all;
+}
+
+std::vector<Content::Stored> Content::list() const {
   std::vector<Stored> all;
-  for (const std::string& shelf : shelves) {
-    std::vector<Stored> some = list(shelf);
-    std::ranges::move(some, std::back_inserter(all));
-  }
+  for (const std::string& shelf : shelves())
+    std::ranges::move(list(shelf), std::back_inserter(all));
   return all;
 }
 
 Result<std::vector<std::string>> Content::list_unused(Instant before, std::string_view after,
                                                       int limit) const {
+  const std::string from = hex_of_digest(after).substr(0, 2);
   std::vector<std::string> out;
-  for (Stored& stored : list()) {
-    if (static_cast<int>(out.size()) >= limit) break;
-    if (stored.used < before && stored.digest > after) out.push_back(std::move(stored.digest));
+  for (const std::string& shelf : shelves()) {
+    if (shelf < from) continue;
+    for (Stored& stored : list(shelf)) {
+      if (static_cast<int>(out.size()) >= limit) return out;
+      if (stored.used < before && stored.digest > after) out.push_back(std::move(stored.digest));
+    }
   }
   return out;
 }

@@ -35,7 +35,9 @@ class Content {
     std::int64_t size = 0;
     Instant used;
   };
-  // Those of one shelf (the first two digits) in order, or of all.
+  // A shelf has the blobs whose digests begin with the same two digits.
+  std::vector<std::string> shelves() const;
+  // Those of one shelf, or all; in order.
   std::vector<Stored> list(const std::string& shelf) const;
   std::vector<Stored> list() const;
 

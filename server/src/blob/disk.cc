@@ -79,7 +79,6 @@ class DiskStore final : public BlobStore {
   Result<std::unique_ptr<Upload>> begin_upload() override { return content_.begin_upload(); }
   bool has(std::string_view digest) override { return content_.has(digest); }
   Result<File> open(std::string_view digest) override { return content_.open(digest); }
-  Status remove(std::string_view digest) override { return content_.remove(digest); }
   Result<std::vector<std::string>> list_unused(Instant before, std::string_view after,
                                                int limit) override {
     return content_.list_unused(before, after, limit);

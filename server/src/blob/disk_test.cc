@@ -76,16 +76,17 @@ TEST_F(Disk, AnUploadIsThereOnlyWhenFinishedWithTheRightDigest) {
   EXPECT_EQ((*wrong)->finish(digest).error().code, Code::invalid_field);
   wrong->reset();
   EXPECT_TRUE(fs::is_empty(folder_ + "/tmp"));
-  ASSERT_TRUE(store_->remove(digest).ok());
+  const Instant later = system_clock().now() + Millis(60'000);
+  EXPECT_TRUE(*store_->remove_unused(digest, later));
   EXPECT_FALSE(store_->has(digest));
-  EXPECT_TRUE(store_->remove(digest).ok());
+  EXPECT_FALSE(*store_->remove_unused(digest, later));
 }
 
 TEST_F(Disk, OnlyDigestsNameBlobs) {
   for (const char* bad : {"", "sha256:", "sha256:../../../etc/passwd", "md5:00", "sha256:ABCDEF"}) {
     EXPECT_FALSE(store_->has(bad)) << bad;
     EXPECT_EQ(store_->open(bad).error().code, Code::not_found) << bad;
-    EXPECT_TRUE(store_->remove(bad).ok()) << bad;
+    EXPECT_FALSE(*store_->remove_unused(bad, system_clock().now())) << bad;
   }
 }
 

@@ -54,6 +54,7 @@ class Core {
   // False: a commit failed and what is stored could not be read back yet; nobody may be answered
   // from memory. tick() tries again. Requires: no request while this is so.
   bool usable() const { return usable_; }
+  const Options& options() const { return options_; }
   // Timers, leases, schedules, polls whose time is over. Cheap when nothing is due.
   void tick(Instant now);
   // When tick has something to do next; 0: never.

@@ -7,31 +7,6 @@ namespace {
 class CoreTest : public CoreRig {
  protected:
   CoreTest() { boot(); }
-
-  std::string worker(const std::string& name = "w", std::vector<std::string> labels = {"linux"}) {
-    Reply<wire::RegisterReply> reply;
-    core->register_worker(kAda, {name, std::move(labels), 4, "1"}, now, reply.done());
-    return (*reply).worker_id;
-  }
-  std::vector<Task> poll(const std::string& id, int max = 10) {
-    Reply<std::vector<Task>> reply;
-    core->poll({id, max, 0}, now, reply.done());
-    core->tick(now);
-    flush();
-    return reply.here() && reply.value->ok() ? *reply : std::vector<Task>{};
-  }
-  wire::CompleteReply complete(const std::string& id, const Task& task,
-                               Outcome outcome = Outcome::succeeded, int max = 0) {
-    TaskResult result;
-    result.task_id = task.task_id;
-    result.fence = task.fence;
-    result.outcome = outcome;
-    Reply<wire::CompleteReply> reply;
-    core->complete({id, {result}, max}, now, reply.done());
-    core->tick(now);
-    flush();
-    return *reply;
-  }
 };
 
 constexpr const char* kOne = "jobs: {a: {steps: [{run: x}]}}";

@@ -1,10 +1,12 @@
 // Kinds and keys of the small documents that the store keeps (db::Record), and what is in each.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "base/sha256.h"
+#include "base/uuid.h"
 
 namespace mc::conductor {
 
@@ -26,6 +28,22 @@ inline std::string cache_record_key(const std::string& project, std::string_view
                                     std::string_view key) {
   return project + "/" + sha256_hex(scope) + "/" + sha256_hex(key);
 }
+// Key DIGEST/RUN/JOB: {until}, ms since the epoch. JOB is the number of its node, or `kept` for
+// what a re-run took over.
+inline constexpr std::string_view kBlobUseKind = "blob_use";
+inline std::string blob_use_key(std::string_view digest, std::string_view run,
+                                std::string_view by) {
+  return std::string(digest) + "/" + std::string(run) + "/" + std::string(by);
+}
+// nullopt: no key of that kind.
+inline std::optional<Uuid> run_of_blob_use(std::string_view key) {
+  const std::size_t from = key.find('/');
+  const std::size_t to = from == std::string_view::npos ? from : key.find('/', from + 1);
+  if (to == std::string_view::npos) return std::nullopt;
+  return parse_uuid(key.substr(from + 1, to - from - 1));
+}
+inline constexpr std::string_view kCollectorKind =
+    "collector";  // key feed: {position}, up to which blob_use is known
 inline constexpr std::string_view kWorkerKind =
     "worker";  // key ID: {name, labels, slots, version, registered_at}
 

@@ -21,7 +21,8 @@ std::string_view kind_of(const engine::JobState& job);
 std::string job_json(const engine::RunState& run, const engine::JobState& job, Instant now);
 std::string jobs_json(const engine::RunState& run, Instant now);
 std::string graph_json(const engine::RunState& run);
-std::string artifacts_json(const engine::RunState& run);
+// `keep`: how long artifacts are kept that do not say themselves.
+std::string artifacts_json(const engine::RunState& run, Millis keep);
 // {items} with each approval of the run of this status ("" for all; see fits_status).
 std::string approvals_json(const engine::RunState& run, const std::string& status);
 // Whether an approval is listed for `status`: its own, `decided` for all but `waiting`, or "".

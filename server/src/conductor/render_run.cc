@@ -150,7 +150,7 @@ std::string graph_json(const RunState& run) {
   return out.close(']').close('}').take();
 }
 
-std::string artifacts_json(const RunState& run) {
+std::string artifacts_json(const RunState& run, Millis keep) {
   JsonWriter out;
   out.open('{').key("items").open('[');
   for (const JobState& job : run.jobs) {
@@ -160,7 +160,7 @@ std::string artifacts_json(const RunState& run) {
       out.field("size", artifact.size).field("media_type", artifact.media_type);
       out.field("job", job.key).field("attempt", job.attempt).field("created_at", job.finished_at);
       out.field("expires_at",
-                artifact.keep_ms > 0 ? job.finished_at + Millis(artifact.keep_ms) : Instant{});
+                job.finished_at + (artifact.keep_ms > 0 ? Millis(artifact.keep_ms) : keep));
       out.close('}');
     }
   }

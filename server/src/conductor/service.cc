@@ -288,7 +288,10 @@ void Service::graph(auth::Principal by, Uuid id, Done<std::string> done) {
 }
 void Service::artifacts(auth::Principal by, Uuid id, Done<std::string> done) {
   loop_->post([=](Core& core, Instant) {
-    core.read(by, id, [](const engine::RunState& run) { return artifacts_json(run); }, done);
+    const auto list = [keep = core.options().keep_artifacts](const engine::RunState& run) {
+      return artifacts_json(run, keep);
+    };
+    core.read(by, id, list, done);
   });
 }
 void Service::approvals(auth::Principal by, std::string status, Done<std::string> done) {

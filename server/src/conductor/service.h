@@ -48,6 +48,7 @@ struct Options {
   std::function<void(const std::string&)> report;  // hears what the watchdog finds; any thread
   Millis keep_receipts{24 * 3'600'000};
   Millis keep_deleted_runs{7 * 24 * 3'600'000};
+  Millis keep_artifacts{90LL * 24 * 3'600'000};  // those that do not say themselves
   // A run on somebody's own machine: whoever decides an approval stands for all who may.
   bool one_person = false;
 };

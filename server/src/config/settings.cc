@@ -230,12 +230,15 @@ constexpr std::array<Target<std::int64_t>, 7> kIntegers = {{
     {"open_runs_max", &Settings::open_runs_max},
     {"s3_cache_mib", &Settings::s3_cache_mib},
 }};
-constexpr std::array<Target<Millis>, 6> kDurations = {{
+constexpr std::array<Target<Millis>, 9> kDurations = {{
     {"drain_timeout", &Settings::drain_timeout},
     {"heartbeat", &Settings::heartbeat},
     {"lease", &Settings::lease},
     {"keep_receipts", &Settings::keep_receipts},
     {"keep_deleted_runs", &Settings::keep_deleted_runs},
+    {"keep_artifacts", &Settings::keep_artifacts},
+    {"keep_caches", &Settings::keep_caches},
+    {"blob_grace", &Settings::blob_grace},
     {"s3_log_interval", &Settings::s3_log_interval},
 }};
 constexpr std::array<Target<std::vector<std::string>>, 2> kLists = {{

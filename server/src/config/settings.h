@@ -52,7 +52,7 @@ struct Settings {
   std::int64_t worker_slots = 0, http_threads = 0, connections_max = 0, rate_limit = 0;
   std::int64_t rate_burst = 0, open_runs_max = 0, s3_cache_mib = 0;
   Millis drain_timeout{0}, heartbeat{0}, lease{0}, keep_receipts{0}, keep_deleted_runs{0};
-  Millis s3_log_interval{0};
+  Millis keep_artifacts{0}, keep_caches{0}, blob_grace{0}, s3_log_interval{0};
 
   // Where each value came from: "--listen", "MAESTRO_LISTEN", "config.yaml:3", "default".
   std::vector<std::pair<std::string, std::string>> origins;

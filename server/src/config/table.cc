@@ -102,6 +102,13 @@ constexpr std::array kTable = {
             30 * kDay, "How long idempotency keys are remembered."),
     bounded("keep_deleted_runs", "", "MAESTRO_KEEP_DELETED_RUNS", Kind::duration, "7d", 0,
             3650 * kDay, "How long deleted runs can still be restored from the store."),
+    bounded("keep_artifacts", "", "MAESTRO_KEEP_ARTIFACTS", Kind::duration, "90d", kSecond,
+            3650 * kDay, "How long artifacts are kept that say no `keep`."),
+    bounded("keep_caches", "", "MAESTRO_KEEP_CACHES", Kind::duration, "30d", kSecond, 3650 * kDay,
+            "How long a cache entry is kept that no job asks for."),
+    bounded("blob_grace", "", "MAESTRO_BLOB_GRACE", Kind::duration, "24h", kSecond, 30 * kDay,
+            "How long what was uploaded is kept though no job has ended with it; longer than your "
+            "longest job."),
 };
 }  // namespace
 

@@ -22,6 +22,7 @@ class BodySink;
 
 struct Request {
   std::string method;                                      // HEAD arrives as GET
+  bool head_only = false;  // was a HEAD: of the answer's body only the length is sent
   std::string target;                                      // as sent
   std::string path;                                        // percent-decoded; no dot segments
   std::vector<std::pair<std::string, std::string>> query;  // decoded, in order

@@ -38,7 +38,8 @@ void RequestReader::Parser::on_request_impl(beast::http::verb, string_view metho
   Request& request = reader_.request_;
   reader_.framing_.http_11 = version == 11;
   reader_.framing_.head_only = view(method) == "HEAD";
-  request.method = reader_.framing_.head_only ? std::string_view("GET") : view(method);
+  request.head_only = reader_.framing_.head_only;
+  request.method = request.head_only ? std::string_view("GET") : view(method);
   if (const Status read = read_target(view(target), request); !read) {
     reader_.error_ = read.error();
     ec = beast::http::error::bad_target;

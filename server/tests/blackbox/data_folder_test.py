@@ -150,6 +150,36 @@ def test_kept_over_a_restart(fresh):
     assert server.client().run(run["id"])["status"] == "succeeded"
 
 
+def test_artifacts_go_when_their_time_is_over(fresh):
+    server = fresh(env={"MAESTRO_BLOB_GRACE": "1s", "MAESTRO_KEEP_ARTIFACTS": "1h"})
+    client = server.client()
+    run = client.succeed("""
+name: keeps
+jobs:
+  make:
+    steps:
+      - run: echo brief > brief; echo usual > usual
+      - {uses: artifact/upload, with: {name: brief, path: brief, keep: 1s}}
+      - {uses: artifact/upload, with: {name: usual, path: usual}}
+""")
+    items = client.get(f"/api/v1/runs/{run['id']}/artifacts").expect(200).json()["items"]
+    brief, usual = sorted(items, key=lambda item: item["name"])
+    assert items and all(item["expires_at"] > item["created_at"] for item in items), items
+    gone = wait_until(lambda: client.get(f"/api/v1/artifacts/{brief['digest']}").status == 404, "its time is over")
+    assert gone
+    refused = client.get(f"/api/v1/artifacts/{brief['digest']}").expect(404).json()
+    assert "kept no longer" in refused["detail"], refused
+    client.get(f"/api/v1/artifacts/{usual['digest']}").expect(200)
+
+    # With its run goes what only that run refers to.
+    server.stop()
+    server.env["MAESTRO_KEEP_DELETED_RUNS"] = "0s"
+    server.start()
+    client = server.client()
+    client.call("DELETE", f"/api/v1/runs/{run['id']}").expect(204)
+    wait_until(lambda: client.get(f"/api/v1/artifacts/{usual['digest']}").status == 404, "it goes with its run")
+
+
 def test_doctor_misses_the_key_of_the_secrets(fresh):
     server = fresh()
     server.client().call("PUT", "/api/v1/secrets/S", body={"value": "v"}).expect(201)

@@ -73,6 +73,7 @@ def test_s3(fresh, scratch):
         check_store(s3)
         check_refusals(s3, scratch)
         check_lost_disk(s3, fresh)
+        check_collection(s3, fresh)
     finally:
         s3.stop()
 
@@ -116,6 +117,19 @@ def check_lost_disk(s3, fresh):
     quiet = client.succeed("name: q\njobs: {say: {steps: [{run: 'echo said in the meantime'}]}}\n")
     s3.start()
     wait_until(lambda: s3.objects(f"logs/{quiet['id']}"), "the log comes into the bucket")
+
+
+def check_collection(s3, fresh):
+    server = fresh(env=s3.settings(S3_PREFIX="kept", MAESTRO_BLOB_GRACE="1s", MAESTRO_KEEP_ARTIFACTS="1s"))
+    client = server.client()
+    kept = client.succeed(RUN.replace("path: out}", "path: out, keep: 1d}"))
+    digest = client.get(f"/api/v1/runs/{kept['id']}/artifacts").expect(200).json()["items"][0]["digest"]
+    client.succeed(RUN.replace("path: out}", "path: out/small}"))
+
+    def files():
+        return {path for path in s3.objects("kept/sha256") if os.path.isfile(path)}
+    wait_until(lambda: [digest.removeprefix("sha256:")] == [os.path.basename(path) for path in files()],
+               "what nobody keeps leaves the bucket, and what is kept stays")
 
 
 harness.main(globals())

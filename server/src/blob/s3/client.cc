@@ -6,6 +6,7 @@
 #include "base/sha256.h"
 #include "base/text.h"
 #include "blob/s3/answers.h"
+#include "blob/s3/xml.h"
 
 namespace mc::blob {
 namespace {
@@ -70,6 +71,7 @@ http::ClientRequest S3Client::request_of(const Call& call) const {
   signable.headers = {{"host", host_},
                       {"x-amz-content-sha256", signable.payload_sha256},
                       {"x-amz-date", amz_date(now)}};
+  signable.headers.insert(signable.headers.end(), call.headers.begin(), call.headers.end());
   http::ClientRequest request;
   request.method = call.method;
   request.url = scheme_ + host_ + signable.path;
@@ -143,6 +145,18 @@ Error S3Client::refusal(const Call& call, const http::ClientResponse& answer) co
                           .date = date == nullptr ? "" : *date});
 }
 
+// These are answered before their work is done: whether it was is in the body.
+Status S3Client::late_error(const std::string& body, std::string_view wanted) const {
+  const auto root = read_xml(body);
+  if (root && root->name == wanted) return {};
+  return explain_refusal({.status = 500,
+                          .body = body,
+                          .endpoint = place_.endpoint,
+                          .bucket = place_.bucket,
+                          .action = "a change of an object",
+                          .date = ""});
+}
+
 Status S3Client::check() {
   const auto as_setting = [](const Error& error) {
     const Code code = error.code == Code::unreachable ? Code::unreachable : Code::invalid_setting;
@@ -160,6 +174,18 @@ Status S3Client::check() {
 Status S3Client::put(const std::string& key, std::string body) {
   const auto answer = call({.method = "PUT", .key = key, .body = std::move(body)});
   return answer ? Status() : Status(answer.error());
+}
+
+Status S3Client::renew(const std::string& key) {
+  const std::string source = "/" + place_.bucket + "/" + encode_path(place_.prefix + key);
+  // A copy onto itself is refused unless it changes something: here what describes it, of which
+  // there is nothing.
+  const auto answer =
+      call({.method = "PUT",
+            .key = key,
+            .headers = {{"x-amz-copy-source", source}, {"x-amz-metadata-directive", "REPLACE"}}});
+  if (!answer) return answer.error();
+  return late_error(answer->body, "CopyObjectResult");
 }
 
 Result<S3Object> S3Client::head(const std::string& key) {
@@ -252,15 +278,7 @@ Status S3Client::complete(const S3Upload& upload, const std::vector<S3Part>& par
                             .content_type = "application/xml",
                             .body = write_parts(parts)});
   if (!answer) return answer.error();
-  // The status came before the work was done: an error may follow it.
-  if (!error_code(answer->body).empty())
-    return explain_refusal({.status = 500,
-                            .body = answer->body,
-                            .endpoint = place_.endpoint,
-                            .bucket = place_.bucket,
-                            .action = "POST of an object",
-                            .date = ""});
-  return {};
+  return late_error(answer->body, "CompleteMultipartUploadResult");
 }
 
 Status S3Client::abort(const S3Upload& upload) {

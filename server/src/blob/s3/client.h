@@ -65,6 +65,8 @@ class S3Client {
   Status check();
 
   Status put(const std::string& key, std::string body);
+  // The object as it is, with the present as its time of change. S3 takes at most 5 GiB.
+  Status renew(const std::string& key);
   Result<S3Object> head(const std::string& key);
   // Gives the body in pieces; false from `take` ends it with store_failed.
   Status get(const std::string& key, const std::function<bool(std::string_view)>& take);
@@ -89,6 +91,7 @@ class S3Client {
     bool of_bucket = false;  // `key` is not used
     Pairs query;
     std::string content_type;
+    Pairs headers;  // more of them, signed; names in lower case
     std::string body;
     std::function<bool(std::string_view)> take;
   };
@@ -97,6 +100,7 @@ class S3Client {
   http::ClientRequest request_of(const Call& call) const;
   bool pause(int attempt);
   Error refusal(const Call& call, const http::ClientResponse& answer) const;
+  Status late_error(const std::string& body, std::string_view wanted) const;
 
   const S3Place place_;
   std::string scheme_, host_;

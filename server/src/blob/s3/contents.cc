@@ -9,8 +9,8 @@ namespace mc::blob {
 namespace {
 constexpr std::string_view kDigestPrefix = "sha256:";
 constexpr std::string_view kFolder = "sha256/";
-// A blob this young is not sent again: less than any grace period by far.
-constexpr Millis kYoung{10 * 60'000};
+// A blob this young is not sent or renewed again: less than any grace period by far.
+constexpr Millis kYoung{3'600'000};
 constexpr Millis kKnown{10 * 60'000};  // for so long an answer of has() is believed
 constexpr Millis kLocalLeast{60'000};  // whoever was given a local file has it open by then
 constexpr std::size_t kUsedMax = 200'000;
@@ -116,6 +116,11 @@ bool S3Contents::has(std::string_view digest) {
     if (!known && known.error().code != Code::not_found)
       log_warn("S3 cannot be asked for a blob", {{"reason", known.error().message}});
     if (!known) return false;
+    // Another server, which knows nothing of this use, goes by when the object came.
+    if (clock_.now() - known->modified > kYoung) {
+      if (const Status renewed = client_.renew(key); !renewed)
+        log_warn("S3 does not renew an object", {{"reason", renewed.error().message}});
+    }
   }
   note_use(name);
   return true;
@@ -154,19 +159,6 @@ Status S3Contents::fetch(const std::string& digest) {
     return Error{Code::store_failed, "S3 gave other bytes than " + digest, {}};
   }
   return {};
-}
-
-Status S3Contents::remove(std::string_view digest) {
-  const std::string key = key_of(digest);
-  if (key.empty()) return {};
-  const std::string name(digest);
-  const Busy busy(*this, name);
-  {
-    const std::scoped_lock lock(mutex_);
-    used_.erase(name);
-  }
-  if (const Status gone = local_.remove(digest); !gone) return gone;
-  return client_.remove(key);
 }
 
 Result<std::vector<std::string>> S3Contents::list_unused(Instant before, std::string_view after,

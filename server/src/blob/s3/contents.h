@@ -28,7 +28,6 @@ class S3Contents {
   bool has(std::string_view digest);
   // Errors: not_found; store_failed: also when the bytes have another digest; unreachable.
   Result<BlobStore::File> open(std::string_view digest);
-  Status remove(std::string_view digest);
   Result<std::vector<std::string>> list_unused(Instant before, std::string_view after, int limit);
   Result<bool> remove_unused(std::string_view digest, Instant before);
   Status drop_uploads(Instant before);

@@ -20,7 +20,6 @@ class S3Store final : public BlobStore {
   Result<std::unique_ptr<Upload>> begin_upload() override { return contents_.begin_upload(); }
   bool has(std::string_view digest) override { return contents_.has(digest); }
   Result<File> open(std::string_view digest) override { return contents_.open(digest); }
-  Status remove(std::string_view digest) override { return contents_.remove(digest); }
   Result<std::vector<std::string>> list_unused(Instant before, std::string_view after,
                                                int limit) override {
     return contents_.list_unused(before, after, limit);
