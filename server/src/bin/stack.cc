@@ -130,7 +130,7 @@ Result<std::unique_ptr<Stack>> Stack::open(const StackOptions& options) {
   if (options.heartbeat.count() > 0) settings.heartbeat = options.heartbeat;
   if (options.lease.count() > 0) settings.lease = options.lease;
   if (options.keep_receipts.count() > 0) settings.keep_receipts = options.keep_receipts;
-  if (options.keep_deleted_runs.count() > 0) settings.keep_deleted_runs = options.keep_deleted_runs;
+  if (options.keep_deleted_runs) settings.keep_deleted_runs = *options.keep_deleted_runs;
   if (options.collector) settings.keep_artifacts = options.collector->keep_artifacts;
   if (options.open_runs_max > 0) settings.open_runs_max = options.open_runs_max;
   settings.report = [](const std::string& finding) { log_error(finding); };

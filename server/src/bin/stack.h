@@ -32,7 +32,8 @@ struct StackOptions {
   std::string admin_token_file;
   api::RateLimit rate_limit;
   // As conductor::Options has them; 0: its defaults.
-  Millis heartbeat{0}, lease{0}, keep_receipts{0}, keep_deleted_runs{0};
+  Millis heartbeat{0}, lease{0}, keep_receipts{0};
+  std::optional<Millis> keep_deleted_runs;               // 0: removed at once
   std::optional<conductor::CollectorOptions> collector;  // none: blobs are never removed
   int open_runs_max = 0;
   bool one_person = false;

@@ -21,10 +21,10 @@ struct Header {
 class BodySink;
 
 struct Request {
-  std::string method;                                      // HEAD arrives as GET
+  std::string method;      // HEAD arrives as GET
   bool head_only = false;  // was a HEAD: of the answer's body only the length is sent
-  std::string target;                                      // as sent
-  std::string path;                                        // percent-decoded; no dot segments
+  std::string target;      // as sent
+  std::string path;        // percent-decoded; no dot segments
   std::vector<std::pair<std::string, std::string>> query;  // decoded, in order
   std::vector<Header> headers;
   std::string body;  // empty when a sink took it
