@@ -96,7 +96,7 @@ void worker_get_blob(const CallPtr& call) {
   if (!is_digest(digest)) return call->fail(not_a_digest());
   with_hold(call, [call, digest](const Held&) {
     blob::BlobStore& blobs = call->service().blobs();
-    // Who asks whether it is there is about to refer to it: it is kept from now on, and not fetched.
+    // Who asks whether it is there is about to refer to it: it is kept from now on.
     if (call->request.head_only && blobs.has(digest)) return call->answer({.status = 200});
     const auto file = blobs.open(digest);
     if (!file && file.error().code != Code::not_found) return call->fail(file.error());

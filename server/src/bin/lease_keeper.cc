@@ -24,7 +24,7 @@ void LeaseKeeper::stop() {
     const std::lock_guard lock(mutex_);
     stopping_ = true;
   }
-  changed_.notify_all();
+  lease_->wake();
   if (thread_.joinable()) thread_.join();
 }
 
@@ -56,9 +56,9 @@ void LeaseKeeper::keep() {
     const auto asked = Steady::now();
     const Result<db::Leadership> found = lease_->claim();
     found.ok() ? take(*found, asked + kTime) : miss(found.error(), Steady::now());
-    std::unique_lock lock(mutex_);
-    if (changed_.wait_until(lock, asked + kEvery, [this] { return stopping_; })) return;
-    if (role_ == Role::lost) return;
+    lease_->wait(asked + kEvery);
+    const std::lock_guard lock(mutex_);
+    if (stopping_ || role_ == Role::lost) return;
   }
 }
 

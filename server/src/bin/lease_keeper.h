@@ -1,5 +1,6 @@
-// Takes and keeps a cluster's lease, on a thread of its own: asks every second, tells the gate who
-// leads, and tells the replica when that is itself, or no longer.
+// Takes and keeps a cluster's lease, on a thread of its own: asks every second and when the leader
+// gave it back; tells the gate who leads, and tells the replica when that is itself, or no
+// longer.
 #pragma once
 
 #include <condition_variable>
@@ -20,7 +21,7 @@ class LeaseKeeper {
   // A leader that cannot renew stops serving when the time is over, by its own clock, counted from
   // before it asked: others wait for as long by the database's, counted from when it answered.
   static constexpr Millis kTime{3'000};
-  static constexpr Millis kEvery{900};
+  static constexpr Millis kEvery{1'000};
 
   // Both outlive this. `name` and `own`, the address that this replica is reached at, are those of
   // the lease's claim.

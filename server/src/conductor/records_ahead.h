@@ -1,6 +1,7 @@
 // Small documents that were decided and are not durable yet: whoever decides next builds on them.
 // Without this, two changes of one document within the time of a commit would each build on what is
-// stored, and the later would undo the earlier.
+// stored, and the later would undo the earlier. Those that were read last are remembered: this is
+// the only one who changes them.
 #pragma once
 
 #include <cstdint>
@@ -21,7 +22,7 @@ class RecordsAhead {
   explicit RecordsAhead(db::Store& store) : store_(store) {}
 
   // The document's JSON as it will be once everything decided is durable; nullopt: there is none.
-  Result<std::optional<std::string>> get(std::string_view kind, std::string_view key) const;
+  Result<std::optional<std::string>> get(std::string_view kind, std::string_view key);
   // A change of it is on its way.
   bool has(std::string_view kind, std::string_view key) const;
   // Adds `put` to the batch that is being gathered, in the place of an earlier put of the same
@@ -33,15 +34,20 @@ class RecordsAhead {
   // The batch that was sent last is durable.
   void landed(const std::vector<db::RecordPut>& batch);
   // What was ahead is lost.
-  void clear() { ahead_.clear(); }
+  void clear() {
+    ahead_.clear();
+    read_.clear();
+  }
 
  private:
   struct Ahead {
     std::optional<std::string> json;  // nullopt: removed
     std::int64_t batch = 0;           // the number of the batch that carries it
   };
+  using Key = std::pair<std::string, std::string>;  // kind and key
   db::Store& store_;
-  std::map<std::pair<std::string, std::string>, Ahead> ahead_;  // by kind and key
+  std::map<Key, Ahead> ahead_;
+  std::map<Key, std::string> read_;  // as stored; none that is ahead
   std::int64_t gathering_ = 1;
 };
 

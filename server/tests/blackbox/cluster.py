@@ -43,7 +43,7 @@ class Postgres:
         log = open(os.path.join(self.folder, "log"), "ab")
         self.process = subprocess.Popen(
             [self.bin + "/postgres", "-D", self.data, "-p", str(self.port), "-k", self.folder,
-             "-c", "listen_addresses=127.0.0.1"], stdout=log, stderr=log, cwd="/", **self.user)
+             "-c", "listen_addresses=127.0.0.1", "-c", "shared_preload_libraries=pg_stat_statements"], stdout=log, stderr=log, cwd="/", **self.user)
         wait_until(lambda: subprocess.run([self.bin + "/pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.port)],
                                           check=False).returncode == 0, "PostgreSQL answers")
 

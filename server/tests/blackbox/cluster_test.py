@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import threading
+import time
 
 from cluster import SECRETS, Cluster, seconds_until
 from harness import BINARY, Sse, clean_env, main, maestro, wait_until
@@ -88,6 +89,23 @@ def test_every_replica_serves_every_request_and_reads_its_own_writes(scratch):
                 assert client.get("/healthz").expect(200).json() == {"status": "ok"}
                 assert "maestro_" in client.get("/metrics").expect(200).text
                 client.call("GET", "/api/v1/runs", headers={"Authorization": "Bearer wrong"}).problem(401)
+
+
+def test_an_idle_replica_sends_at_most_a_statement_a_second(scratch):
+    with Cluster(scratch) as cluster:
+        cluster.wait_leader()
+        cluster.postgres.run("maestro", "CREATE EXTENSION pg_stat_statements")
+
+        def sent():
+            """So many statements so far, but for these questions."""
+            return int(cluster.postgres.run("maestro", "SELECT coalesce(sum(calls), 0) FROM pg_stat_statements "
+                                            "WHERE query NOT LIKE '%pg_stat_statements%'"))
+        wait_until(lambda: sent() > 0, "the replicas ask")
+        before, began = sent(), time.monotonic()
+        wait_until(lambda: sent() >= before + 6 * len(cluster.replicas), "each replica asks six times")
+        took = time.monotonic() - began
+        print(f"{sent() - before} statements of {len(cluster.replicas)} replicas in {took:.1f} s")
+        assert took > 5, f"each replica asked six times in {took:.1f} s"
 
 
 def test_a_killed_leader_is_only_a_pause(scratch):

@@ -68,6 +68,73 @@ std::int64_t whole_commits(Store& store) {
   return commits;
 }
 
+// A primary that waits for a standby which is not there.
+class Unconfirmed : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (!PostgresServer::missing().empty()) GTEST_SKIP() << PostgresServer::missing();
+    server_ = std::make_unique<PostgresServer>();
+    settings_.url = server_->url(server_->fresh_database());
+    settings_.statement_timeout = settings_.answer_margin = Millis(200);
+    settings_.outage = Millis(500);
+  }
+  void wait_for_standby(const std::string& name) {
+    server_->run("postgres", "ALTER SYSTEM SET synchronous_standby_names = '" + name + "'");
+    server_->run("postgres", "SELECT pg_reload_conf()");
+    auto watch = pg::Connection::open({.url = server_->url("postgres")});
+    ASSERT_TRUE(watch.ok());
+    const pg::Statement ask{"SHOW synchronous_standby_names", {}};
+    while ((*watch)->run({&ask, 1}).rows.front().text(0, 0) != name) (void)::poll(nullptr, 0, 5);
+  }
+  std::unique_ptr<PostgresServer> server_;
+  PostgresSettings settings_;
+};
+
+TEST_F(Unconfirmed, CommitsAreNotAnsweredAndWhatTheyWroteIsNotShown) {
+  const auto store = open_postgres_store(settings_);
+  ASSERT_TRUE(store.ok()) << store.error().message;
+  ASSERT_EQ(code_of((*store)->commit(step(1))), "");
+  wait_for_standby("nobody");
+  const Status refused = (*store)->commit(step(2));
+  ASSERT_EQ(code_of(refused), "store_failed");
+  EXPECT_NE(refused.error().message.find("standby"), std::string::npos) << refused.error().message;
+  EXPECT_FALSE((*store)->load_run(id_of(1)).ok());  // by a new connection
+  wait_for_standby("");
+  EXPECT_EQ(whole_commits(**store), 2);  // it had been made, and is confirmed now
+}
+
+TEST_F(Unconfirmed, ACommitThatSomebodyCancelsIsNotBelieved) {
+  settings_.statement_timeout = settings_.answer_margin = Millis(2'000);
+  const auto store = open_postgres_store(settings_);
+  ASSERT_TRUE(store.ok()) << store.error().message;
+  wait_for_standby("nobody");
+  std::atomic<bool> over = false;
+  std::thread administrator([&] {
+    while (!over) {
+      server_->run("postgres",
+                   "SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity "
+                   "WHERE wait_event = 'SyncRep'");
+      (void)::poll(nullptr, 0, 5);
+    }
+  });
+  const Status refused = (*store)->commit(step(1));
+  over = true;
+  administrator.join();
+  ASSERT_EQ(code_of(refused), "store_failed");
+  EXPECT_NE(refused.error().message.find("confirm"), std::string::npos) << refused.error().message;
+}
+
+TEST_F(Unconfirmed, NobodyLeadsByWhatTheStandbyLacks) {
+  ASSERT_TRUE(open_postgres_store(settings_).ok());
+  const auto lease = Lease::open(settings_, {.name = "a", .address = "a:1"});
+  ASSERT_TRUE(lease.ok());
+  wait_for_standby("nobody");
+  EXPECT_FALSE((*lease)->claim().ok());
+  EXPECT_FALSE((*lease)->claim().ok());  // also when it is its own already
+  wait_for_standby("");
+  EXPECT_TRUE((*lease)->claim()->mine);
+}
+
 TEST_F(PostgresCommits, WhoseAnswerIsLostAreReportedAsMadeAndMadeOnce) {
   const auto store = open_through_proxy();
   ASSERT_TRUE(store);

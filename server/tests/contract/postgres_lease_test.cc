@@ -9,6 +9,8 @@
 namespace mc::db::contract {
 namespace {
 
+constexpr Millis kLongMax{60'000};
+
 class PostgresLease : public testing::Test {
  protected:
   void SetUp() override {
@@ -60,6 +62,32 @@ TEST_F(PostgresLease, PassesOnWhenItIsGivenBack) {
   EXPECT_TRUE(taken->mine);
   EXPECT_EQ(taken->epoch, 2);
   EXPECT_EQ(first->claim()->address, "b:1");
+}
+
+TEST_F(PostgresLease, WhoWaitsIsToldWhenItIsGivenBack) {
+  const auto first = lease("a"), second = lease("b");
+  ASSERT_TRUE(first->claim()->mine);
+  ASSERT_FALSE(second->claim()->mine);
+  ASSERT_TRUE(first->release().ok());
+  const auto began = std::chrono::steady_clock::now();
+  second->wait(began + kLongMax);
+  EXPECT_LT(std::chrono::steady_clock::now(), began + kLongMax);
+  EXPECT_TRUE(second->claim()->mine);
+  second->wake();
+  second->wait(began + kLongMax);
+  second->wait(began + kLongMax);
+  EXPECT_LT(std::chrono::steady_clock::now(), began + kLongMax);
+}
+
+TEST_F(PostgresLease, ASessionIsOnesOwnUnlessAPoolLendsIt) {
+  EXPECT_TRUE((*pg::Connection::open(settings))->owns_session());
+  if (!PgBouncer::missing().empty()) GTEST_SKIP() << PgBouncer::missing();
+  settings.url = PgBouncer::shared().url(database->name());
+  EXPECT_FALSE((*pg::Connection::open(settings))->owns_session());
+  const auto first = lease("a"), second = lease("b");
+  ASSERT_TRUE(first->claim()->mine);
+  ASSERT_TRUE(first->release().ok());
+  EXPECT_TRUE(second->claim()->mine);
 }
 
 TEST_F(PostgresLease, LapsesByTheDatabasesClock) {

@@ -21,6 +21,7 @@ namespace mc::db::contract {
 namespace {
 namespace fs = std::filesystem;
 constexpr const char* kStem = "maestro-postgres-";
+constexpr const char* kPgBouncer = "/usr/sbin/pgbouncer";
 constexpr Millis kStartMax{60'000};
 
 std::string bin_folder() {
@@ -178,6 +179,49 @@ std::string PostgresServer::run(const std::string& database, const std::string& 
   if (!answer) ADD_FAILURE() << sql << ": " << answer.failure->message;
   if (!answer || answer.rows.empty() || answer.rows.back().size() == 0) return "";
   return answer.rows.back().text(0, 0);
+}
+
+const std::string& PgBouncer::missing() {
+  static const std::string why = [] {
+    if (!PostgresServer::missing().empty()) return PostgresServer::missing();
+    return std::string(fs::exists(kPgBouncer) ? ""
+                                              : "no PgBouncer is installed (package pgbouncer)");
+  }();
+  return why;
+}
+
+PgBouncer& PgBouncer::shared() {
+  static PgBouncer pool;
+  return pool;
+}
+
+PgBouncer::PgBouncer() : folder_(fs::path(PostgresServer::shared().socket()).parent_path()) {
+  const std::string settings = folder_ + "/pgbouncer.ini";
+  MC_CHECK(write_file(settings, fmt::format("[databases]\n* = host={0} user=postgres\n"
+                                            "[pgbouncer]\nunix_socket_dir = {0}\n"
+                                            "listen_port = 6432\nauth_type = any\n"
+                                            "pool_mode = transaction\ndefault_pool_size = 3\n"
+                                            "server_round_robin = 1\n",
+                                            folder_))
+               .ok());
+  give_to_user(settings);
+  pid_ = spawn(as_user({kPgBouncer, settings}), folder_ + "/pgbouncer.log");
+  const pg::Deadline deadline = pg::after(kStartMax);
+  while (!pg::Connection::open({.url = url("postgres")})) {
+    MC_CHECK(std::chrono::steady_clock::now() < deadline);
+    MC_CHECK(::waitpid(pid_, nullptr, WNOHANG) == 0);  // the log says why it ended
+    (void)::poll(nullptr, 0, 10);
+  }
+}
+
+PgBouncer::~PgBouncer() {
+  ::kill(pid_, SIGKILL);
+  wait_for(pid_);
+}
+
+std::string PgBouncer::url(const std::string& database) const {
+  return fmt::format("postgres://postgres@/{}?host={}&port=6432", database,
+                     percent_encode(folder_));
 }
 
 }  // namespace mc::db::contract

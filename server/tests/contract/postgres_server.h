@@ -48,6 +48,26 @@ class PostgresServer {
   int databases_ = 0;
 };
 
+// A real PgBouncer before the shared server: transaction mode, each transaction another session.
+// It goes with the process, as the server does.
+class PgBouncer {
+ public:
+  // Requires: missing().empty().
+  PgBouncer();
+  ~PgBouncer();
+  PgBouncer(const PgBouncer&) = delete;
+  PgBouncer& operator=(const PgBouncer&) = delete;
+
+  // Why there can be none on this machine, or no PostgreSQL; empty: there can.
+  static const std::string& missing();
+  static PgBouncer& shared();
+  std::string url(const std::string& database) const;
+
+ private:
+  std::string folder_;
+  pid_t pid_ = 0;
+};
+
 // A database of the shared server that goes when this does.
 class TempDatabase {
  public:

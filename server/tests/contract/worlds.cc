@@ -40,7 +40,7 @@ class SqliteWorld final : public World {
 
 class PostgresWorld final : public World {
  public:
-  PostgresWorld() { open(); }
+  explicit PostgresWorld(bool pooled) : pooled_(pooled) { open(); }
   ~PostgresWorld() override { store_.reset(); }
   Store& store() override { return *store_; }
   void reopen() override {
@@ -50,11 +50,14 @@ class PostgresWorld final : public World {
 
  private:
   void open() {
-    Result<std::unique_ptr<Store>> opened = open_postgres_store(database_.settings());
+    PostgresSettings settings = database_.settings();
+    if (pooled_) settings.url = PgBouncer::shared().url(database_.name());
+    Result<std::unique_ptr<Store>> opened = open_postgres_store(settings);
     if (!opened) ADD_FAILURE() << opened.error().message;
     MC_CHECK(opened.ok());
     store_ = std::move(*opened);
   }
+  const bool pooled_;
   TempDatabase database_;
   std::unique_ptr<Store> store_;
 };
@@ -76,7 +79,7 @@ class FaultyWorld final : public World {
 }  // namespace
 
 void AnyStore::SetUp() {
-  if (!world_) GTEST_SKIP() << PostgresServer::missing();
+  if (!world_) GTEST_SKIP() << PgBouncer::missing();
 }
 
 TempFolder::TempFolder() : path_(testing::TempDir() + "maestro-contract-XXXXXX") {
@@ -91,7 +94,9 @@ std::unique_ptr<World> make_world(const std::string& name) {
   if (name == "memory") return std::make_unique<MemoryWorld>();
   if (name == "sqlite") return std::make_unique<SqliteWorld>();
   if (name == "postgres")
-    return PostgresServer::missing().empty() ? std::make_unique<PostgresWorld>() : nullptr;
+    return PostgresServer::missing().empty() ? std::make_unique<PostgresWorld>(false) : nullptr;
+  if (name == "pgbouncer")
+    return PgBouncer::missing().empty() ? std::make_unique<PostgresWorld>(true) : nullptr;
   if (name == "faulty_memory")
     return std::make_unique<FaultyWorld>(std::make_unique<MemoryWorld>());
   return std::make_unique<FaultyWorld>(std::make_unique<SqliteWorld>());

@@ -33,7 +33,7 @@ class World {
   // Closes and opens again, where the adapter keeps anything.
   virtual void reopen() {}
 };
-// Null: "postgres", where none is installed.
+// Null: "postgres" and "pgbouncer", where there is none on this machine.
 std::unique_ptr<World> make_world(const std::string& name);
 
 // One suite, every adapter: TEST_P(AnyStore, …).
@@ -43,11 +43,11 @@ class AnyStore : public testing::TestWithParam<const char*> {
   Store& store() { return world_->store(); }
   std::unique_ptr<World> world_ = make_world(GetParam());
 };
-#define MC_EVERY_STORE(Suite)                                                            \
-  INSTANTIATE_TEST_SUITE_P(                                                              \
-      Every, Suite,                                                                      \
-      testing::Values("memory", "sqlite", "postgres", "faulty_memory", "faulty_sqlite"), \
-      [](const auto& info) { return std::string(info.param); })
+#define MC_EVERY_STORE(Suite)                                                           \
+  INSTANTIATE_TEST_SUITE_P(Every, Suite,                                                \
+                           testing::Values("memory", "sqlite", "postgres", "pgbouncer", \
+                                           "faulty_memory", "faulty_sqlite"),           \
+                           [](const auto& info) { return std::string(info.param); })
 
 // Run number n: always the same id.
 Uuid id_of(std::int64_t number);

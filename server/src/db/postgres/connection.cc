@@ -20,7 +20,8 @@ std::uint64_t from_big_endian(std::string_view bytes) {
   return value;
 }
 
-// A session has no settings of ours: each transaction says what it needs.
+// A session has no settings of ours: each transaction says what it needs. Prepared statements get
+// one plan for all parameters: arrays are what differs, and their lengths do not change a plan.
 std::vector<Statement> begin_statements(Kind kind, const PostgresSettings& settings) {
   const auto limit = [](std::string_view name, Millis value) {
     return fmt::format("set_config('{}', '{}ms', true)", name, value.count());
@@ -30,10 +31,10 @@ std::vector<Statement> begin_statements(Kind kind, const PostgresSettings& setti
                        limit("idle_in_transaction_session_timeout", settings.statement_timeout);
   if (kind == Kind::read)
     return {{"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", {}}, {limits, {}}};
-  if (kind == Kind::brief) {
-    limits += ", set_config('synchronous_commit', 'off', true)";
-    return {{"BEGIN ISOLATION LEVEL READ COMMITTED", {}}, {limits, {}}};
-  }
+  // A plan that was made while a table was small must be one for large tables, too.
+  for (const auto& [name, value] : {std::pair("plan_cache_mode", "force_generic_plan"),
+                                    std::pair("enable_seqscan", "off"), std::pair("jit", "off")})
+    limits += fmt::format(", set_config('{}', '{}', true)", name, value);
   limits +=
       ", set_config('synchronous_commit', CASE current_setting('synchronous_commit') WHEN 'off' "
       "THEN 'on' ELSE current_setting('synchronous_commit') END, true)";
@@ -51,11 +52,20 @@ Failure failure_of(const PGresult* result) {
   failure.message = field(result, PG_DIAG_MESSAGE_PRIMARY);
   failure.constraint = field(result, PG_DIAG_CONSTRAINT_NAME);
   if (failure.message.empty()) failure.message = std::string(trim(PQresultErrorMessage(result)));
-  // 57P0x: the server ends the session; 08: somebody between us and it did.
+  // 57P0x: the server ends the session; 08: somebody between us and it did; 26000 and 42P05: a pool
+  // that hid itself gave us another session than the one that had our prepared statements.
   failure.lost = failure.sqlstate.empty() || failure.sqlstate.starts_with("57P0") ||
-                 failure.sqlstate.starts_with("08");
+                 failure.sqlstate.starts_with("08") || failure.is("26000") || failure.is("42P05");
   return failure;
 }
+
+// A COMMIT that waits for a synchronous standby has no time limit in the server, and when somebody
+// cancels it, it succeeds, with a warning alone (SyncRepWaitForLSN in PostgreSQL's syncrep.c):
+// nothing says then that it will outlive the primary.
+constexpr std::string_view kWarning = "01000";
+constexpr const char* kUnconfirmed = "the standby did not confirm a commit: ";
+constexpr const char* kSilent =
+    "no answer came in time; does it wait for a synchronous standby that is away?";
 
 bool is_ok(ExecStatusType status) {
   return status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK;
@@ -114,7 +124,6 @@ Connection::Connection(const PostgresSettings& settings)
     : settings_(settings),
       begin_write_(begin_statements(Kind::write, settings)),
       begin_read_(begin_statements(Kind::read, settings)),
-      begin_brief_(begin_statements(Kind::brief, settings)),
       commit_({{"COMMIT", {}}}) {}
 
 Connection::~Connection() {
@@ -130,7 +139,13 @@ Result<std::unique_ptr<Connection>> Connection::open(const PostgresSettings& set
   connection->conn_ = conn;
   if (conn == nullptr) return Error{Code::unreachable, "no memory for a connection", {}};
   PQsetErrorVerbosity(conn, PQERRORS_VERBOSE);  // with the code, whatever the server's language
-  PQsetNoticeProcessor(conn, [](void*, const char*) {}, nullptr);
+  PQsetNoticeReceiver(
+      conn,
+      [](void* warning, const PGresult* notice) {
+        if (field(notice, PG_DIAG_SQLSTATE) == kWarning)
+          *static_cast<std::string*>(warning) = field(notice, PG_DIAG_MESSAGE_PRIMARY);
+      },
+      &connection->warning_);
   const Deadline deadline = after(settings.connect_timeout);
   PostgresPollingStatusType state = PGRES_POLLING_WRITING;
   if (PQstatus(conn) == CONNECTION_BAD) state = PGRES_POLLING_FAILED;
@@ -168,18 +183,27 @@ pg_result* Connection::receive(Deadline deadline) {
   return wait_for_result(deadline) ? PQgetResult(conn_) : nullptr;
 }
 
-void Connection::take(pg_result* result, Answer& answer) {
+void Connection::take(pg_result* result, const std::string& prepared, Answer& answer) {
   Rows rows(result);
   if (is_ok(PQresultStatus(result))) {
-    answer.rows.push_back(std::move(rows));
+    if (prepared.empty()) answer.rows.push_back(std::move(rows));
     return;
   }
+  if (!prepared.empty()) prepared_.erase(prepared);
   if (answer.failure) return;  // the first is the reason of those that follow
   answer.failure = failure_of(result);
   if (answer.failure->lost) usable_ = false;
 }
 
-bool Connection::send(const Statement& statement) {
+bool Connection::prepare(const Statement& statement) {
+  const auto name = "s" + std::to_string(++names_given_);
+  const std::vector<unsigned>& types = statement.params.types();
+  prepared_.emplace(statement.sql, name);
+  return PQsendPrepare(conn_, name.c_str(), statement.sql.c_str(), statement.params.count(),
+                       types.data()) == 1;
+}
+
+bool Connection::send(const Statement& statement, const std::string* name) {
   const Params& params = statement.params;
   std::vector<const char*> values;
   std::vector<int> lengths;
@@ -188,40 +212,64 @@ bool Connection::send(const Statement& statement) {
     lengths.push_back(static_cast<int>(value.size()));
   }
   const std::vector<int> formats(values.size(), 1);
+  if (name != nullptr) {
+    return PQsendQueryPrepared(conn_, name->c_str(), params.count(), values.data(), lengths.data(),
+                               formats.data(), 1) == 1;
+  }
   return PQsendQueryParams(conn_, statement.sql.c_str(), params.count(), params.types().data(),
                            values.data(), lengths.data(), formats.data(), 1) == 1;
 }
 
-Answer Connection::pipeline(std::span<const Statement> before,
-                            std::span<const Statement> statements,
-                            std::span<const Statement> after_them) {
+bool Connection::send_all(const Parts& parts, bool prepared, Expected& expected) {
+  for (const auto part : parts) {
+    for (const Statement& statement : part) {
+      const std::string* name = nullptr;
+      if (prepared) {
+        if (!prepared_.contains(statement.sql)) {
+          if (!prepare(statement)) return false;
+          expected.push_back(statement.sql);
+        }
+        name = &prepared_.at(statement.sql);
+      }
+      if (!send(statement, name)) return false;
+      expected.emplace_back();
+    }
+  }
+  return PQpipelineSync(conn_) == 1;
+}
+
+void Connection::take_all(const Expected& expected, Deadline deadline, Answer& answer) {
+  for (std::size_t i = 0; i < expected.size() && usable_; ++i) {
+    pg_result* result = receive(deadline);
+    if (result == nullptr) {
+      if (!answer.failure) answer.failure = lost(kSilent);
+      return;
+    }
+    take(result, expected[i], answer);
+    while (usable_ && (result = receive(deadline)) != nullptr) take(result, expected[i], answer);
+  }
+}
+
+Answer Connection::pipeline(const Parts& parts, bool prepared) {
   Answer answer;
   if (!usable_ || PQenterPipelineMode(conn_) == 0) {
     answer.failure = lost("the connection is closed");
     return answer;
   }
-  bool sent = true;
-  for (const auto part : {before, statements, after_them}) {
-    for (const Statement& statement : part) sent = sent && send(statement);
-  }
-  if (!sent || PQpipelineSync(conn_) == 0) {
+  warning_.clear();
+  Expected expected;
+  if (!send_all(parts, prepared, expected)) {
     answer.failure = lost("the connection broke while sending");
     return answer;
   }
   const Deadline deadline = after(2 * settings_.statement_timeout + settings_.answer_margin);
-  const std::size_t wanted = before.size() + statements.size() + after_them.size();
-  for (std::size_t i = 0; i < wanted && usable_; ++i) {
-    pg_result* result = receive(deadline);
-    if (result == nullptr) {
-      if (!answer.failure) answer.failure = lost("no answer came");
-      break;
-    }
-    take(result, answer);
-    while (usable_ && (result = receive(deadline)) != nullptr) take(result, answer);
-  }
+  take_all(expected, deadline, answer);
   finish_pipeline(deadline);
+  const auto& [before, statements, after_them] = parts;
   if (!answer.failure && !after_them.empty() && answer.rows.back().tag() != "COMMIT")
     answer.failure = Failure{.sqlstate = "", .message = std::string(kRolledBack)};
+  if (!answer.failure && !after_them.empty() && !warning_.empty())
+    answer.failure = lost(kUnconfirmed + warning_);
   if (answer.failure) {
     roll_back();
     return answer;
@@ -249,22 +297,48 @@ void Connection::roll_back() {
   if (PQtransactionStatus(conn_) != PQTRANS_IDLE) usable_ = false;
 }
 
-const std::vector<Statement>& Connection::begin_of(Kind kind) const {
-  if (kind == Kind::brief) return begin_brief_;
-  return kind == Kind::write ? begin_write_ : begin_read_;
-}
-
 Answer Connection::transact(Kind kind, std::span<const Statement> statements) {
-  return pipeline(begin_of(kind), statements, commit_);
+  if (kind == Kind::read) return pipeline({begin_read_, statements, commit_}, false);
+  return pipeline({begin_write_, statements, commit_}, owns_session());
 }
 Answer Connection::begin(Kind kind, std::span<const Statement> statements) {
-  return pipeline(begin_of(kind), statements, {});
+  return pipeline({kind == Kind::write ? begin_write_ : begin_read_, statements, {}}, false);
 }
 Answer Connection::run(std::span<const Statement> statements) {
-  return pipeline({}, statements, {});
+  return pipeline({{{}, statements, {}}}, false);
 }
 Answer Connection::commit(std::span<const Statement> statements) {
-  return pipeline({}, statements, commit_);
+  return pipeline({{{}, statements, commit_}}, false);
+}
+
+Answer Connection::settle() {
+  const Statement something{"SELECT pg_logical_emit_message(true, 'maestro'::text, ''::text)", {}};
+  return transact(Kind::write, {&something, 1});
+}
+
+// A pool tells its clients another process id than the one of the session that serves them: it is
+// the key of a request to cancel, which the pool has to find.
+bool Connection::owns_session() {
+  if (owns_session_) return *owns_session_;
+  const Statement ask{"SELECT pg_backend_pid()", {}};
+  const Answer answer = run({&ask, 1});
+  if (answer) owns_session_ = answer.rows.front().integer(0, 0) == PQbackendPID(conn_);
+  return owns_session_.value_or(false);
+}
+
+int Connection::take_notifications() {
+  if (!usable_ || PQconsumeInput(conn_) == 0) return 0;
+  int count = 0;
+  for (PGnotify* one = PQnotifies(conn_); one != nullptr; one = PQnotifies(conn_), ++count)
+    PQfreemem(one);
+  return count;
+}
+
+void Connection::wait_for_news(int other, Deadline deadline) {
+  const auto left = std::chrono::ceil<Millis>(deadline - std::chrono::steady_clock::now());
+  if (left.count() <= 0) return;
+  pollfd sockets[] = {{other, POLLIN, 0}, {usable_ ? PQsocket(conn_) : -1, POLLIN, 0}};
+  (void)::poll(sockets, std::size(sockets), static_cast<int>(left.count()));
 }
 
 Answer Connection::script(const std::string& sql) {
@@ -275,10 +349,10 @@ Answer Connection::script(const std::string& sql) {
   }
   const Deadline deadline = after(kScriptMax);
   while (pg_result* result = receive(deadline)) {
-    take(result, answer);
+    take(result, {}, answer);
     if (!usable_) break;
   }
-  if (!usable_ && !answer.failure) answer.failure = lost("no answer came");
+  if (!usable_ && !answer.failure) answer.failure = lost(kSilent);
   return answer;
 }
 

@@ -1,14 +1,17 @@
 // One connection to PostgreSQL that takes several statements at once (pipeline mode) and gives up
-// on a server that does not answer. Nothing is kept in the session, so that the next transaction
-// may reach another one of a pool (PgBouncer in transaction mode). Used by one thread at a time.
+// on a server that does not answer. What a session keeps (prepared statements, LISTEN) is used only
+// when the session is this connection's own: behind a pool the next transaction may reach another
+// one (PgBouncer in transaction mode). Used by one thread at a time.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "db/postgres/params.h"
@@ -62,7 +65,6 @@ struct Answer {
 
 enum class Kind {
   write,  // read committed; durable, whatever the database's default is
-  brief,  // read committed; does not wait for the disk: a crash of the database may undo it
   read,   // read only, all statements in a view of one moment
 };
 
@@ -75,11 +77,18 @@ class Connection {
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
-  // One transaction, in one round trip when nothing fails; rolled back when anything does.
+  // One transaction, in one round trip when nothing fails; rolled back when anything does. Those of
+  // a write are planned once a session, for arrays of any length.
   Answer transact(Kind kind, std::span<const Statement> statements);
 
   // A transaction of several round trips: begin, run as often as needed, then commit, or roll back.
   // After a failure only roll_back is of use.
+  // When it succeeds, everything that this session could see before will outlive what commits
+  // outlive: it waits for the disk, and for the standby where replication is synchronous. After a
+  // crash the server shows commits that it had never confirmed.
+  Answer settle();
+
+  // Run without begin is a transaction of its own that has no limits of ours.
   Answer begin(Kind kind, std::span<const Statement> statements);
   Answer run(std::span<const Statement> statements);
   Answer commit(std::span<const Statement> statements);
@@ -88,6 +97,13 @@ class Connection {
   // Statements in one text, inside a transaction; waits as long as it takes.
   Answer script(const std::string& sql);
 
+  // Whether the server's session is this connection's alone; asks the server once.
+  bool owns_session();
+  // Notifications of channels that this session listens to, since the last call.
+  int take_notifications();
+  // Waits until something arrives here or at the descriptor `other`, at most until `deadline`.
+  void wait_for_news(int other, Deadline deadline);
+
   // False: it ended, open another.
   bool usable() const { return usable_; }
   bool in_transaction() const;
@@ -95,21 +111,29 @@ class Connection {
 
  private:
   explicit Connection(const PostgresSettings& settings);
-  Answer pipeline(std::span<const Statement> before, std::span<const Statement> statements,
-                  std::span<const Statement> after);
-  bool send(const Statement& statement);
+  using Parts = std::array<std::span<const Statement>, 3>;  // before, statements, after
+  // What each answer is of: a preparation that is named by its SQL, or, empty, a statement.
+  using Expected = std::vector<std::string>;
+  Answer pipeline(const Parts& parts, bool prepared);
+  bool send_all(const Parts& parts, bool prepared, Expected& expected);
+  bool send(const Statement& statement, const std::string* name);
+  bool prepare(const Statement& statement);
+  void take_all(const Expected& expected, Deadline deadline, Answer& answer);
   void finish_pipeline(Deadline deadline);
   pg_result* receive(Deadline deadline);
-  void take(pg_result* result, Answer& answer);
+  void take(pg_result* result, const std::string& prepared, Answer& answer);
   bool wait_for_result(Deadline deadline);
   Failure lost(std::string_view why);
 
   const PostgresSettings settings_;
   pg_conn* conn_ = nullptr;
   bool usable_ = false;
-  const std::vector<Statement>& begin_of(Kind kind) const;
+  std::string warning_;  // the server's last; a commit that has one is not believed
+  std::optional<bool> owns_session_;
+  std::unordered_map<std::string, std::string> prepared_;  // SQL: its name in the session
+  int names_given_ = 0;
 
-  std::vector<Statement> begin_write_, begin_read_, begin_brief_, commit_;
+  std::vector<Statement> begin_write_, begin_read_, commit_;
 };
 
 }  // namespace mc::db::pg

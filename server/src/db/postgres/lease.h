@@ -5,6 +5,7 @@
 // Kleppmann, "How to do distributed locking", 2016). Time is the database's alone.
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <string>
 
@@ -40,10 +41,16 @@ class Lease {
   // Takes the lease when nobody has it, renews it when this one does; one statement, which does not
   // wait for the disk: what a crash of the database takes back had no commit behind it, for that
   // would have made it durable, and its epoch is not mistaken for another's, since commits name the
-  // holder, too. Errors: store_failed, unreachable; whether it was renewed is then not known.
+  // holder, too. Who takes it waits once, for what it is going to read (pg::Connection::settle).
+  // Errors: store_failed, unreachable; whether it was renewed is then not known.
   Result<Leadership> claim();
-  // Gives it back, if this one has it, so that another one need not wait.
+  // Gives it back, if this one has it, so that another one need not wait: who waits below is told.
   Status release();
+  // Until somebody gave the lease back, wake() was called, or the time came. Behind a pool nobody
+  // is told of what was given back.
+  void wait(std::chrono::steady_clock::time_point until);
+  // Ends this and every later wait(). Thread: any.
+  void wake();
 
  private:
   Lease(PostgresSettings settings, Claim claim);
@@ -51,8 +58,11 @@ class Lease {
 
   const PostgresSettings settings_;
   const Claim claim_;
-  const std::string holder_;  // of this object, unlike any other's
+  const std::string holder_;        // of this object, unlike any other's
+  const std::string lock_timeout_;  // in ms
+  const int woken_;                 // eventfd
   std::unique_ptr<pg::Connection> connection_;
+  std::int64_t settled_epoch_ = -1;  // of the last take-over that was waited for
 };
 
 }  // namespace mc::db

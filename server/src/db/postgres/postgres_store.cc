@@ -171,7 +171,8 @@ std::optional<bool> PostgresStore::look_up(Uuid id) {
   const Statement ask{"SELECT EXISTS (SELECT 1 FROM commits WHERE id = $1)", Params().add(id)};
   const Answer answer = writer_->transact(Kind::read, {&ask, 1});
   if (!answer) return std::nullopt;
-  return answer.rows.front().boolean(0, 0);
+  if (!answer.rows.front().boolean(0, 0)) return false;
+  return writer_->settle() ? std::optional(true) : std::nullopt;
 }
 
 Result<std::int64_t> PostgresStore::drop_receipts(Instant before, int limit) {

@@ -8,6 +8,9 @@
 // one database, one at a time writes its events and flushes its commit; the rest of their
 // transactions runs side by side. Servers that gather many runs into one commit do not notice.
 //
+// What is shown is confirmed: a connection that was just opened commits something before it is
+// asked, since a server that crashed and came back shows what its standby may lack.
+//
 // A commit whose answer was lost is looked up, by an id that each commit writes, once the database
 // can be reached again: it is then reported as made, or made anew, never twice.
 #pragma once

@@ -28,8 +28,8 @@ std::vector<PlacedRun> runs_of(const Batch& batch, bool fresh) {
 // Nobody takes the lease before this transaction has ended.
 Statement guard_lease(const PostgresSettings& settings) {
   return {
-      "SELECT maestro_refuse('lease', 0) WHERE NOT EXISTS (SELECT 1 FROM leader WHERE epoch = $1 "
-      "AND holder = $2 FOR SHARE)",
+      "SELECT maestro_refuse('lease', 0) WHERE NOT EXISTS (SELECT 1 FROM leader WHERE one AND "
+      "epoch = $1 AND holder = $2 FOR SHARE)",
       Params().add(settings.epoch).add(Text{settings.holder})};
 }
 
@@ -178,7 +178,8 @@ void write_events(const Batch& batch, std::vector<Statement>& out) {
   }
   if (writes.empty()) return;
   Statement put{
-      "WITH place AS (UPDATE feed SET position = position + $6 RETURNING position - $6 AS before) "
+      "WITH place AS (UPDATE feed SET position = position + $6 WHERE one RETURNING position - $6 "
+      "AS before) "
       "INSERT INTO events (position, run, first_seq, last_seq, time, payload) "
       "SELECT place.before + e.n, e.run, e.first_seq, e.last_seq, e.time, e.payload FROM place, "
       "unnest($1, $2, $3, $4, $5) WITH ORDINALITY AS "
