@@ -31,6 +31,8 @@ def arguments():
     parser.add_argument("--keep", action="store_true")
     parser.add_argument("--list", action="store_true")
     options = parser.parse_args()
+    if options.minutes <= 0:
+        parser.error("MINUTES is above 0")
     options.seed = time.time_ns() % 2**32 if options.seed is None else options.seed
     wanted = {word for word in options.only.split(",") if word}
     known = {*FAULTS, *(one.kind for one in FAULTS.values())}
