@@ -11,6 +11,7 @@ import network
 from cluster import Broken, Cluster, default_binary
 from evidence import check_all
 from faults import FAULTS, how_long
+from followers import Follower
 from machines import SCRATCH, Patience
 from network import Missing
 from submitters import Load
@@ -18,6 +19,7 @@ from submitters import Load
 ROUND_S = 240  # of faults; then everything must end and is checked
 ACK_S = 90     # for a whole cluster to acknowledge something
 WORK_S = (1.0, 4.0)  # between two faults
+COUNTS = ("runs", "acknowledgements", "events", "overlaps")
 TOOLS = ("ip", "nft", "nsenter", "setpriv", "mount")
 
 
@@ -38,7 +40,8 @@ def arguments():
     known = {*FAULTS, *(one.kind for one in FAULTS.values())}
     if wanted - known:
         parser.error(f"no such fault: {', '.join(sorted(wanted - known))}; --list prints them")
-    options.faults = [one for one in FAULTS.values() if not wanted or one.name in wanted or one.kind in wanted]
+    options.faults = [one for one in FAULTS.values()
+                      if one.name in wanted or one.kind in wanted or one.weight and not wanted]
     return options
 
 
@@ -66,7 +69,8 @@ class Campaign:
         self.chance = random.Random(options.seed)
         self.faults = list(self.usable())
         self.load = Load(cluster, self.chance.getrandbits(32))
-        self.violations, self.by_kind, self.checked = [], {}, {"runs": 0, "acknowledgements": 0, "overlaps": 0}
+        self.followers = [Follower(cluster, name, 0) for name in cluster.replicas]
+        self.violations, self.by_kind, self.checked = [], {}, {}
         self.position = 0  # up to which the events were checked
         self.began = time.monotonic()
 
@@ -88,11 +92,13 @@ class Campaign:
         while time.monotonic() < end:
             self.round(min(end, time.monotonic() + ROUND_S))
         self.load.close()
+        for follower in self.followers:
+            follower.over.set()
 
     def round(self, end):
         self.load.start_again()
         while time.monotonic() < end:
-            self.throw(self.chance.choices(self.faults, [one.weight for one in self.faults])[0])
+            self.throw(self.chance.choices(self.faults, [one.weight or 1 for one in self.faults])[0])
         self.check()
 
     def throw(self, one):
@@ -136,12 +142,12 @@ class Campaign:
         """Everything ends; then the event log, the marks of jobs and all answers are held against each other."""
         self.load.stop_starting()
         began = time.monotonic()
-        found = check_all(self.cluster, self.load, self.position)
+        found = check_all(self.cluster, self.load, self.followers, self.position)
         self.position = found.position
         for what in found.wrong:
             self.violate(what)
-        for name in self.checked:
-            self.checked[name] += getattr(found, name)
+        for name in COUNTS:
+            self.checked[name] = self.checked.get(name, 0) + getattr(found, name)
         self.note_surprises("at the end of a round")
         print(f"{time.monotonic() - self.began:6.0f} s  checked {found.runs} runs, {found.acknowledgements} "
               f"acknowledgements in {time.monotonic() - began:.1f} s: {len(found.wrong)} violations", flush=True)
@@ -150,8 +156,9 @@ class Campaign:
         print(f"\n{'fault':10} {'times':>5}  longest pause of accepting")
         for kind, (count, longest) in sorted(self.by_kind.items()):
             print(f"{kind:10} {count:5}  {longest:.1f} s")
-        print(f"{self.checked['runs']} runs, {self.checked['acknowledgements']} acknowledgements checked; "
-              f"{self.checked['overlaps']} attempts still ran on a worker that was cut off when the next began; "
+        runs, acknowledgements, events, overlaps = (self.checked.get(name, 0) for name in COUNTS)
+        print(f"{runs} runs, {acknowledgements} acknowledgements, {events} events told to followers checked; "
+              f"{overlaps} attempts still ran on a worker that was cut off when the next began; "
               f"{time.monotonic() - self.began:.0f} s")
 
 

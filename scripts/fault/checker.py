@@ -186,3 +186,24 @@ def check_agreement(name, answers):
     if len(set(answers.values())) <= 1:
         return []
     return [f"they do not agree about {name}: " + "; ".join(f"{who}: {said[:300]}" for who, said in answers.items())]
+
+
+def check_feed(who, told, runs, before):
+    """`told`: (connection, position it was asked to go on from, position, run, seq, type) in the order in which
+    a follower heard it; `before`: up to which position it is not asked about. Each event of the log was heard, as
+    it is there, and each connection told in order and nothing again."""
+    wrong, last = [], {}
+    stored = {(run_id, event["seq"]): (event["position"], event["type"])
+              for run_id, events in runs.items() for event in events if event["position"] > before}
+    for connection, asked, position, run_id, seq, kind in told:
+        if position <= before:
+            continue
+        if stored.get((run_id, seq)) != (position, kind):
+            wrong.append(f"{who} told of event {seq} of run {run_id} ({kind} at {position}); the log has "
+                         f"{stored.get((run_id, seq))}")
+        if (position, seq) <= last.get(connection, (asked, float("inf"))):
+            wrong.append(f"{who} told of event {seq} of run {run_id} out of order, or again")
+        last[connection] = position, seq
+    missed = set(stored) - {(run_id, seq) for _, _, _, run_id, seq, _ in told}
+    wrong += [f"{who} never told of event {seq} of run {run_id}" for run_id, seq in sorted(missed)[:5]]
+    return wrong

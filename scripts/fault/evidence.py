@@ -10,6 +10,7 @@ from machines import Patience
 from submitters import JOBS
 
 END_S = 150    # for everything to end, once there are no faults
+HEARD_S = 40   # for a follower to have heard everything
 PRINTED_MAX = 5  # runs, with their events
 # Of what was committed after a position, in the order of commits.
 EVENTS = ("SELECT position || ' ' || run || ' ' || convert_from(payload, 'UTF8') FROM events "
@@ -27,10 +28,10 @@ class Found:
 
     def __init__(self, position):
         self.wrong, self.position = [], position
-        self.runs = self.acknowledgements = self.overlaps = 0
+        self.runs = self.acknowledgements = self.events = self.overlaps = 0
 
 
-def check_all(cluster, load, position):
+def check_all(cluster, load, followers, position):
     """Requires: no faults, a whole cluster, a load that starts nothing. `position`: up to which events were
     checked before."""
     found, gather = Found(position), Gatherer(cluster)
@@ -54,6 +55,8 @@ def check_all(cluster, load, position):
     found.wrong += gather.check_kept(load) + gather.check_standby()
     for run_id, wrong in gather.check_answers([run.id for run in acknowledged], runs).items():
         by_run[run_id] += wrong
+    for follower in followers:
+        found.events += gather.check_follower(follower, runs, position, found.wrong)
     found.wrong += tell(by_run, runs)
     found.position = max([position] + [event["position"] for events in runs.values() for event in events])
     return found
@@ -112,6 +115,17 @@ class Gatherer:
     def marks(self):
         with open(self.cluster.path("marks"), encoding="utf-8") as file:
             return [checker.Mark(line) for line in file if line.strip()]
+
+    @staticmethod
+    def check_follower(follower, runs, position, wrong):
+        """Appends to `wrong`; returns how many events the follower was told of."""
+        end = max((event["position"] for events in runs.values() for event in events), default=0)
+        patience = Patience(HEARD_S)
+        while follower.after < end and not patience.over():
+            time.sleep(0.05)
+        told = follower.take()
+        wrong += checker.check_feed(follower.replica, told, runs, position)
+        return len(told)
 
     def check_kept(self, load):
         """Workflows that were stored are there as they were; secrets are there and can be opened."""

@@ -17,6 +17,8 @@ BALLAST = "ballast"
 
 
 class Fault:
+    """`weight`: how often it is chosen; 0: only when it was asked for by name or kind."""
+
     def __init__(self, kind, run, weight):
         self.kind, self.run, self.weight, self.name = kind, run, weight, run.__name__
 
@@ -263,6 +265,22 @@ def database_fails_over_while_the_old_lives(cluster, _):
     database.build_standby()
 
 
+@fault("unsynced", 0)
+def database_fails_over_after_it_restarted_alone(cluster, _):
+    """PostgreSQL shows after a crash what it had committed and the standby never got; who is answered from
+    that is answered too soon."""
+    database = cluster.database
+    cluster.network.cut([database.primary], [database.standby])
+    yield "the primary loses its standby, is killed, stands again and is then replaced by the standby"
+    database.kill(database.primary)
+    database.start(database.primary)
+    yield
+    database.kill(database.primary)
+    cluster.network.heal()
+    database.promote()
+    database.build_standby()
+
+
 # Full disks.
 
 def fill(folder):
@@ -313,7 +331,7 @@ def wrong_clock(process, chance):
     process.start(offset_s=first)
     yield f"the clock of {process.node} is {first:+d} s, then {second:+d} s"
     process.shift(second)
-    yield None
+    yield
     process.kill()
 
 
@@ -372,5 +390,6 @@ def together(cluster, chance, *runs):
 
 
 def how_long(chance):
-    """Seconds of a fault: shorter and longer than the leases of replicas (3 s) and workers."""
-    return chance.choice((0.3, 1.5, 4, LEASE_S + 1, LEASE_S + 5)) + chance.random()
+    """Seconds of a fault: shorter and longer than the leases of replicas (3 s) and workers, now and then longer
+    than a store has patience (30 s)."""
+    return chance.choices((0.3, 1.5, 4, LEASE_S + 1, LEASE_S + 5, 35), (4, 4, 4, 4, 4, 1))[0] + chance.random()
