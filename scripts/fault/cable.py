@@ -1,9 +1,11 @@
 """A bad cable between the switch and a node: packets are late, overtake each other, arrive twice.
 
-  cable.py PORT BRIDGE DELAY_MS JITTER_MS DOUBLED_PERCENT SEED    (in the switch's namespace; until SIGTERM)
+  cable.py PORT BRIDGE DELAY_MS JITTER_MS DOUBLED_PERCENT SEED
 
-Takes the port off the bridge and puts a TAP device there; frames go between the two through this process.
-Kernels without the netem queue need this; it delays real packets of real connections all the same.
+In the switch's namespace, until SIGTERM.
+Takes the port off the bridge and puts a TAP device there; frames go between the two through this
+process. Kernels without the netem queue need this; it delays real packets of real connections all
+the same.
 """
 import fcntl
 import heapq

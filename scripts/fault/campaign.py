@@ -25,7 +25,8 @@ TOOLS = ("ip", "nft", "nsenter", "setpriv", "mount")
 
 def arguments():
     parser = argparse.ArgumentParser(
-        prog="campaign.sh", usage="scripts/fault/campaign.sh [MINUTES] [--seed N] [--only FAULT,...] [--keep] "
+        prog="campaign.sh",
+        usage="scripts/fault/campaign.sh [MINUTES] [--seed N] [--only FAULT,...] [--keep] "
         "[--list]; the head of the script says more")
     parser.add_argument("minutes", nargs="?", type=float, default=10, metavar="MINUTES")
     parser.add_argument("--seed", type=int, default=None)
@@ -54,15 +55,20 @@ def needs():
     """Raises Missing with what this machine lacks."""
     if os.geteuid() != 0:
         raise Missing("network namespaces and mounts need root")
-    lacking = [name for name in TOOLS if not shutil.which(name, path=os.environ["PATH"] + ":/usr/sbin:/sbin")]
+    lacking = [
+        name for name in TOOLS
+        if not shutil.which(name, path=os.environ["PATH"] + ":/usr/sbin:/sbin")
+    ]
     if lacking:
         raise Missing(f"there is no {' '.join(lacking)}: scripts/install-packages fault")
     if not os.access(default_binary(), os.X_OK):
-        raise Missing(f"there is no program {default_binary()}: `make build` makes it, or set MAESTRO_BIN")
+        raise Missing(
+            f"there is no program {default_binary()}: `make build` makes it, or set MAESTRO_BIN")
 
 
 class Campaign:
-    """Throws faults, one after the other, and counts; a round of them ends with a check of everything."""
+    """Throws faults, one after the other, and counts; a round of them ends with a check of
+    everything."""
 
     def __init__(self, options, cluster):
         self.options, self.cluster = options, cluster
@@ -98,7 +104,8 @@ class Campaign:
     def round(self, end):
         self.load.start_again()
         while time.monotonic() < end:
-            self.throw(self.chance.choices(self.faults, [one.weight or 1 for one in self.faults])[0])
+            self.throw(
+                self.chance.choices(self.faults, [one.weight or 1 for one in self.faults])[0])
         self.check()
 
     def throw(self, one):
@@ -139,7 +146,8 @@ class Campaign:
         print(f"VIOLATION: {what}", flush=True)
 
     def check(self):
-        """Everything ends; then the event log, the marks of jobs and all answers are held against each other."""
+        """Everything ends; then the event log, the marks of jobs and all answers are held against
+        each other."""
         self.load.stop_starting()
         began = time.monotonic()
         found = check_all(self.cluster, self.load, self.followers, self.position)
@@ -149,17 +157,20 @@ class Campaign:
         for name in COUNTS:
             self.checked[name] = self.checked.get(name, 0) + getattr(found, name)
         self.note_surprises("at the end of a round")
-        print(f"{time.monotonic() - self.began:6.0f} s  checked {found.runs} runs, {found.acknowledgements} "
-              f"acknowledgements in {time.monotonic() - began:.1f} s: {len(found.wrong)} violations", flush=True)
+        print(
+            f"{time.monotonic() - self.began:6.0f} s  checked {found.runs} runs, "
+            f"{found.acknowledgements} acknowledgements in {time.monotonic() - began:.1f} s: "
+            f"{len(found.wrong)} violations",
+            flush=True)
 
     def table(self):
         print(f"\n{'fault':10} {'times':>5}  longest pause of accepting")
         for kind, (count, longest) in sorted(self.by_kind.items()):
             print(f"{kind:10} {count:5}  {longest:.1f} s")
         runs, acknowledgements, events, overlaps = (self.checked.get(name, 0) for name in COUNTS)
-        print(f"{runs} runs, {acknowledgements} acknowledgements, {events} events told to followers checked; "
-              f"{overlaps} attempts still ran on a worker that was cut off when the next began; "
-              f"{time.monotonic() - self.began:.0f} s")
+        print(f"{runs} runs, {acknowledgements} acknowledgements, {events} events told to "
+              f"followers checked; {overlaps} attempts still ran when the "
+              f"next one of their job began; {time.monotonic() - self.began:.0f} s")
 
 
 def run(options):
@@ -168,7 +179,8 @@ def run(options):
     try:
         with cluster:
             campaign = Campaign(options, cluster)
-            print(f"seed {options.seed}, program {cluster.binary}, data in {cluster.folder}", flush=True)
+            print(f"seed {options.seed}, program {cluster.binary}, data in {cluster.folder}",
+                  flush=True)
             try:
                 campaign.run()
             except (Broken, Missing) as error:

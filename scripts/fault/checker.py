@@ -1,8 +1,9 @@
-"""What must hold, whatever was thrown at a cluster: judged from its event log, from what was acknowledged
-and from the lines that jobs wrote themselves. Pure: evidence.py gathers, this decides.
+"""What must hold, whatever was thrown at a cluster: judged from its event log, from what was
+acknowledged and from the lines that jobs wrote themselves. Pure: evidence.py gathers, this
+decides.
 
-An event is a dict as docs/internals/events.md has it (`seq`, `t`, `type` and the type's fields), with
-`position`, that of its commit in the log of all runs. A run's events are in order of `seq`."""
+An event is a dict as docs/internals/events.md has it (`seq`, `t`, `type` and the type's fields),
+with `position`, that of its commit in the log of all runs. A run's events are in order of `seq`."""
 from collections import defaultdict
 
 STATUS = {"cancel": "cancelled"}
@@ -20,7 +21,8 @@ def check_run(events):
         kind, node = event["type"], event.get("node", 0)
         name = f"job {event.get('job', node)}"
         if kind == "job.started":
-            wrong += check_grant(event, name, held.get(node), last.get(node, 0), fences.get(node, 0))
+            wrong += check_grant(event, name, held.get(node), last.get(node, 0),
+                                 fences.get(node, 0))
             if node in finished:
                 wrong.append(f"{name} was granted after it had finished")
             held[node] = event.get("attempt", 0), event.get("worker")
@@ -42,12 +44,14 @@ def check_grant(event, name, holder, last, fence):
     wrong = []
     attempt = event.get("attempt", 0)
     if holder:
-        wrong.append(f"{name} has two live holders: attempt {holder[0]} on {holder[1]} was not over when "
-                     f"attempt {attempt} was granted to {event.get('worker')}")
+        wrong.append(
+            f"{name} has two live holders: attempt {holder[0]} on {holder[1]} was not over when "
+            f"attempt {attempt} was granted to {event.get('worker')}")
     if attempt != last + 1:
         wrong.append(f"{name}: attempt {attempt} was granted after attempt {last}")
     if event.get("fence", 0) <= fence:
-        wrong.append(f"{name}: attempt {attempt} has fence {event.get('fence', 0)}, an earlier one {fence}")
+        wrong.append(
+            f"{name}: attempt {attempt} has fence {event.get('fence', 0)}, an earlier one {fence}")
     return wrong
 
 
@@ -69,12 +73,14 @@ def check_end(events, held):
     wrong = [] if len(ends) == 1 else [f"it ended {len(ends)} times"]
     if events[-1]["type"] != "run.finished":
         wrong.append(f"{events[-1]['type']} came after its end")
-    return wrong + [f"it ended while attempt {attempt} had node {node}" for node, (attempt, _) in held.items()]
+    return wrong + [
+        f"it ended while attempt {attempt} had node {node}" for node, (attempt, _) in held.items()
+    ]
 
 
 def check_acknowledged(run, jobs, events):
-    """Of a run that was acknowledged (submitters.Acknowledged): it is the one that was asked for, and what
-    was acknowledged about it is there. `jobs`: those that must have finished."""
+    """Of a run that was acknowledged (submitters.Acknowledged): it is the one that was asked for,
+    and what was acknowledged about it is there. `jobs`: those that must have finished."""
     if not events:
         return ["acknowledged and lost: there is no event of it"]
     first, wrong = events[0], []
@@ -85,8 +91,11 @@ def check_acknowledged(run, jobs, events):
     if first.get("number") != run.number:
         wrong.append(f"acknowledged as number {run.number}, is number {first.get('number')}")
     kinds = {event["type"] for event in events}
-    wrong += [f"acknowledged and lost: {said}" for said in sorted(run.said) if SAID[said] not in kinds]
-    status = next((event.get("status") for event in events if event["type"] == "run.finished"), None)
+    wrong += [
+        f"acknowledged and lost: {said}" for said in sorted(run.said) if SAID[said] not in kinds
+    ]
+    status = next((event.get("status") for event in events if event["type"] == "run.finished"),
+                  None)
     if status != STATUS.get(run.shape, "succeeded"):
         wrong.append(f"it ended as {status}")
     if run.ended and status != run.ended:
@@ -98,13 +107,17 @@ def check_acknowledged(run, jobs, events):
 
 
 def check_keys(runs):
-    """One key, one run: over the events of all runs, by id. A child run has the labels of its parent."""
+    """One key, one run: over the events of all runs, by id. A child run has the labels of its
+    parent."""
     by_key = defaultdict(list)
     for run_id, events in runs.items():
         for name, value in events[0].get("labels", []):
             if name == "key" and "parent" not in events[0]:
                 by_key[value].append(run_id)
-    return [f"key {key} made {len(ids)} runs: {' '.join(ids)}" for key, ids in by_key.items() if len(ids) > 1]
+    return [
+        f"key {key} made {len(ids)} runs: {' '.join(ids)}" for key, ids in by_key.items()
+        if len(ids) > 1
+    ]
 
 
 def check_groups(runs, limit=1):
@@ -124,7 +137,9 @@ def check_groups(runs, limit=1):
             continue
         those.add(run_id)
         if len(those) > limit:
-            wrong.append(f"group {group_of[run_id]} has {len(those)} runs at once: {' '.join(sorted(those))}")
+            wrong.append(
+                f"group {group_of[run_id]} has {len(those)} runs at once: {' '.join(sorted(those))}"
+            )
     return wrong
 
 
@@ -137,8 +152,8 @@ class Mark:
 
 
 def check_marks(marks, runs):
-    """No attempt ran twice, none that was not granted or on another worker than it was granted to, and
-    each that succeeded ran to its end. Returns what is wrong by run."""
+    """No attempt ran twice, none that was not granted or on another worker than it was granted to,
+    and each that succeeded ran to its end. Returns what is wrong by run."""
     wrong, seen = defaultdict(list), defaultdict(int)
     for mark in marks:
         if mark.run in runs:
@@ -147,7 +162,8 @@ def check_marks(marks, runs):
         if count > 1:
             wrong[run_id].append(f"job {job}, attempt {attempt} ran {count} times ({what})")
     granted = {(run_id, event.get("job"), event.get("attempt")): event.get("worker")
-               for run_id, events in runs.items() for event in events if event["type"] == "job.started"}
+               for run_id, events in runs.items()
+               for event in events if event["type"] == "job.started"}
     for mark in marks:
         if mark.run not in runs or mark.what != "begin":
             continue
@@ -159,15 +175,18 @@ def check_marks(marks, runs):
     for run_id, events in runs.items():
         for event in events:
             at = run_id, event.get("job"), event.get("attempt")
-            if event["type"] == "job.finished" and event.get("status") == "succeeded" and at[:2] in jobs_that_mark:
+            if event["type"] == "job.finished" and event.get(
+                    "status") == "succeeded" and at[:2] in jobs_that_mark:
                 if not (seen[(*at, "begin")] and seen[(*at, "end")]):
-                    wrong[run_id].append(f"job {at[1]}, attempt {at[2]} succeeded and did not run to its end")
+                    wrong[run_id].append(
+                        f"job {at[1]}, attempt {at[2]} succeeded and did not run to its end")
     return wrong
 
 
 def count_overlaps(marks):
-    """Attempts that had not ended, as far as they wrote, when a later one of the same job began: a worker that
-    is cut off goes on until it hears that its job is lost. Its result is refused; its effects are seen."""
+    """Attempts that had not ended, as far as they wrote, when a later one of the same job began: a
+    worker that is cut off goes on until it hears that its job is lost. Its result is refused; its
+    effects are seen."""
     ends = {(mark.run, mark.job, mark.attempt): mark.up for mark in marks if mark.what == "end"}
     begins = defaultdict(list)
     for mark in marks:
@@ -185,13 +204,17 @@ def check_agreement(name, answers):
     """`answers`: who → what it said. Everybody says the same."""
     if len(set(answers.values())) <= 1:
         return []
-    return [f"they do not agree about {name}: " + "; ".join(f"{who}: {said[:300]}" for who, said in answers.items())]
+    return [
+        f"they do not agree about {name}: " + "; ".join(f"{who}: {said[:300]}"
+                                                        for who, said in answers.items())
+    ]
 
 
 def check_feed(who, told, runs, before):
-    """`told`: (connection, position it was asked to go on from, position, run, seq, type) in the order in which
-    a follower heard it; `before`: up to which position it is not asked about. Each event of the log was heard, as
-    it is there, and each connection told in order and nothing again."""
+    """`told`: (connection, position it was asked to go on from, position, run, seq, type) in the
+    order in which a follower heard it; `before`: up to which position it is not asked about. Each
+    event of the log was heard, as it is there, and each connection told in order and nothing
+    again."""
     wrong, last = [], {}
     stored = {(run_id, event["seq"]): (event["position"], event["type"])
               for run_id, events in runs.items() for event in events if event["position"] > before}
@@ -199,11 +222,14 @@ def check_feed(who, told, runs, before):
         if position <= before:
             continue
         if stored.get((run_id, seq)) != (position, kind):
-            wrong.append(f"{who} told of event {seq} of run {run_id} ({kind} at {position}); the log has "
-                         f"{stored.get((run_id, seq))}")
+            wrong.append(
+                f"{who} told of event {seq} of run {run_id} ({kind} at {position}); the log has "
+                f"{stored.get((run_id, seq))}")
         if (position, seq) <= last.get(connection, (asked, float("inf"))):
             wrong.append(f"{who} told of event {seq} of run {run_id} out of order, or again")
         last[connection] = position, seq
     missed = set(stored) - {(run_id, seq) for _, _, _, run_id, seq, _ in told}
-    wrong += [f"{who} never told of event {seq} of run {run_id}" for run_id, seq in sorted(missed)[:5]]
+    wrong += [
+        f"{who} never told of event {seq} of run {run_id}" for run_id, seq in sorted(missed)[:5]
+    ]
     return wrong

@@ -1,31 +1,37 @@
-"""The cluster that a campaign hurts: a database of two nodes, replicas, workers, each at its own address."""
+"""The cluster that a campaign hurts: a database of two nodes, replicas, workers, each at its own
+address."""
 import os
 import subprocess
 import sys
 import time
 
 sys.path.append(os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "crash"))
-from machines import ROOT, Client, Patience, clean_env  # noqa: E402  pylint: disable=wrong-import-position
+# pylint: disable=wrong-import-position
+from machines import ROOT, Client, Patience, clean_env  # noqa: E402
 
-from network import LOAD, Missing, Network, folder_of  # noqa: E402  pylint: disable=wrong-import-position
-from postgres import Database, wait_until  # noqa: E402  pylint: disable=wrong-import-position
-from processes import Process  # noqa: E402  pylint: disable=wrong-import-position
+from network import LOAD, Missing, Network, folder_of  # noqa: E402
+from postgres import Database, wait_until  # noqa: E402
+from processes import Process  # noqa: E402
+
+# pylint: enable=wrong-import-position
 
 PORT = 4000
 REPLICAS = {"r1": 11, "r2": 12, "r3": 13}
 DATABASES = {"database1": 21, "database2": 22}
 WORKERS = {"w1": 41, "w2": 42, "w3": 43}
-# The product does not use Redis yet. When it does: a node "redis": 30 here, its process in `started`,
-# its faults in faults.py.
+# The product does not use Redis yet. When it does: a node "redis": 30 here, its process in
+# `started`, its faults in faults.py.
 NODES = {LOAD: 2, **REPLICAS, **DATABASES, **WORKERS}
 SHARED_DISK_MB, WORKER_DISK_MB = 512, 96
 SLOTS = 4
 LEASE_S = 5  # of workers: faults last longer or shorter than this
 WHOLE_S = 90  # for a cluster without faults to be whole again
 ASK_S = 2
-SETTINGS = {"MAESTRO_HEARTBEAT": "500ms", "MAESTRO_LEASE": f"{LEASE_S}s", "MAESTRO_LOG_FORMAT": "text",
-            "JWT_SECRET": "a-secret-of-thirty-two-bytes-or-more",
-            "SESSION_SECRET": "another-secret-of-thirty-two-bytes-or-more"}
+SETTINGS = {
+    "MAESTRO_HEARTBEAT": "500ms", "MAESTRO_LEASE": f"{LEASE_S}s", "MAESTRO_LOG_FORMAT": "text",
+    "JWT_SECRET": "a-secret-of-thirty-two-bytes-or-more",
+    "SESSION_SECRET": "another-secret-of-thirty-two-bytes-or-more"
+}
 
 
 class Broken(Exception):
@@ -49,12 +55,16 @@ class Cluster:
         self.prepare_folders()
         self.network = Network(NODES)
         self.network.join()
-        self.database = Database(self.network, os.path.join(self.folder, "databases"), tuple(DATABASES))
-        self.env = {**SETTINGS, "POSTGRES_URL": self.database.url(), "MAESTRO_DATA": self.path("shared")}
+        self.database = Database(self.network, os.path.join(self.folder, "databases"),
+                                 tuple(DATABASES))
+        self.env = {
+            **SETTINGS, "POSTGRES_URL": self.database.url(), "MAESTRO_DATA": self.path("shared")
+        }
         self.maestro("migrate", "up")
         self.token = self.maestro("tokens", "create", "campaign", "--role", "admin", "--direct")
         for name in REPLICAS:
-            self.replicas[name] = self.process(name, ["serve", "--listen", self.listen(name)], self.env)
+            self.replicas[name] = self.process(
+                name, ["serve", "--listen", self.listen(name)], self.env)
             self.replicas[name].start()
         self.wait_whole()
         self.add_workers()
@@ -77,14 +87,22 @@ class Cluster:
             self.mount(name, WORKER_DISK_MB)
 
     def mount(self, name, size_mb):
-        done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size_mb}m,mode=0700", "tmpfs", self.path(name)],
-                              check=False, capture_output=True, text=True)
+        done = subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", f"size={size_mb}m,mode=0700", "tmpfs",
+             self.path(name)],
+            check=False,
+            capture_output=True,
+            text=True)
         if done.returncode != 0:
             raise Missing(f"no tmpfs can be mounted: {done.stderr.strip()}")
 
     def maestro(self, *words):
         """A verb that goes to the database itself."""
-        done = subprocess.run([self.binary, *words], check=False, capture_output=True, text=True, env=clean_env(self.env))
+        done = subprocess.run([self.binary, *words],
+                              check=False,
+                              capture_output=True,
+                              text=True,
+                              env=clean_env(self.env))
         if done.returncode != 0:
             raise Missing(f"`maestro {' '.join(words)}` failed: {done.stderr.strip()}")
         return done.stdout.strip()
@@ -102,15 +120,20 @@ class Cluster:
     def add_workers(self):
         with Client(self.url("r1"), self.token) as client:
             token = client.token_of("worker")
-        with open(os.open(self.path("worker.token"), os.O_CREAT | os.O_WRONLY, 0o600), "w", encoding="utf-8") as file:
+        with open(os.open(self.path("worker.token"), os.O_CREAT | os.O_WRONLY, 0o600),
+                  "w",
+                  encoding="utf-8") as file:
             file.write(token)
         names = list(REPLICAS)
         for at, name in enumerate(WORKERS):
-            urls = [self.url(replica) for replica in names[at % 3:] + names[:at % 3]]  # each begins elsewhere
+            urls = [self.url(replica)
+                    for replica in names[at % 3:] + names[:at % 3]]  # each begins elsewhere
             self.workers[name] = self.process(name, [
-                "worker", "--url", ",".join(urls), "--token-file", self.path("worker.token"), "--labels", "linux",
-                "--slots", str(SLOTS), "--data", self.path(name), "--name", name, "--pass-env", "FAULT_WORKER"],
-                {"FAULT_WORKER": name})
+                "worker", "--url", ",".join(urls), "--token-file",
+                self.path("worker.token"), "--labels", "linux", "--slots",
+                str(SLOTS), "--data",
+                self.path(name), "--name", name, "--pass-env", "FAULT_WORKER"
+            ], {"FAULT_WORKER": name})
             self.workers[name].start()
 
     # What is asked of it.
@@ -155,7 +178,9 @@ class Cluster:
         patience = Patience(WHOLE_S)
         while True:
             ready = {name: self.readiness(name) for name in self.replicas}
-            leaders = [name for name, said in ready.items() if said and said["checks"]["lease"] == "leads"]
+            leaders = [
+                name for name, said in ready.items() if said and said["checks"]["lease"] == "leads"
+            ]
             if len(leaders) == 1 and all(ready.values()):
                 return leaders[0]
             if patience.over():
@@ -186,4 +211,5 @@ class Cluster:
     def wait_replayed(self):
         """The standby has what the primary has."""
         sql = "SELECT pg_current_wal_lsn() <= replay_lsn FROM pg_stat_replication"
-        wait_until(lambda: self.database.ask(self.database.primary, sql, check=False) == "t", "the standby replays")
+        wait_until(lambda: self.database.ask(self.database.primary, sql, check=False) == "t",
+                   "the standby replays")

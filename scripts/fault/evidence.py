@@ -1,5 +1,6 @@
-"""Gathers what checker.py judges: the event log from the database, the answers of every replica, the lines of
-jobs, what the standby has. Prints the events of each run that something is wrong with."""
+"""Gathers what checker.py judges: the event log from the database, the answers of every replica,
+the lines of jobs, what the standby has. Prints the events of each run that something is wrong
+with."""
 import json
 import time
 from collections import defaultdict
@@ -17,9 +18,12 @@ EVENTS = ("SELECT position || ' ' || run || ' ' || convert_from(payload, 'UTF8')
           "WHERE position > %d ORDER BY position")
 DIGESTS = {
     "events": "SELECT count(*), md5(string_agg(md5(payload), '' ORDER BY position)) FROM events",
-    "runs": "SELECT count(*), md5(string_agg(id::text || last_seq || status, '' ORDER BY id)) FROM runs",
-    "records": "SELECT count(*), md5(string_agg(md5(key) || version, '' ORDER BY kind, key)) FROM records",
-    "receipts": "SELECT count(*), md5(string_agg(md5(key) || md5(body), '' ORDER BY scope, key)) FROM receipts",
+    "runs": "SELECT count(*), md5(string_agg(id::text || last_seq || status, '' ORDER BY id)) "
+            "FROM runs",
+    "records": "SELECT count(*), md5(string_agg(md5(key) || version, '' ORDER BY kind, key)) "
+               "FROM records",
+    "receipts": "SELECT count(*), md5(string_agg(md5(key) || md5(body), '' ORDER BY scope, key)) "
+                "FROM receipts",
 }
 
 
@@ -32,8 +36,8 @@ class Found:
 
 
 def check_all(cluster, load, followers, position):
-    """Requires: no faults, a whole cluster, a load that starts nothing. `position`: up to which events were
-    checked before."""
+    """Requires: no faults, a whole cluster, a load that starts nothing. `position`: up to which
+    events were checked before."""
     found, gather = Found(position), Gatherer(cluster)
     open_runs = wait_for_ends(load)
     acknowledged = load.take_runs()
@@ -58,7 +62,8 @@ def check_all(cluster, load, followers, position):
     for follower in followers:
         found.events += gather.check_follower(follower, runs, position, found.wrong)
     found.wrong += tell(by_run, runs)
-    found.position = max([position] + [event["position"] for events in runs.values() for event in events])
+    found.position = max([position]
+                         + [event["position"] for events in runs.values() for event in events])
     return found
 
 
@@ -100,7 +105,9 @@ class Gatherer:
         patience = Patience(END_S)
         while True:
             runs = self.runs_since(position)
-            still = [run_id for run_id, events in runs.items() if events[-1]["type"] != "run.finished"]
+            still = [
+                run_id for run_id, events in runs.items() if events[-1]["type"] != "run.finished"
+            ]
             if not still or patience.over():
                 return runs
             time.sleep(0.5)
@@ -128,10 +135,14 @@ class Gatherer:
         return len(told)
 
     def check_kept(self, load):
-        """Workflows that were stored are there as they were; secrets are there and can be opened."""
+        """Workflows that were stored are there as they were; secrets are there and can be
+        opened."""
         wrong = []
         with self.cluster.client(self.cluster.wait_leader()) as client:
-            secrets = {item["name"] for item in pages(client, "/api/v1/secrets") if not item.get("broken")}
+            secrets = {
+                item["name"]
+                for item in pages(client, "/api/v1/secrets") if not item.get("broken")
+            }
             for (kind, name), text in load.take_kept().items():
                 if kind == "secrets":
                     there = name in secrets
@@ -153,8 +164,8 @@ class Gatherer:
         return wrong
 
     def check_answers(self, run_ids, runs):
-        """Every replica says the same of every run, events are those of the database, and the next leader,
-        who reads it all from the log, says what the last one had in memory."""
+        """Every replica says the same of every run, events are those of the database, and the next
+        leader, who reads it all from the log, says what the last one had in memory."""
         wrong, said = defaultdict(list), {}
         clients = {name: self.cluster.client(name) for name in self.cluster.replicas}
         for run_id in run_ids:
@@ -176,7 +187,9 @@ class Gatherer:
     def check_events(client, run_id, events):
         stored = [(event["seq"], event["type"]) for event in events]
         told = [(event["seq"], event["type"]) for event in client.events(run_id)]
-        return [] if told == stored else [f"the database has the events {stored}, the API tells {told}"]
+        return [] if told == stored else [
+            f"the database has the events {stored}, the API tells {told}"
+        ]
 
 
 def shown(client, run_id):
@@ -187,6 +200,7 @@ def shown(client, run_id):
 def pages(client, path):
     cursor = ""
     while cursor is not None:
-        page = client.get(f"{path}?limit=100" + (f"&cursor={cursor}" if cursor else "")).expect(200).json()
+        page = client.get(f"{path}?limit=100"
+                          + (f"&cursor={cursor}" if cursor else "")).expect(200).json()
         yield from page["items"]
         cursor = page.get("next_cursor")

@@ -1,8 +1,9 @@
-"""The faults of a campaign. Each is a generator: it begins what is wrong and yields in words what that is;
-what comes after the yield takes back what healing the network and starting the dead does not.
+"""The faults of a campaign. Each is a generator: it begins what is wrong and yields in words what
+that is; what comes after the yield takes back what healing the network and starting the dead does
+not.
 
-A fault may leave processes dead and the network cut: the campaign heals both. What it needs besides root is
-in `unable`, which returns why it cannot run here, or nothing."""
+A fault may leave processes dead and the network cut: the campaign heals both. What it needs
+besides root is in `unable`, which returns why it cannot run here, or nothing."""
 import contextlib
 import os
 import signal
@@ -12,7 +13,8 @@ from network import LOAD
 from processes import faketime
 
 FAULTS = {}  # name → Fault
-JUMPS_S = (-20, -3, 2, 10, 30)  # of a clock; what is due waits for one that was set back, so not for long
+# Of a clock. What is due waits for one that was set back, so it is not set back far.
+JUMPS_S = (-20, -3, 2, 10, 30)
 BALLAST = "ballast"
 
 
@@ -267,11 +269,11 @@ def database_fails_over_while_the_old_lives(cluster, _):
 
 @fault("unsynced", 0)
 def database_fails_over_after_it_restarted_alone(cluster, _):
-    """PostgreSQL shows after a crash what it had committed and the standby never got; who is answered from
-    that is answered too soon."""
+    """PostgreSQL shows after a crash what it had committed and the standby never got; who is
+    answered from that is answered too soon."""
     database = cluster.database
     cluster.network.cut([database.primary], [database.standby])
-    yield "the primary loses its standby, is killed, stands again and is then replaced by the standby"
+    yield "the primary loses its standby, is killed, stands again, is replaced by the standby"
     database.kill(database.primary)
     database.start(database.primary)
     yield
@@ -285,7 +287,8 @@ def database_fails_over_after_it_restarted_alone(cluster, _):
 
 def fill(folder):
     """Leaves no room: one long piece, then what is left, page by page."""
-    with contextlib.suppress(OSError), open(os.path.join(folder, BALLAST), "wb", buffering=0) as file:
+    with contextlib.suppress(OSError), open(os.path.join(folder, BALLAST), "wb",
+                                            buffering=0) as file:
         free = os.statvfs(folder)
         with contextlib.suppress(OSError):
             os.posix_fallocate(file.fileno(), 0, max(1, free.f_bavail * free.f_bsize - (1 << 20)))
@@ -390,6 +393,7 @@ def together(cluster, chance, *runs):
 
 
 def how_long(chance):
-    """Seconds of a fault: shorter and longer than the leases of replicas (3 s) and workers, now and then longer
-    than a store has patience (30 s)."""
-    return chance.choices((0.3, 1.5, 4, LEASE_S + 1, LEASE_S + 5, 35), (4, 4, 4, 4, 4, 1))[0] + chance.random()
+    """Seconds of a fault: shorter and longer than the leases of replicas (3 s) and workers, now
+    and then longer than a store has patience (30 s)."""
+    return chance.choices((0.3, 1.5, 4, LEASE_S + 1, LEASE_S + 5, 35),
+                          (4, 4, 4, 4, 4, 1))[0] + chance.random()

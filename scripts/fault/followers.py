@@ -1,5 +1,5 @@
-"""Followers of the feed of all runs, one at each replica, over everything that happens to it: what they are
-told is held against the event log (checker.check_feed)."""
+"""Followers of the feed of all runs, one at each replica, over everything that happens to it: what
+they are told is held against the event log (checker.check_feed)."""
 import json
 import threading
 
@@ -40,8 +40,8 @@ class Follower:
             for event in stream.events(SILENCE_S):
                 told = json.loads(event["data"])
                 with self.lock:
-                    self.told.append((self.connections, asked, told["position"], told["data"]["run"],
-                                      told["seq"], told["type"]))
+                    self.told.append((self.connections, asked, told["position"],
+                                      told["data"]["run"], told["seq"], told["type"]))
                 if event["id"]:
                     self.after = int(event["id"])
                 if self.over.is_set():

@@ -1,4 +1,5 @@
-"""The network of a campaign: a switch and nodes, each a network namespace; cuts, losses and delays."""
+"""The network of a campaign: a switch and nodes, each a network namespace; cuts, losses and
+delays."""
 import contextlib
 import ctypes
 import fcntl
@@ -13,13 +14,15 @@ import sys
 import time
 
 PREFIX = "maestro-fault-"
-# RFC 2544 keeps 198.18.0.0/15 for tests of networks; none of it leaves the namespaces, which have no route.
+# RFC 2544 keeps 198.18.0.0/15 for tests of networks; none of it leaves the namespaces, which have
+# no route.
 NETWORK = "198.18.0."
 SWITCH, LOAD = "switch", "load"
 BRIDGE = "br0"
 CLONE_NEWNET = 0x40000000
 SIOCETHTOOL = 0x8946
-# ETHTOOL_STXCSUM, _SSG, _STSO, _SGSO, _SGRO: off, so that what the cable sees are packets with checksums.
+# ETHTOOL_STXCSUM, _SSG, _STSO, _SGSO, _SGRO: off, so that what the cable sees are packets with
+# checksums.
 OFFLOADS = (0x17, 0x19, 0x1F, 0x24, 0x2C)
 LIBC = ctypes.CDLL(None, use_errno=True)
 
@@ -94,6 +97,8 @@ def remove(owner, folder_too=True):
 def remove_leftovers():
     """Of campaigns that were killed: of these even the folders are nobody's any more."""
     found = set(re.findall(rf"^{PREFIX}(\d+)-", ip("netns", "list", check=False), re.M))
+    with open("/proc/mounts", encoding="utf-8") as file:
+        found |= set(re.findall(rf" /var/tmp/{PREFIX}(\d+)/", file.read()))
     for owner in found:
         if not lives(owner):
             print(f"removing what campaign {owner} left", flush=True)
@@ -101,8 +106,9 @@ def remove_leftovers():
 
 
 class Network:
-    """Nodes by name, each in its namespace with its address on one switch; this process joins as LOAD.
-    What is cut, lost or slow is data; every change replaces the switch's whole rules at once."""
+    """Nodes by name, each in its namespace with its address on one switch; this process joins as
+    LOAD. What is cut, lost or slow is data; every change replaces the switch's whole rules at
+    once."""
 
     def __init__(self, nodes):
         self.owner, self.nodes, self.moved = os.getpid(), nodes, {}
@@ -127,9 +133,14 @@ class Network:
         return ["nsenter", "--net=" + path_of(self.namespace(node)), "--", *words]
 
     def inside(self, node, *words, text=None):
-        done = subprocess.run(self.words(node, *words), check=False, capture_output=True, text=True, input=text)
+        done = subprocess.run(self.words(node, *words),
+                              check=False,
+                              capture_output=True,
+                              text=True,
+                              input=text)
         if done.returncode != 0:
-            raise Missing(f"`{' '.join(words)}` failed in a network namespace: {done.stderr.strip()}")
+            raise Missing(
+                f"`{' '.join(words)}` failed in a network namespace: {done.stderr.strip()}")
         return done.stdout
 
     def add_namespace(self, node):
@@ -169,7 +180,14 @@ class Network:
         """An address that moves, as a cluster's manager would: from where it was to this node."""
         address = NETWORK + str(self.nodes_moved(name)) + "/24"
         if name in self.moved:
-            ip("-n", self.namespace(self.moved[name]), "address", "del", address, "dev", "eth0", check=False)
+            ip("-n",
+               self.namespace(self.moved[name]),
+               "address",
+               "del",
+               address,
+               "dev",
+               "eth0",
+               check=False)
         ip("-n", self.namespace(node), "address", "add", address, "dev", "eth0")
         self.moved[name] = node
         for other in self.nodes:  # what a gratuitous ARP does
@@ -201,11 +219,13 @@ class Network:
         self.apply()
 
     def slow(self, node, delay_ms, jitter_ms, doubled_percent, seed):
-        """Packets to and from the node are late, each by another time, so that they overtake each other."""
+        """Packets to and from the node are late, each by another time, so that they overtake each
+        other."""
         here = os.path.dirname(os.path.abspath(__file__))
-        self.cables[node] = subprocess.Popen(
-            self.words(SWITCH, sys.executable, "-B", os.path.join(here, "cable.py"), node, BRIDGE,
-                       *map(str, (delay_ms, jitter_ms, doubled_percent, seed))), stdin=subprocess.DEVNULL)
+        self.cables[node] = subprocess.Popen(self.words(
+            SWITCH, sys.executable, "-B", os.path.join(here, "cable.py"), node, BRIDGE,
+            *map(str, (delay_ms, jitter_ms, doubled_percent, seed))),
+                                             stdin=subprocess.DEVNULL)
 
     def heal(self):
         self.cuts, self.losses = set(), {}
@@ -223,8 +243,9 @@ class Network:
             yield self.rule(self.addresses(a), self.addresses(b), "drop")
         for node, percent in sorted(self.losses.items()):
             for side in ("saddr", "daddr"):
-                yield (f"add rule bridge fault pass ip {side} {{ {', '.join(self.addresses(node))} }} "
-                       f"numgen random mod 100 < {percent} drop")
+                yield (
+                    f"add rule bridge fault pass ip {side} {{ {', '.join(self.addresses(node))} }} "
+                    f"numgen random mod 100 < {percent} drop")
 
     @staticmethod
     def rule(sources, targets, verdict):

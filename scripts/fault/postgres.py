@@ -1,5 +1,5 @@
-"""PostgreSQL on two nodes: a primary, a standby that streams from it and that commits wait for, and one
-address that is wherever the primary is."""
+"""PostgreSQL on two nodes: a primary, a standby that streams from it and that commits wait for,
+and one address that is wherever the primary is."""
 import contextlib
 import glob
 import os
@@ -42,7 +42,7 @@ def tools():
 
 
 def wait_until(condition, what, deadline_s=READY_S):
-    """Raises Missing with `what`, for a machine that cannot carry a campaign, after the deadline."""
+    """Raises Missing after the deadline: this machine cannot carry a campaign."""
     end = time.monotonic() + deadline_s
     while not condition():
         if time.monotonic() > end:
@@ -89,28 +89,46 @@ class Database:
 
     def mount(self, node):
         os.makedirs(self.disk(node))
-        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK_MB}m,mode=0755", "tmpfs", self.disk(node)],
-                       check=True)
+        subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", f"size={DISK_MB}m,mode=0755", "tmpfs",
+             self.disk(node)],
+            check=True)
         os.chown(self.disk(node), self.user, -1)
 
     # Words of PostgreSQL, in a node's namespace, as a user that it runs as.
 
     def words(self, node, name, *words):
-        return self.network.words(node, "setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups",
-                                  os.path.join(self.bin, name), *words)
+        return self.network.words(node, "setpriv", "--reuid=postgres", "--regid=postgres",
+                                  "--init-groups", os.path.join(self.bin, name), *words)
 
     def run(self, node, name, *words, check=True, timeout=READY_S):
         """Returns what it said; raises Missing when it failed and that was not foreseen."""
         with open(self.log(node), "ab") as log:
-            done = subprocess.run(self.words(node, name, *words), check=False, stdout=subprocess.PIPE,
-                                  stderr=log, stdin=subprocess.DEVNULL, cwd="/", text=True, timeout=timeout)
+            done = subprocess.run(self.words(node, name, *words),
+                                  check=False,
+                                  stdout=subprocess.PIPE,
+                                  stderr=log,
+                                  stdin=subprocess.DEVNULL,
+                                  cwd="/",
+                                  text=True,
+                                  timeout=timeout)
         if check and done.returncode != 0:
             raise Missing(f"{name} failed on {node}; its log is {self.log(node)}")
         return done.stdout.strip()
 
     def ask(self, node, sql, database="maestro", check=True):
-        return self.run(node, "psql", "-h", self.network.address(node), "-p", str(PORT), "-U", "maestro",
-                        "-XAtc", sql, database, check=check)
+        return self.run(node,
+                        "psql",
+                        "-h",
+                        self.network.address(node),
+                        "-p",
+                        str(PORT),
+                        "-U",
+                        "maestro",
+                        "-XAtc",
+                        sql,
+                        database,
+                        check=check)
 
     # One node.
 
@@ -119,8 +137,12 @@ class Database:
         def stands():
             if not self.lives(node):
                 with open(self.log(node), "ab") as log:
-                    subprocess.Popen(self.words(node, "postgres", "-D", self.data(node), "-k", self.disk(node)),
-                                     stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/",
+                    subprocess.Popen(self.words(node, "postgres", "-D", self.data(node), "-k",
+                                                self.disk(node)),
+                                     stdin=subprocess.DEVNULL,
+                                     stdout=log,
+                                     stderr=log,
+                                     cwd="/",
                                      start_new_session=True)
                 time.sleep(0.1)
             return self.answers(node)
@@ -177,8 +199,8 @@ class Database:
         self.kill(node)
         shutil.rmtree(self.data(node), ignore_errors=True)
         source = self.network.address(self.primary)
-        self.run(node, "pg_basebackup", "-h", source, "-p", str(PORT), "-U", "maestro", "-D", self.data(node),
-                 "-X", "stream", "-c", "fast", "-R")
+        self.run(node, "pg_basebackup", "-h", source, "-p", str(PORT), "-U", "maestro", "-D",
+                 self.data(node), "-X", "stream", "-c", "fast", "-R")
         with open(self.data(node) + "/postgresql.auto.conf", "w", encoding="utf-8") as file:
             file.write(f"primary_conninfo = 'host={source} port={PORT} user=maestro "
                        f"application_name={node} connect_timeout=3'\n")
@@ -186,17 +208,23 @@ class Database:
         self.wait_until_in_sync()
 
     def streams(self):
-        return self.ask(self.primary, "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming' "
-                        f"AND application_name = '{self.standby}'", "postgres", check=False) == "1"
+        return self.ask(self.primary,
+                        "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming' "
+                        f"AND application_name = '{self.standby}'",
+                        "postgres",
+                        check=False) == "1"
 
     def wait_until_in_sync(self):
         wait_until(self.streams, f"the standby streams; its log is {self.log(self.standby)}")
         self.wait_for(self.primary, self.standby)
-        wait_until(lambda: self.ask(self.primary, "SELECT sync_state FROM pg_stat_replication", "postgres",
-                                    check=False) == "sync", "commits wait for the standby")
+        wait_until(
+            lambda: self.ask(
+                self.primary, "SELECT sync_state FROM pg_stat_replication", "postgres", check=False)
+            == "sync", "commits wait for the standby")
 
     def promote(self):
-        """The standby becomes the primary and has the address. Requires: the old one is dead or cut off."""
+        """The standby becomes the primary and has the address. Requires: the old one is dead or
+        cut off."""
         old, new = self.primary, self.standby
         self.wait_for(new, None)
         self.run(new, "pg_ctl", "promote", "-D", self.data(new), "-w", "-t", str(READY_S))

@@ -17,7 +17,8 @@ def faketime():
 
 
 class Process:
-    """One `maestro serve` or `maestro worker`. An end that nobody asked for is kept in `surprises`."""
+    """One `maestro serve` or `maestro worker`. An end that nobody asked for is kept in
+    `surprises`."""
 
     def __init__(self, network, node, words, env, folder, surprises):
         self.network, self.node, self.words, self.env = network, node, words, env
@@ -26,7 +27,8 @@ class Process:
         self.process, self.expected = None, False
 
     def start(self, offset_s=None):
-        """With an offset its clock is that much ahead (or behind); `shift` changes it while it runs."""
+        """With an offset its clock is that much ahead (or behind); `shift` changes it while it
+        runs."""
         env = dict(self.env)
         if offset_s is not None:
             self.shift(offset_s)
@@ -34,8 +36,12 @@ class Process:
                         "FAKETIME_CACHE_DURATION": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1",
                         "FAKETIME_DONT_RESET": "1"})
         with open(self.log, "ab") as log:
-            self.process = subprocess.Popen(self.network.words(self.node, *self.words), stdin=subprocess.DEVNULL,
-                                            stdout=log, stderr=log, env=clean_env(env), start_new_session=True)
+            self.process = subprocess.Popen(self.network.words(self.node, *self.words),
+                                            stdin=subprocess.DEVNULL,
+                                            stdout=log,
+                                            stderr=log,
+                                            env=clean_env(env),
+                                            start_new_session=True)
         self.expected = False
 
     def clock(self):
@@ -77,7 +83,8 @@ class Process:
         self.process = None
 
     def end(self):
-        """In order. Returns its exit code; one that takes too long is killed and its code is None."""
+        """In order. Returns its exit code; one that takes too long is killed and its code is
+        None."""
         if not self.lives():
             return None
         self.expected = True

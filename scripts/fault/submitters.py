@@ -1,5 +1,5 @@
-"""The load of a campaign: submitters ask all replicas in turn for runs of many shapes, nudge them on, and
-keep what was acknowledged. Every job writes a line when it begins and when it ends."""
+"""The load of a campaign: submitters ask all replicas in turn for runs of many shapes, nudge them
+on, and keep what was acknowledged. Every job writes a line when it begins and when it ends."""
 import json
 import random
 import threading
@@ -12,8 +12,10 @@ OPEN_MAX = 8  # of one submitter, started and not seen to end
 ANSWER_S = 4  # patience with one answer; then another replica is asked the same
 KEEP_EVERY, AGAIN_EVERY = 9, 7
 
-MARK = ('mark() { read -r up rest < /proc/uptime; echo "$MAESTRO_RUN_ID $MAESTRO_JOB_ID $MAESTRO_ATTEMPT '
-        '$FAULT_WORKER $1 $up" >> "$MARKS"; }; mark begin; %s; mark end')
+MARK = ('mark() { read -r up rest < /proc/uptime; '
+        'echo "$MAESTRO_RUN_ID $MAESTRO_JOB_ID $MAESTRO_ATTEMPT $FAULT_WORKER $1 $up"'
+        ' >> "$MARKS"; }; '
+        'mark begin; %s; mark end')
 HEAD = """
 inputs: {n: {type: number, required: true}}
 defaults:
@@ -33,24 +35,28 @@ def job(body=NAP, more=""):
 def shapes():
     return {
         "chain": f"jobs: {{a: {job()}, b: {job(more='needs: a, ')}, c: {job(more='needs: b, ')}}}",
-        "fan": "jobs: {m: %s, z: %s}" % (job(more="matrix: {x: [1, 2, 3, 4, 5, 6]}, "), job(more="needs: m, ")),
+        "fan": "jobs: {m: %s, z: %s}" %
+        (job(more="matrix: {x: [1, 2, 3, 4, 5, 6]}, "), job(more="needs: m, ")),
         "retry": "jobs: {a: %s}" % job('[ "$MAESTRO_ATTEMPT" -ge 3 ]'),
         "approval": "jobs: {a: {approve: {}}, b: %s}" % job(more="needs: a, "),
         "signal": "jobs: {a: {wait: {event: go}}, b: %s}" % job(more="needs: a, "),
         "cancel": "jobs: {a: %s, b: %s}" % (job("sleep 600"), job(more="needs: a, ")),
         "long": "jobs: {a: %s}" % job("sleep 8"),
-        "group": "concurrency: {group: 'g${{ inputs.n < 500 }}', limit: 1}\njobs: {a: %s, b: %s}"
-                 % (job(), job(more="needs: a, ")),
-        "child": "jobs: {a: {workflow: {name: child, inputs: {n: 1}}}, b: %s}" % job(more="needs: a, "),
-        "output": "jobs: {a: {outputs: {v: '${{ steps.s.outputs.v }}'}, steps: [{id: s, run: 'echo v=7 >> "
-                  "\"$MAESTRO_OUTPUT\"'}]}, b: {needs: a, env: {V: '${{ needs.a.outputs.v }}'}, "
-                  "steps: [{run: '[ \"$V\" = 7 ]'}]}}",
+        "group": "concurrency: {group: 'g${{ inputs.n < 500 }}', limit: 1}\njobs: {a: %s, b: %s}" %
+        (job(), job(more="needs: a, ")),
+        "child": "jobs: {a: {workflow: {name: child, inputs: {n: 1}}}, b: %s}"
+        % job(more="needs: a, "),
+        "output": "jobs: {a: {outputs: {v: '${{ steps.s.outputs.v }}'}, "
+        "steps: [{id: s, run: 'echo v=7 >> \"$MAESTRO_OUTPUT\"'}]}, "
+        "b: {needs: a, env: {V: '${{ needs.a.outputs.v }}'}, steps: [{run: '[ \"$V\" = 7 ]'}]}}",
     }
 
 
-JOBS = {"chain": {"a", "b", "c"}, "retry": {"a"}, "approval": {"a", "b"}, "signal": {"a", "b"}, "long": {"a"},
-        "group": {"a", "b"}, "child": {"a", "b"}, "output": {"a", "b"}, "cancel": {"a", "b"},
-        "fan": {"m", "z", *(f"m[x={x}]" for x in range(1, 7))}}
+JOBS = {
+    "chain": {"a", "b", "c"}, "retry": {"a"}, "approval": {"a", "b"}, "signal": {"a", "b"},
+    "long": {"a"}, "group": {"a", "b"}, "child": {"a", "b"}, "output": {"a", "b"},
+    "cancel": {"a", "b"}, "fan": {"m", "z", *(f"m[x={x}]" for x in range(1, 7))}
+}
 WEIGHTS = {"long": 0.5, "cancel": 0.7}
 
 
@@ -62,6 +68,9 @@ class Acknowledged:
         self.said = set()    # what a 2xx was given for: signal, approve, cancel
         self.ended = None    # the final status that was seen; it may never change
         self.began = time.monotonic()
+
+    def age(self):
+        return time.monotonic() - self.began
 
 
 class Load:
@@ -78,7 +87,9 @@ class Load:
         self.name = f"c{seed}-{time.time_ns() % 10**9}"
         self.head = HEAD % cluster.path("marks")
         chance = random.Random(seed)
-        self.submitters = [Submitter(self, f"{self.name}-{i}", chance.getrandbits(32)) for i in range(SUBMITTERS)]
+        self.submitters = [
+            Submitter(self, f"{self.name}-{i}", chance.getrandbits(32)) for i in range(SUBMITTERS)
+        ]
 
     def begin(self):
         with self.cluster.client(self.cluster.wait_leader()) as client:
@@ -194,7 +205,12 @@ class Submitter:
         client = self.clients.get(name) or self.load.cluster.client(name)
         self.clients[name] = client
         try:
-            answer = client.call(method, path, body=body, raw=raw, headers=headers, timeout=ANSWER_S)
+            answer = client.call(method,
+                                 path,
+                                 body=body,
+                                 raw=raw,
+                                 headers=headers,
+                                 timeout=ANSWER_S)
             return None if passing(answer) else answer
         except DOWN:
             client.close()
@@ -236,12 +252,14 @@ class Submitter:
         name = f"{self.name}-{self.count}"
         if self.count % (2 * KEEP_EVERY) == 0:
             name = name.replace("-", "_")
-            answer = self.insist("PUT", f"/api/v1/secrets/{name}", json.dumps({"value": "of " + name}),
+            answer = self.insist("PUT", f"/api/v1/secrets/{name}",
+                                 json.dumps({"value": "of " + name}),
                                  {"Content-Type": "application/json"})
             kept = {("secrets", name): None}
         else:
             text = f"name: {name}\njobs: {{a: {{steps: [{{uses: noop}}]}}}}\n"
-            answer = self.insist("PUT", f"/api/v1/workflows/{name}", text, {"Content-Type": "application/yaml"})
+            answer = self.insist("PUT", f"/api/v1/workflows/{name}", text,
+                                 {"Content-Type": "application/yaml"})
             kept = {("workflows", name): text}
         if answer is not None:
             answer.expect(200, 201)
@@ -252,12 +270,16 @@ class Submitter:
         path = f"/api/v1/runs/{run.id}"
         if run.shape == "signal" and "signal" not in run.said:
             self.say(run, "signal", path + "/signals", {"event": "go", "data": {"n": run.n}})
-        elif run.shape == "cancel" and "cancel" not in run.said and time.monotonic() - run.began > 1:
+        elif run.shape == "cancel" and "cancel" not in run.said and run.age() > 1:
             self.say(run, "cancel", path + "/cancel", {})
         elif run.shape == "approval" and "approve" not in run.said:
-            asked = [a for a in self.read(path + "/approvals").get("items", []) if a["status"] == "waiting"]
+            asked = [
+                a for a in self.read(path + "/approvals").get("items", [])
+                if a["status"] == "waiting"
+            ]
             if asked:
-                self.say(run, "approve", f"/api/v1/approvals/{asked[0]['id']}", {"decision": "approve"})
+                self.say(run, "approve", f"/api/v1/approvals/{asked[0]['id']}",
+                         {"decision": "approve"})
         status = self.read(path).get("status")
         if status in FINAL:
             run.ended = status

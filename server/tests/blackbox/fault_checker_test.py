@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""The checker of the fault campaign finds violations that are planted in made-up event logs, and nothing in
-a log without; the campaign says what it lacks."""
+"""The checker of the fault campaign finds violations that are planted in made-up event logs, and
+nothing in a log without; the campaign says what it lacks."""
 import copy
 import os
 import subprocess
@@ -27,7 +27,10 @@ class Asked:
 def log():
     """A run whose job a waited for a signal; b was lost once. Positions are those of commits."""
     events = [
-        {"type": "run.queued", "number": 7, "inputs": {"n": 5}, "labels": [["key", "k1"], ["shape", "signal"]]},
+        {
+            "type": "run.queued", "number": 7, "inputs": {"n": 5}, "labels": [["key", "k1"],
+                                                                              ["shape", "signal"]]
+        },
         {"type": "run.started"},
         {"type": "job.waiting", "job": "a"},
         {"type": "signal.received", "event": "go"},
@@ -79,16 +82,20 @@ PLANTED = [
      with_more(6, {**STARTED, "attempt": 1, "fence": 2, "worker": "w3"}), "two live holders"),
     ("an attempt is left out", changed(7, attempt=3), "attempt 3 was granted after attempt 1"),
     ("a fence does not grow", changed(7, fence=1), "has fence 1"),
-    ("who lost the job completed it", changed(8, attempt=1), "attempt 2 had the job, attempt 1 completed it"),
+    ("who lost the job completed it", changed(8, attempt=1),
+     "attempt 2 had the job, attempt 1 completed it"),
     ("a completion counts twice", with_more(9, {**FINISHED, "attempt": 2}), "completed again"),
-    ("a lost attempt is completed, too", with_more(7, {"type": "job.retrying", "node": 1, "job": "b", "attempt": 1}),
-     "completed twice"),
-    ("a job goes on after its end", with_more(9, {**STARTED, "attempt": 3, "fence": 3, "worker": "w1"}),
+    ("a lost attempt is completed, too",
+     with_more(7,
+               {"type": "job.retrying", "node": 1, "job": "b", "attempt": 1}), "completed twice"),
+    ("a job goes on after its end",
+     with_more(9, {**STARTED, "attempt": 3, "fence": 3, "worker": "w1"}),
      "granted after it had finished"),
     ("the run ends with a holder left", without(8), "ended while attempt 2"),
     ("the run does not end", log()[:-1], "never ended"),
     ("the run ends twice", log() + [{**log()[-1], "seq": 11}], "ended 2 times"),
-    ("something comes after the end", log() + [{"type": "job.ready", "seq": 11, "position": 200}], "after its end"),
+    ("something comes after the end", log() + [{"type": "job.ready", "seq": 11, "position": 200}],
+     "after its end"),
 ]
 LOST = [
     ("the run", Asked(), [], "acknowledged and lost"),
@@ -160,7 +167,8 @@ def of_group(first, last):
 
 def test_two_runs_of_a_group_at_once_are_found():
     assert not checker.check_groups({"x": of_group(2, 5), "y": of_group(6, 9)})
-    assert any("2 runs at once" in one for one in checker.check_groups({"x": of_group(2, 7), "y": of_group(6, 9)}))
+    assert any("2 runs at once" in one
+               for one in checker.check_groups({"x": of_group(2, 7), "y": of_group(6, 9)}))
 
 
 def test_who_does_not_agree_is_found():
@@ -169,8 +177,13 @@ def test_who_does_not_agree_is_found():
 
 
 def campaign(*words, binary=BINARY):
-    return subprocess.run([os.path.join(FAULT, "campaign.sh"), *words], stdin=subprocess.DEVNULL, text=True, check=False,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env={**os.environ, "MAESTRO_BIN": binary})
+    return subprocess.run([os.path.join(FAULT, "campaign.sh"), *words],
+                          stdin=subprocess.DEVNULL,
+                          text=True,
+                          check=False,
+                          stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT,
+                          env={**os.environ, "MAESTRO_BIN": binary})
 
 
 def test_the_campaign_tells_what_is_wrong_with_its_arguments():
