@@ -9,6 +9,7 @@ from load import DOWN, FINAL, passing
 
 SUBMITTERS = 6  # a replica that is silent holds up some of them, not all
 OPEN_MAX = 8  # of one submitter, started and not seen to end
+AVOID_S = 3
 ANSWER_S = 4  # patience with one answer; then another replica is asked the same
 KEEP_EVERY, AGAIN_EVERY = 9, 7
 
@@ -78,8 +79,9 @@ class Load:
 
     def __init__(self, cluster, seed):
         self.cluster = cluster
-        self.lock = threading.Lock()  # guards the next four
+        self.lock = threading.Lock()  # guards what follows, to `longest`
         self.runs, self.kept, self.acknowledged, self.told = [], {}, 0, 0
+        self.silent = {}              # replica → until when it is avoided
         self.wrong = []               # violations that the load itself saw
         self.last = time.monotonic()  # when something was acknowledged
         self.longest = 0.0            # between two acknowledgements, since it was last set to 0
@@ -146,6 +148,17 @@ class Load:
             longest, self.longest = max(self.longest, time.monotonic() - self.last), 0.0
         return longest
 
+    def avoid(self, replica):
+        """It was silent: nobody asks it for a while, as a proxy in front would do."""
+        with self.lock:
+            self.silent[replica] = time.monotonic() + AVOID_S
+
+    def likely(self):
+        """The replicas that were not silent just now; all when all were."""
+        now, names = time.monotonic(), list(self.cluster.replicas)
+        with self.lock:
+            return [name for name in names if self.silent.get(name, 0) < now] or names
+
     def stop_starting(self):
         self.starting.clear()
 
@@ -201,7 +214,7 @@ class Submitter:
 
     def ask(self, method, path, raw=None, body=None, headers=None):
         """One try at any replica: the answer, or None when it is in trouble."""
-        name = self.chance.choice(list(self.load.cluster.replicas))
+        name = self.chance.choice(self.load.likely())
         client = self.clients.get(name) or self.load.cluster.client(name)
         self.clients[name] = client
         try:
@@ -212,8 +225,10 @@ class Submitter:
                                  headers=headers,
                                  timeout=ANSWER_S)
             return None if passing(answer) else answer
-        except DOWN:
+        except DOWN as error:
             client.close()
+            if isinstance(error, TimeoutError):
+                self.load.avoid(name)
             self.load.over.wait(0.02)
             return None
 
