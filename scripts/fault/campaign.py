@@ -12,6 +12,7 @@ from cluster import Broken, Cluster, default_binary
 from evidence import check_all
 from faults import FAULTS, how_long
 from followers import Follower
+from load import DOWN
 from machines import SCRATCH, Patience
 from network import Missing
 from submitters import Load
@@ -183,8 +184,8 @@ def run(options):
                   flush=True)
             try:
                 campaign.run()
-            except (Broken, Missing) as error:
-                campaign.violate(f"ended early: {error}")
+            except (Broken, Missing, AssertionError, *DOWN) as error:
+                campaign.violate(f"ended early: {type(error).__name__}: {error}")
             except KeyboardInterrupt:
                 print("interrupted")
             campaign.table()
