@@ -56,10 +56,8 @@ def needs():
     """Raises Missing with what this machine lacks."""
     if os.geteuid() != 0:
         raise Missing("network namespaces and mounts need root")
-    lacking = [
-        name for name in TOOLS
-        if not shutil.which(name, path=os.environ["PATH"] + ":/usr/sbin:/sbin")
-    ]
+    os.environ["PATH"] += ":/usr/sbin:/sbin"
+    lacking = [name for name in TOOLS if not shutil.which(name)]
     if lacking:
         raise Missing(f"there is no {' '.join(lacking)}: scripts/install-packages fault")
     if not os.access(default_binary(), os.X_OK):

@@ -11,7 +11,7 @@ from harness import RELEASE, ROOT, Skip, main, wait_until
 
 CAMPAIGN = os.path.join(ROOT, "scripts", "fault", "campaign.sh")
 FAULTS = "leader_dies,leader_is_alone,worker_is_alone,database_fails_over"
-SEED = "4"  # no fault of this one lasts long
+SEED = "188"  # each of them once, none for long
 
 
 def start(*words):
@@ -49,7 +49,7 @@ def test_a_short_campaign_finds_nothing_and_leaves_nothing():
     killed.send_signal(signal.SIGKILL)
     killed.wait()
     assert traces(killed.pid)
-    campaign = start("0.2", "--seed", SEED, "--only", FAULTS)
+    campaign = start("0.3", "--seed", SEED, "--only", FAULTS)
     said = campaign.communicate(timeout=240)[0]
     print(said[-6000:])
     assert campaign.returncode == 0, campaign.returncode

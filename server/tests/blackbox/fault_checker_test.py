@@ -176,6 +176,27 @@ def test_who_does_not_agree_is_found():
     assert checker.check_agreement("it", {"r1": "a", "r2": "b"})
 
 
+def heard(connection=1, asked=0):
+    """What a follower that heard everything was told."""
+    return [(connection, asked, e["position"], RUN, e["seq"], e["type"]) for e in log()]
+
+
+def test_what_a_follower_heard_wrongly_is_found():
+    resumed = heard()[:5] + heard(connection=2, asked=104)[5:]
+    for told in (heard(), resumed, heard()[:5] + heard(connection=2, asked=102)[3:]):
+        assert not checker.check_feed("r1", told, {RUN: log()}, 0), told
+    assert not checker.check_feed("r1", heard()[4:], {RUN: log()}, 103)
+    unknown = heard() + [(1, 0, 300, RUN, 11, "job.ready")]
+    other = heard()[:9] + [(1, 0, 109, RUN, 10, "job.ready")]
+    for told, words in ((heard()[:3] + heard()[4:], "never told of event 4"),
+                        (unknown, "told of event 11"), (other, "told of event 10"),
+                        (heard()[:4] + heard()[3:], "out of order, or again"),
+                        (heard()[1:2] + heard()[:1] + heard()[2:], "out of order, or again"),
+                        (heard(asked=100), "out of order, or again")):
+        found = checker.check_feed("r1", told, {RUN: log()}, 0)
+        assert any(words in one for one in found), (words, found)
+
+
 def campaign(*words, binary=BINARY):
     return subprocess.run([os.path.join(FAULT, "campaign.sh"), *words],
                           stdin=subprocess.DEVNULL,
