@@ -175,6 +175,7 @@ class Campaign:
 def run(options):
     """Requires: needs(). Returns the exit code."""
     cluster, campaign = Cluster(os.path.abspath(default_binary())), None
+    interrupted = False
     try:
         with cluster:
             campaign = Campaign(options, cluster)
@@ -185,8 +186,11 @@ def run(options):
             except (Broken, Missing, AssertionError, *DOWN) as error:
                 campaign.violate(f"ended early: {type(error).__name__}: {error}")
             except KeyboardInterrupt:
+                interrupted = True
                 print("interrupted")
             campaign.table()
+            if options.keep or campaign.violations:
+                cluster.keep()
     finally:
         kept = options.keep or (campaign and campaign.violations)
         if campaign:
@@ -195,7 +199,7 @@ def run(options):
             print(f"the data is kept in {cluster.folder}; again with --seed {options.seed}")
         network.remove(os.getpid(), folder_too=not kept)
     print(f"{campaign.count} faults, {len(campaign.violations)} violations", flush=True)
-    return 1 if campaign.violations else 0
+    return 1 if campaign.violations or interrupted else 0
 
 
 def main():

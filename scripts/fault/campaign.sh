@@ -9,7 +9,8 @@
 # Needs root, network namespaces, nftables, PostgreSQL and libfaketime: scripts/install-packages fault.
 # Environment: MAESTRO_BIN, the program. Default: build/bin/maestro, which `make build` makes.
 # Prints each fault and last a table and `N faults, M violations`. Exit codes: 0 none was found; 1 there were
-# violations (with the events of the runs); 2 the arguments are wrong or something that it needs is missing.
+# violations (with the events of the runs), or it was interrupted; 2 the arguments are wrong or something that
+# it needs is missing.
 # docs/reliability.md says what is checked. What a killed campaign left is removed by the next one.
 set -euo pipefail
 exec python3 -B "$(dirname "${BASH_SOURCE[0]}")/campaign.py" "$@"

@@ -1,5 +1,6 @@
 """The cluster that a campaign hurts: a database of two nodes, replicas, workers, each at its own
 address."""
+import contextlib
 import os
 import subprocess
 import sys
@@ -73,6 +74,12 @@ class Cluster:
     def __exit__(self, *_):
         if self.network:
             self.network.close()
+
+    def keep(self):
+        """What the database has, as SQL: its disks are gone after a campaign."""
+        with contextlib.suppress(Missing, OSError), \
+                open(self.path("maestro.sql"), "w", encoding="utf-8") as file:
+            file.write(self.database.dump())
 
     def path(self, name):
         return os.path.join(self.folder, name)

@@ -240,6 +240,10 @@ class Database:
             self.start(self.standby)
         self.wait_until_in_sync()
 
+    def dump(self):
+        return self.run(self.primary, "pg_dump", "-h", self.network.address(self.primary), "-p",
+                        str(PORT), "-U", "maestro", "maestro")
+
     def rows(self, sql):
         """From where clients get their answers."""
         return self.ask(self.primary, sql).splitlines()
