@@ -7,6 +7,7 @@ besides root is in `unable`, which returns why it cannot run here, or nothing.""
 import contextlib
 import os
 import signal
+import time
 
 from cluster import DATABASES, LEASE_S, REPLICAS, WORKERS
 from network import LOAD
@@ -68,6 +69,17 @@ def leader_loses_replicas(cluster, chance):
     name = leader(cluster, chance)
     cluster.network.cut([name], list(REPLICAS))
     yield f"{name}, which leads, cannot reach the other replicas"
+
+
+@fault("partition")
+def database_comes_and_goes(cluster, chance):
+    name, times = leader(cluster, chance), chance.randint(3, 8)
+    for _ in range(times):
+        cluster.network.cut([name], nodes_of(cluster.database))
+        time.sleep(chance.uniform(0.05, 1.0))
+        cluster.network.heal()
+        time.sleep(chance.uniform(0.05, 0.5))
+    yield f"{name}, which led, lost the database {times} times for up to a second"
 
 
 @fault("partition")
@@ -363,6 +375,35 @@ def worker_clock_jumps(cluster, chance):
 
 
 # Two at once, where one would hide behind the other's pause.
+
+def late_standby(cluster, chance):
+    """Commits wait for it longer: some are on their way whenever something happens."""
+    delay = chance.choice((50, 200, 500))
+    cluster.network.slow(cluster.database.standby, delay, delay, 0, chance.getrandbits(32))
+    time.sleep(chance.uniform(0.5, 2.0))
+    return f"the standby is {delay} to {2 * delay} ms away; "
+
+
+@fault("pair")
+def database_fails_over_to_a_late_standby(cluster, chance):
+    late, over = late_standby(cluster, chance), database_fails_over(cluster, chance)
+    yield late + next(over)
+    yield from over
+
+
+@fault("pair")
+def database_crashes_before_a_late_standby(cluster, chance):
+    late, crash = late_standby(cluster, chance), database_crashes(cluster, chance)
+    yield late + next(crash)
+    yield from crash
+
+
+@fault("pair")
+def leader_dies_before_a_late_standby(cluster, chance):
+    late, death = late_standby(cluster, chance), leader_dies(cluster, chance)
+    yield late + next(death)
+    yield from death
+
 
 @fault("pair")
 def leader_dies_while_a_node_is_lossy(cluster, chance):
