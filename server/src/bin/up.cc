@@ -7,6 +7,7 @@
 #include "bin/doors.h"
 #include "bin/gate.h"
 #include "bin/listen.h"
+#include "bin/machine.h"
 #include "bin/server_settings.h"
 #include "bin/stack.h"
 #include "bin/work.h"
@@ -92,6 +93,7 @@ Status UpServer::start_embedded() {
   for (const std::string& label : settings_.worker_labels)
     if (std::ranges::find(setup.labels, label) == setup.labels.end()) setup.labels.push_back(label);
   setup.slots = static_cast<int>(settings_.worker_slots);
+  setup.resources = machine_resources();
   setup.data = data_ + "/worker";
   if (Status made = make_data_folder(setup.data); !made.ok()) return made;
   setup.connect_api = [url = url_,

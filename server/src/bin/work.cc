@@ -14,6 +14,7 @@
 #include "bin/data_folder.h"
 #include "bin/doors.h"
 #include "bin/join_cluster.h"
+#include "bin/machine.h"
 #include "bin/server_settings.h"
 #include "cli/version.h"
 #include "client/http_transport.h"
@@ -61,6 +62,7 @@ Result<std::unique_ptr<worker::Worker>> start_worker(WorkSetup setup) {
   options.name = setup.name;
   options.labels = std::move(setup.labels);
   options.slots = slots_or_processors(setup.slots);
+  options.resources = setup.resources;
   options.version = cli::kVersion;
   options.poll_wait = setup.poll_wait;
   options.refused = std::move(setup.refused);
@@ -145,6 +147,10 @@ Result<int> work(const cli::WorkerOptions& options, const cli::Io&, Signals& sig
   if (std::find(setup.labels.begin(), setup.labels.end(), "linux") == setup.labels.end())
     setup.labels.emplace_back("linux");
   setup.slots = options.slots;
+  // In a cluster its scheduler knows what there is.
+  setup.resources = options.kubernetes ? Resources{} : machine_resources();
+  if (options.capacity.cpu_milli > 0) setup.resources.cpu_milli = options.capacity.cpu_milli;
+  if (options.capacity.memory > 0) setup.resources.memory = options.capacity.memory;
   setup.data = options.data;
   setup.pass_env = options.pass_env;
   setup.connect_api = [urls = options.urls, token = options.token] {

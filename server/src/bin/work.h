@@ -14,7 +14,8 @@ namespace mc::bin {
 struct WorkSetup {
   std::string name;
   std::vector<std::string> labels;
-  int slots = 0;  // 0: one a processor
+  int slots = 0;        // 0: one a processor
+  Resources resources;  // for all jobs together; 0: no limit
   std::string data;
   std::vector<std::string> pass_env;
   std::string checkout_folder;  // copied by `checkout`; empty: cloned

@@ -12,6 +12,7 @@
 #include "base/value.h"
 #include "cli/io.h"
 #include "client/transport.h"
+#include "model/resources.h"
 
 namespace mc::cli {
 
@@ -35,6 +36,7 @@ struct WorkerOptions {
   std::string name;  // empty: the host's
   std::vector<std::string> labels;
   int slots = 0;
+  Resources capacity;  // for all jobs together; 0: what this machine has
   std::string data;
   std::vector<std::string> pass_env;
   Millis drain_timeout{30'000};

@@ -1,4 +1,7 @@
 // up, serve, worker: the verbs that stay.
+#include <cmath>
+#include <cstdlib>
+
 #include "base/text.h"
 #include "cli/session.h"
 #include "cli/verb.h"
@@ -54,6 +57,34 @@ Result<std::optional<KubernetesOptions>> kubernetes_options(const Args& args) {
   return std::optional(options);
 }
 
+// "cpu=4,memory=8GiB", either or both.
+Result<Resources> capacity_of(const Args& args) {
+  Resources capacity;
+  const std::string text = args.get("--capacity");
+  const Error wrong{Code::usage,
+                    "--capacity " + text +
+                        ": wanted is cpu=N, memory=SIZE or both, such as "
+                        "cpu=4,memory=8GiB",
+                    {}};
+  for (const std::string& part : text.empty() ? std::vector<std::string>() : split(text, ',')) {
+    const std::string_view given = trim(part);
+    if (given.starts_with("cpu=")) {
+      const std::string number(given.substr(4));
+      char* end = nullptr;
+      const double cpus = std::strtod(number.c_str(), &end);
+      if (number.empty() || *end != '\0' || !(cpus >= 0.001 && cpus <= kCpusMax)) return wrong;
+      capacity.cpu_milli = std::llround(cpus * 1000);
+    } else if (given.starts_with("memory=")) {
+      const auto bytes = parse_size(given.substr(7));
+      if (!bytes || *bytes < 1 || *bytes > kMemoryMax) return wrong;
+      capacity.memory = *bytes;
+    } else {
+      return wrong;
+    }
+  }
+  return capacity;
+}
+
 Result<int> worker(Session& session, const Args& args) {
   const Io& io = session.io();
   WorkerOptions options;
@@ -70,6 +101,9 @@ Result<int> worker(Session& session, const Args& args) {
   Result<std::int64_t> slots = args.number("--slots", 0, 1, kSlotsMax);
   if (!slots.ok()) return slots.error();
   options.slots = static_cast<int>(*slots);
+  Result<Resources> capacity = capacity_of(args);
+  if (!capacity.ok()) return capacity.error();
+  options.capacity = *capacity;
   options.data = args.get("--data", cache_folder(io) + "/worker");
   options.pass_env = args.all("--pass-env");
   Result<Millis> drain = args.duration("--drain-timeout", options.drain_timeout);
@@ -110,6 +144,8 @@ std::vector<Verb> server_verbs() {
        {},
        {{"--labels", "", "A,B", "labels that jobs can ask for in runs_on"},
         {"--slots", "", "N", "jobs at the same time (one a processor; 16 in a cluster)"},
+        {"--capacity", "", "cpu=N,memory=SIZE",
+         "what jobs with `resources` may take together (what this machine has)"},
         {"--name", "", "NAME", "what to be called (the host's name)"},
         {"--data", "", "DIR", "folder for workspaces"},
         {"--pass-env", "", "NAME", "a variable of this process that jobs may see", true},

@@ -8,8 +8,12 @@
 
 namespace mc::client {
 namespace {
-constexpr Millis kCallTimeout{30'000};
-constexpr Millis kPollSlack{15'000};       // beyond what the server was asked to wait
+// A replica that fell silent is left for the next one while the lease of what is held (15 s unless
+// set otherwise) still has room for that. A heartbeat is answered from memory, a completion waits
+// for a commit.
+constexpr Millis kHeartbeatTimeout{4'000};
+constexpr Millis kCallTimeout{10'000};
+constexpr Millis kPollSlack{5'000};        // beyond what the server was asked to wait
 constexpr Millis kBlobTimeout{3'600'000};  // a blob may be many gigabytes
 constexpr int kFirstErrorStatus = 400;
 constexpr int kNotFound = 404;
@@ -79,7 +83,7 @@ class ServerWorkerApi final : public WorkerApi {
     return body.ok() ? wire::decode_tasks(*body) : body.error();
   }
   Result<wire::HeartbeatReply> heartbeat(const wire::HeartbeatRequest& request) override {
-    const auto body = post("heartbeat", wire::encode(request));
+    const auto body = post("heartbeat", wire::encode(request), kHeartbeatTimeout);
     return body.ok() ? wire::decode_heartbeat_reply(*body) : body.error();
   }
   Result<wire::CompleteReply> complete(const wire::CompleteRequest& request) override {

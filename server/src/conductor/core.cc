@@ -369,7 +369,7 @@ void Core::fire(const TimerKey& key, Instant now) {
       return;
     }
     case TimerKind::waiter: return answer_waiter(key.ticket);
-    case TimerKind::poller: return;  // match_pollers, which comes next, answers it
+    case TimerKind::poller: return polls_over_.push_back(key.ticket);  // match_pollers is next
   }
 }
 

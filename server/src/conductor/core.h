@@ -45,6 +45,9 @@ struct Commit {
   bool empty() const { return batch.empty() && after.empty(); }
 };
 
+// What a job needs of a worker.
+JobWants wants_of(const engine::RunState& run, const engine::JobState& job);
+
 class Core {
  public:
   Core(db::Store& store, Options options);
@@ -130,7 +133,7 @@ class Core {
     TimerKind kind = TimerKind::run;
     Uuid run;                  // run, lease
     NodeIndex node = 0;        // lease
-    std::uint64_t ticket = 0;  // waiter, again
+    std::uint64_t ticket = 0;  // waiter, again, poller
   };
   using Timer = TimerWheel<TimerKey>::Timer;
 
@@ -147,19 +150,20 @@ class Core {
     std::vector<std::uint64_t> waiters;  // tickets of wait_run
   };
   struct Poller {
+    explicit Poller(std::uint64_t ticket) : timer({.kind = TimerKind::poller, .ticket = ticket}) {}
     std::string worker_id;
     int max = 1;
     Instant until;
     Done<std::vector<Task>> done;
     Gone gone;
-    Timer timer{{.kind = TimerKind::poller}};
+    Timer timer;
     bool is_gone() const { return gone != nullptr && gone->load(std::memory_order_relaxed); }
   };
   struct Lease {
     explicit Lease(const TimerKey& key) : timer(key) {}
     Instant expires;
     std::int64_t fence = 0;
-    std::string project;
+    Dispatcher::Running job;
     std::string instance;  // the worker's; empty: granted before this conductor began
     Timer timer;
   };
@@ -257,7 +261,12 @@ class Core {
   bool is_polling(const WorkerInfo& worker) const;
   std::vector<Task> take_tasks(WorkerInfo& worker, int max, Instant now);
   std::optional<Task> grant(const ReadyJob& ready, WorkerInfo& worker, Instant now);
+  // Jobs that became ready, or fit since the last time, for those who wait; answers those whose
+  // time is over. Costs nothing when nothing changed, however many wait.
   void match_pollers(Instant now);
+  using Pollers = std::map<std::uint64_t, Poller>;  // by ticket, in the order they came
+  // Answers one when there are tasks for it, or nothing to wait for: then it is gone.
+  Pollers::iterator offer(Pollers::iterator poller, Instant now);
   Lease& set_lease(const engine::RunState& run, NodeIndex node, Instant expires);
   void drop_lease(Uuid run, NodeIndex node);
   void expire_lease(Uuid run, NodeIndex node, Instant now);
@@ -289,7 +298,9 @@ class Core {
   std::map<Uuid, TaskKey> approvals_;  // all of open runs, oldest first
   LockTable locks_;
   Dispatcher dispatcher_;
-  std::list<Poller> pollers_;
+  Pollers pollers_;
+  std::vector<std::uint64_t> polls_over_;  // tickets of those whose time is over
+  std::uint64_t offered_ = 0;              // what of the dispatcher all of them have been offered
   std::map<TaskKey, Lease> leases_;
   std::map<std::uint64_t, RunWaiter> run_waiters_;
   std::map<std::uint64_t, Again> again_;

@@ -22,23 +22,19 @@ std::string group_of_job(const engine::RunState& run, const engine::JobState& jo
   return job_group(run.facts.project, job.wait_detail);
 }
 
-// A job that is ready has labels: it would have failed before.
-std::vector<std::string> labels_for(const engine::RunState& run, const engine::JobState& job) {
-  Result<std::vector<std::string>> labels = engine::labels_of(run, job);
-  if (!labels) return job.spec->runs_on;
-  return std::move(*labels);
-}
-
-JobWants wants_of(const engine::RunState& run, const engine::JobState& job) {
-  return {labels_for(run, job), run.facts.project, run.definition->spec.priority};
-}
-
 // Every parent, attempt and node has one child, however often it is asked for.
 Uuid child_id(const engine::RunState& parent, NodeIndex node, int attempt) {
   return derive_uuid(parent.created_at, to_string(parent.id) + "/" + std::to_string(node) + "/" +
                                             std::to_string(attempt));
 }
 }  // namespace
+
+// A job that is ready has labels: it would have failed before.
+JobWants wants_of(const engine::RunState& run, const engine::JobState& job) {
+  const Result<std::vector<std::string>> labels = engine::labels_of(run, job);
+  return {labels ? *labels : job.spec->runs_on, run.facts.project, run.definition->spec.priority,
+          job.spec->resources};
+}
 
 void Core::react(HotRun& run, const Event& event, Instant now) {
   const Uuid id = run.state.id;

@@ -23,40 +23,58 @@ std::string name_some(const std::vector<std::string>& texts) {
   return text;
 }
 
+// "1 of 4 slots, 3 CPUs of 4 CPUs in use".
+std::string load_text(const Dispatcher& dispatcher, const WorkerInfo& worker,
+                      const Resources& wanted) {
+  std::string text =
+      std::to_string(worker.running) + " of " + std::to_string(worker.slots) + " slots";
+  const Resources used = dispatcher.in_use(worker.name);
+  if (!suffices(worker.resources, used, wanted))
+    text += ", " + to_text(used) + " of " + to_text(worker.resources) + " in use";
+  return text;
+}
+
+std::string lack_text(const WorkerInfo& worker, const JobWants& wants) {
+  const std::vector<std::string> lacks = labels_lacking(worker, wants.labels);
+  if (!lacks.empty()) return worker.name + " lacks " + join(lacks, ", ");
+  if (!suffices(worker.resources, {}, wants.resources))
+    return worker.name + " has " + to_text(worker.resources) + " in all";
+  return "";
+}
+
 // Which workers a ready job waits for, and what keeps each of them from taking it.
-std::string capacity_text(const Dispatcher& dispatcher, const std::vector<std::string>& labels,
-                          int priority) {
+std::string capacity_text(const Dispatcher& dispatcher, const JobWants& wants) {
   std::vector<std::string> busy;
   std::vector<std::string> draining;
   std::vector<std::string> lacking;
   for (const auto& [id, worker] : dispatcher.workers()) {
-    const std::vector<std::string> lacks = labels_lacking(worker, labels);
+    std::string lacks = lack_text(worker, wants);
     if (!lacks.empty()) {
-      lacking.push_back(worker.name + " lacks " + join(lacks, ", "));
+      lacking.push_back(std::move(lacks));
     } else if (worker.draining) {
       draining.push_back(worker.name + " (`maestro workers resume " + id + "`)");
     } else {
-      busy.push_back(worker.name + " (" + std::to_string(worker.running) + " of " +
-                     std::to_string(worker.slots) + " slots)");
+      busy.push_back(worker.name + " (" + load_text(dispatcher, worker, wants.resources) + ")");
     }
   }
-  const std::string with = labels.empty() ? "" : " with the labels [" + join(labels, ", ") + "]";
-  const std::string order = priority == 0 ? "" : "; its priority is " + std::to_string(priority);
+  std::string needs = wants.labels.empty() ? "" : "the labels [" + join(wants.labels, ", ") + "]";
+  if (!wants.resources.empty()) needs += (needs.empty() ? "" : " and ") + to_text(wants.resources);
+  const std::string with = needs.empty() ? "" : " with " + needs;
+  const std::string order =
+      wants.priority == 0 ? "" : "; its priority is " + std::to_string(wants.priority);
   if (!busy.empty()) return "every worker" + with + " is busy: " + name_some(busy) + order;
   if (!draining.empty()) return "every worker" + with + " is draining: " + name_some(draining);
-  if (lacking.empty() && labels.empty())
-    return "no worker is registered; start one with `maestro worker`";
-  return "no registered worker has the labels [" + join(labels, ", ") +
-         "]; start one with `maestro worker --labels " + join(labels, ",") + "`" +
+  if (needs.empty()) return "no worker is registered; start one with `maestro worker`";
+  const std::string labels = wants.labels.empty() ? "" : " --labels " + join(wants.labels, ",");
+  return "no registered worker has " + needs + "; start one with `maestro worker" + labels + "`" +
          (lacking.empty() ? "" : "; " + name_some(lacking));
 }
 
 // Which part of the outside an open job waits for, and who can help.
 std::string wait_text(const engine::RunState& run, const engine::JobState& job,
-                      const LockTable& locks, const std::vector<std::string>& labels,
-                      const Dispatcher& dispatcher) {
+                      const LockTable& locks, const Dispatcher& dispatcher) {
   switch (job.reason) {
-    case Reason::capacity: return capacity_text(dispatcher, labels, run.definition->spec.priority);
+    case Reason::capacity: return capacity_text(dispatcher, wants_of(run, job));
     case Reason::approval:
       return "an approval by " +
              (job.detail->approval->request.by.empty()
@@ -191,12 +209,10 @@ void Core::why(const auth::Principal& by, Uuid id, const std::string& key, Done<
     const bool tells = !is_final(job.status) || engine::is_bad(job);
     const bool asked = key.empty() ? tells : job.key == key;
     if (!asked || !engine::is_listed(run, job) || ++shown > kWhyShownMax) continue;
-    const auto made = engine::labels_of(run, job);
-    const std::vector<std::string>& labels = made ? *made : job.spec->runs_on;
     out.open('{').field("job", job.key).field("status", to_name(job.status));
     out.text_or_null("reason", job.reason == Reason::none ? "" : to_name(job.reason));
-    out.field("waits_for", is_final(job.status) ? job.message
-                                                : wait_text(run, job, locks_, labels, dispatcher_));
+    out.field("waits_for",
+              is_final(job.status) ? job.message : wait_text(run, job, locks_, dispatcher_));
     out.field("since", job.finished_at ? job.finished_at
                        : job.ready_at  ? job.ready_at
                                        : run.created_at);

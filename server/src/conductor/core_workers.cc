@@ -37,6 +37,12 @@ Error unknown_worker(const std::string& id) {
   return Error{Code::worker_not_found, "worker " + id + " is not registered: register again", {}};
 }
 
+void write_resources(JsonWriter& out, const Resources& resources) {
+  constexpr double kMilli = 1000;
+  out.open('{').field("cpu", static_cast<double>(resources.cpu_milli) / kMilli);
+  out.field("memory", resources.memory).close('}');
+}
+
 bool names(const std::vector<std::string>& list) { return !list.empty(); }
 }  // namespace
 
@@ -46,10 +52,13 @@ Core::Lease& Core::set_lease(const engine::RunState& run, NodeIndex node, Instan
   const TimerKey key{.kind = TimerKind::lease, .run = run.id, .node = node};
   const auto [entry, is_new] = leases_.try_emplace({run.id, node}, key);
   Lease& lease = entry->second;
-  if (is_new) dispatcher_.began(run.facts.project);
+  const engine::JobState& job = run.jobs[node];
+  if (is_new) {
+    lease.job = {run.facts.project, job.worker, job.spec->resources};
+    dispatcher_.began(lease.job);
+  }
   lease.expires = expires;
-  lease.fence = run.jobs[node].fence;
-  lease.project = run.facts.project;
+  lease.fence = job.fence;
   timers_.arm(lease.timer, expires);
   return lease;
 }
@@ -57,7 +66,7 @@ Core::Lease& Core::set_lease(const engine::RunState& run, NodeIndex node, Instan
 void Core::drop_lease(Uuid run, NodeIndex node) {
   const auto lease = leases_.find({run, node});
   if (lease == leases_.end()) return;
-  dispatcher_.ended(lease->second.project);
+  dispatcher_.ended(lease->second.job);
   leases_.erase(lease);
 }
 
@@ -153,31 +162,39 @@ void Core::match_pollers(Instant now) {
     const HotRun* run = find_hot(job.run);
     return run != nullptr && run->state.jobs[job.node].status == JobStatus::ready;
   });
-  for (auto poller = pollers_.begin(); poller != pollers_.end();) {
-    WorkerInfo* worker = dispatcher_.find_worker(poller->worker_id);
-    // A worker that holds tasks and sends no heartbeats is dead, stopped or cut off: its poll would
-    // only swallow the very retry. Should it live, it asks again.
-    const bool silent =
-        worker != nullptr && worker->running > 0 && worker->last_seen + options_.lease <= now;
-    const bool answerable = worker != nullptr && !silent && !poller->is_gone();
-    std::vector<Task> tasks;
-    if (answerable && dispatcher_.ready_count() > 0) tasks = take_tasks(*worker, poller->max, now);
-    if (tasks.empty() && answerable && poller->until > now) {
-      ++poller;
-      continue;
-    }
-    reply_after_commit([done = std::move(poller->done), tasks = std::move(tasks)](
-                           const Status& status) { status ? done(tasks) : done(status.error()); });
-    poller = pollers_.erase(poller);
+  const bool changed = offered_ != dispatcher_.changes();
+  offered_ = dispatcher_.changes();
+  for (auto poller = pollers_.begin(); changed && poller != pollers_.end();) {
+    if (dispatcher_.ready_count() == 0) break;
+    poller = offer(poller, now);
   }
+  for (const std::uint64_t ticket : std::exchange(polls_over_, {})) {
+    if (const auto poller = pollers_.find(ticket); poller != pollers_.end()) offer(poller, now);
+  }
+}
+
+Core::Pollers::iterator Core::offer(Pollers::iterator at, Instant now) {
+  Poller& poller = at->second;
+  WorkerInfo* worker = dispatcher_.find_worker(poller.worker_id);
+  // A worker that holds tasks and sends no heartbeats is dead, stopped or cut off: its poll would
+  // only swallow the very retry. Should it live, it asks again.
+  const bool silent =
+      worker != nullptr && worker->running > 0 && worker->last_seen + options_.lease <= now;
+  const bool answerable = worker != nullptr && !silent && !poller.is_gone();
+  std::vector<Task> tasks;
+  if (answerable && dispatcher_.ready_count() > 0) tasks = take_tasks(*worker, poller.max, now);
+  if (tasks.empty() && answerable && poller.until > now) return std::next(at);
+  reply_after_commit([done = std::move(poller.done), tasks = std::move(tasks)](
+                         const Status& status) { status ? done(tasks) : done(status.error()); });
+  return pollers_.erase(at);
 }
 
 // --- the protocol ---
 
 // Who waits for work in a poll that is open is here, and has nothing to beat for.
 bool Core::is_polling(const WorkerInfo& worker) const {
-  return std::any_of(pollers_.begin(), pollers_.end(), [&](const Poller& poller) {
-    return poller.worker_id == worker.id && !poller.is_gone();
+  return std::any_of(pollers_.begin(), pollers_.end(), [&](const auto& entry) {
+    return entry.second.worker_id == worker.id && !entry.second.is_gone();
   });
 }
 
@@ -231,7 +248,8 @@ void Core::register_worker(const auth::Principal&, const wire::RegisterRequest& 
                     .instance = request.instance,
                     .life = request.life,
                     .registered_at = now,
-                    .last_seen = now};
+                    .last_seen = now,
+                    .resources = request.resources};
   const std::string id = worker.id;
   dispatcher_.drop_silent(now - kForgetWorkers);
   dispatcher_.add_worker(std::move(worker));
@@ -244,7 +262,8 @@ void Core::poll(const wire::PollRequest& request, Instant now, Done<std::vector<
   if (worker == nullptr) return done(unknown_worker(request.worker_id));
   worker->last_seen = now;
   const Millis wait = std::clamp(Millis(request.wait_ms), Millis(0), kPollWaitMax);
-  Poller& poller = pollers_.emplace_back();
+  const std::uint64_t ticket = next_ticket_++;
+  Poller& poller = pollers_.try_emplace(ticket, ticket).first->second;
   poller.worker_id = request.worker_id;
   poller.max = std::max(1, request.max);
   poller.until = now + wait;
@@ -252,6 +271,7 @@ void Core::poll(const wire::PollRequest& request, Instant now, Done<std::vector<
   poller.gone = std::move(gone);
   timers_.arm(poller.timer, poller.until);
   match_pollers(now);
+  if (const auto waits = pollers_.find(ticket); waits != pollers_.end()) offer(waits, now);
 }
 
 void Core::heartbeat(const wire::HeartbeatRequest& request, Instant now,
@@ -328,7 +348,7 @@ void Core::check_hold(const std::string& id, std::int64_t fence, Done<LogTarget>
 void Core::workers(Instant now, Done<std::string> done) {
   // Who waits for work in a poll that is open is here, and has nothing to beat for.
   std::set<std::string_view> polling;
-  for (const Poller& poller : pollers_) {
+  for (const auto& [ticket, poller] : pollers_) {
     if (!poller.is_gone()) polling.insert(poller.worker_id);
   }
   JsonWriter out;
@@ -344,6 +364,10 @@ void Core::workers(Instant now, Done<std::string> done) {
     out.key("labels").open('[');
     for (const std::string& label : worker.labels) out.item(label);
     out.close(']').field("slots", worker.slots).field("running", worker.running);
+    if (!worker.resources.empty()) {
+      write_resources(out.key("resources"), worker.resources);
+      write_resources(out.key("in_use"), dispatcher_.in_use(worker.name));
+    }
     out.field("version", worker.version).field("registered_at", worker.registered_at);
     out.field("last_seen_at", seen).close('}');
   }
@@ -356,6 +380,7 @@ void Core::drain_worker(const std::string& worker_id, bool drain, Instant now,
   if (worker == nullptr)
     return done(Error{Code::worker_not_found, "there is no worker " + worker_id, {}});
   worker->draining = drain;
+  dispatcher_.note_change();
   if (!drain) match_pollers(now);
   JsonWriter out;
   out.open('{')

@@ -1,11 +1,16 @@
 #include "conductor/dispatcher.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "base/text.h"
 
 namespace mc::conductor {
 namespace {
+// A worker that was not heard of for longer keeps nothing for anybody.
+constexpr Millis kKeeperSilent{120'000};
+
 bool covers(const std::vector<std::string>& have, const std::set<std::string>& want) {
   return std::all_of(want.begin(), want.end(), [&](const std::string& label) {
     return std::find(have.begin(), have.end(), label) != have.end();
@@ -31,10 +36,13 @@ bool Dispatcher::Place::goes_before(const Place& other) const {
 void Dispatcher::add(const JobWants& wants, Uuid run, NodeIndex node) {
   const std::set<std::string> wanted(wants.labels.begin(), wants.labels.end());
   const std::vector<std::string> sorted(wanted.begin(), wanted.end());
-  Bucket& bucket = buckets_[join(sorted, "\n")];
+  Bucket& bucket = buckets_[fmt::format("{}\n\n{} {}", join(sorted, "\n"),
+                                        wants.resources.cpu_milli, wants.resources.memory)];
   bucket.labels = wanted;
+  bucket.resources = wants.resources;
   bucket.levels[wants.priority][wants.project].push_back({run, node, next_order_++});
   ++ready_;
+  note_change();
 }
 
 Dispatcher::Share Dispatcher::share_of(const std::string& project) const {
@@ -42,19 +50,45 @@ Dispatcher::Share Dispatcher::share_of(const std::string& project) const {
   return share == shares_.end() ? Share{} : share->second;
 }
 
-void Dispatcher::began(const std::string& project) {
-  Share& share = shares_[project];
+void Dispatcher::began(const Running& job) {
+  Share& share = shares_[job.project];
   ++share.running;
   share.given = next_given_++;
+  if (job.resources.empty()) return;
+  Resources& used = in_use_[job.worker];
+  used.cpu_milli += job.resources.cpu_milli;
+  used.memory += job.resources.memory;
 }
 
-void Dispatcher::ended(const std::string& project) {
+void Dispatcher::ended(const Running& job) {
   constexpr std::size_t kIdleMax = 1'000;
-  const auto share = shares_.find(project);
+  if (const auto used = in_use_.find(job.worker); used != in_use_.end()) {
+    used->second.cpu_milli -= job.resources.cpu_milli;
+    used->second.memory -= job.resources.memory;
+    if (used->second.empty()) in_use_.erase(used);
+    note_change();
+  }
+  const auto share = shares_.find(job.project);
   if (share != shares_.end() && share->second.running > 0) --share->second.running;
   // Whose turn it was is worth remembering, but not of everybody for ever.
   if (shares_.size() > kIdleMax)
     std::erase_if(shares_, [](const auto& entry) { return entry.second.running == 0; });
+}
+
+Resources Dispatcher::in_use(const std::string& worker) const {
+  const auto used = in_use_.find(worker);
+  return used == in_use_.end() ? Resources{} : used->second;
+}
+
+// Whether a worker other than `asking` waits until a job of the bucket fits.
+bool Dispatcher::keeps(const Bucket& bucket, const WorkerInfo& asking) const {
+  if (bucket.kept_by.empty() || bucket.kept_by == asking.name) return false;
+  const auto ids = ids_by_name_.find(bucket.kept_by);
+  if (ids == ids_by_name_.end()) return false;
+  return std::any_of(ids->second.begin(), ids->second.end(), [&](const std::string& id) {
+    const WorkerInfo& keeper = workers_.at(id);
+    return !keeper.draining && keeper.last_seen + kKeeperSilent >= asking.last_seen;
+  });
 }
 
 Dispatcher::Place Dispatcher::first_of(Bucket& bucket) const {
@@ -82,6 +116,7 @@ ReadyJob Dispatcher::remove(const Place& place) {
   const auto level = place.bucket->levels.find(place.priority);
   const auto line = level->second.find(place.project);
   const ReadyJob job = line->second.front();
+  place.bucket->kept_by.clear();
   line->second.pop_front();
   if (line->second.empty()) level->second.erase(line);
   if (level->second.empty()) place.bucket->levels.erase(level);
@@ -90,19 +125,29 @@ ReadyJob Dispatcher::remove(const Place& place) {
 }
 
 std::optional<ReadyJob> Dispatcher::take(const WorkerInfo& worker) {
+  const Resources used = in_use(worker.name);
   std::optional<Place> next;
   Bucket* passed_most = nullptr;
   std::uint64_t sets = 0;
   for (auto& [key, bucket] : buckets_) {
     if (!covers(worker.labels, bucket.labels)) continue;
-    Place place = first_of(bucket);
-    if (!next || place.goes_before(*next)) next = std::move(place);
+    if (!suffices(worker.resources, {}, bucket.resources)) continue;
+    const bool fits = suffices(worker.resources, used, bucket.resources);
+    if (!fits && keeps(bucket, worker)) continue;
+    if (fits) {
+      Place place = first_of(bucket);
+      if (!next || place.goes_before(*next)) next = std::move(place);
+    }
     ++bucket.passed;
     ++sets;
     if (passed_most == nullptr || bucket.passed > passed_most->passed) passed_most = &bucket;
   }
   if (!next) return std::nullopt;
   if (passed_most->passed >= kPassedOver * sets) {
+    if (!suffices(worker.resources, used, passed_most->resources)) {
+      passed_most->kept_by = worker.name;
+      return std::nullopt;
+    }
     next = oldest_of(*passed_most);
     passed_most->passed = 0;
   }

@@ -12,7 +12,9 @@
 // every set of labels with ready jobs that it may take, is due, and its oldest job is next whatever
 // its priority and project. So one job in about kPassedOver is given by age alone, and a job with n
 // older ones before it in its set of labels waits for at most (n + 1) * (kPassedOver + 1) * sets
-// jobs to be given to workers that could take it.
+// jobs to be given to workers that could take it. When what is due does not fit on a worker because
+// of what runs there, that worker is given nothing more until it does; one worker at a time for each
+// set, so that the others go on.
 #pragma once
 
 #include <cstdint>
@@ -29,6 +31,7 @@
 #include "base/time.h"
 #include "base/uuid.h"
 #include "model/event.h"
+#include "model/resources.h"
 
 namespace mc::conductor {
 
@@ -43,6 +46,7 @@ struct JobWants {
   std::vector<std::string> labels;  // all of them must be among the worker's
   std::string project;
   int priority = 0;  // kPriorityMin to kPriorityMax of model/workflow.h; higher goes first
+  Resources resources;
 };
 
 struct WorkerInfo {
@@ -57,6 +61,7 @@ struct WorkerInfo {
   Instant last_seen;
   bool draining = false;
   int running = 0;
+  Resources resources;  // for all of its jobs together; 0: no limit
 };
 
 // Those of `labels` that `worker` has not.
@@ -74,9 +79,19 @@ class Dispatcher {
   // since): the caller checks and asks again. Takes time by sets of labels and projects with
   // ready jobs, not by the number of jobs.
   std::optional<ReadyJob> take(const WorkerInfo& worker);
-  // A job of the project runs, and no longer runs.
-  void began(const std::string& project);
-  void ended(const std::string& project);
+  // A job of the project runs, and no longer runs, on the worker of that name.
+  struct Running {
+    std::string project;
+    std::string worker;
+    Resources resources;
+  };
+  void began(const Running& job);
+  void ended(const Running& job);
+  // Grows when a worker that was given nothing may be given something now.
+  std::uint64_t changes() const { return changes_; }
+  void note_change() { ++changes_; }
+  // What the jobs of the worker of that name take.
+  Resources in_use(const std::string& worker) const;
   // Also counts those that are stale.
   std::size_t ready_count() const { return ready_; }
   // Forgets jobs that are not ready any more; looks once their number has doubled.
@@ -98,8 +113,10 @@ class Dispatcher {
   };
   using Line = std::deque<ReadyJob>;          // of one project, oldest first; never empty
   using Level = std::map<std::string, Line>;  // by project; never empty
-  struct Bucket {                             // the jobs with one set of labels
+  struct Bucket {                             // the jobs with the same labels and resources
     std::set<std::string> labels;
+    Resources resources;
+    std::string kept_by;  // name of the worker that waits until one fits; empty: none
     std::map<int, Level, std::greater<>> levels;  // by priority; never empty
     std::uint64_t passed = 0;                     // jobs it could have had since one went by age
   };
@@ -111,16 +128,19 @@ class Dispatcher {
     std::uint64_t order = 0;
     bool goes_before(const Place& other) const;
   };
+  bool keeps(const Bucket& bucket, const WorkerInfo& asking) const;
   Share share_of(const std::string& project) const;
   Place first_of(Bucket& bucket) const;
   static Place oldest_of(Bucket& bucket);
   ReadyJob remove(const Place& place);
 
-  std::map<std::string, Bucket> buckets_;  // by the labels, sorted and joined; none is empty
-  std::map<std::string, Share> shares_;    // of projects that have, or lately had, running jobs
+  std::map<std::string, Bucket> buckets_;    // by labels and resources, joined; none is empty
+  std::map<std::string, Resources> in_use_;  // by name of the worker; none is empty
+  std::map<std::string, Share> shares_;      // of projects that have, or lately had, running jobs
   std::map<std::string, WorkerInfo> workers_;
   std::unordered_map<std::string, std::set<std::string>> ids_by_name_;
   Instant next_sweep_;
+  std::uint64_t changes_ = 0;
   std::uint64_t next_order_ = 1;
   std::uint64_t next_given_ = 1;
   std::size_t ready_ = 0;

@@ -22,7 +22,7 @@ struct Line {
   WorkerInfo worker = worker_with({"linux"});
   void add(NodeIndex node, const std::string& project, int priority = 0,
            std::vector<std::string> labels = {}) {
-    dispatcher.add({std::move(labels), project, priority}, Uuid{}, node);
+    dispatcher.add({std::move(labels), project, priority, {}}, Uuid{}, node);
   }
   std::vector<NodeIndex> take(std::size_t count) {
     std::vector<NodeIndex> taken;
@@ -39,14 +39,14 @@ struct Line {
     std::map<NodeIndex, int> given;
     for (; count > 0; --count) {
       if (running.size() == slots) {
-        dispatcher.ended(running.front());
+        dispatcher.ended({running.front(), "", {}});
         running.pop_front();
       }
       const auto job = dispatcher.take(worker);
       if (!job) break;
       ++given[job->node / 1000];
       running.push_back(std::to_string(job->node / 1000));
-      dispatcher.began(running.back());
+      dispatcher.began({running.back(), "", {}});
     }
     return given;
   }
@@ -188,6 +188,111 @@ TEST(Dispatcher, EveryJobIsGivenOnce) {
     EXPECT_EQ(std::unique(taken.begin(), taken.end()), taken.end()) << "seed " << seed;
     EXPECT_EQ(line.dispatcher.ready_count(), 0U);
   }
+}
+constexpr Resources cpus(std::int64_t count) { return {.cpu_milli = count * 1000}; }
+
+// Two workers of four processors each.
+struct Machines {
+  Machines() {
+    for (const char* name : {"w1", "w2"}) {
+      WorkerInfo worker;
+      worker.id = worker.name = name;
+      worker.resources = cpus(4);
+      dispatcher.add_worker(worker);
+    }
+  }
+  void add(NodeIndex node, std::int64_t wanted) {
+    dispatcher.add({{}, "p", 0, cpus(wanted)}, Uuid{}, node);
+  }
+  // The node that `name` is given and starts; 0: none.
+  NodeIndex take(const std::string& name) {
+    WorkerInfo& worker = *dispatcher.find_worker(name);
+    const auto job = dispatcher.take(worker);
+    if (!job) return 0;
+    running[job->node] = {"p", name, wanted_of(job->node)};
+    dispatcher.began(running[job->node]);
+    return job->node;
+  }
+  void end(NodeIndex node) {
+    dispatcher.ended(running.at(node));
+    running.erase(node);
+  }
+  // Nodes from 100 on are large.
+  static Resources wanted_of(NodeIndex node) { return cpus(node >= 100 ? 4 : 1); }
+
+  Dispatcher dispatcher;
+  std::map<NodeIndex, Dispatcher::Running> running;
+};
+
+TEST(DispatcherResources, AWorkerIsGivenNoMoreThanItHas) {
+  Machines all;
+  for (NodeIndex node = 1; node <= 9; ++node) all.add(node, 1);
+  for (NodeIndex node = 1; node <= 4; ++node) EXPECT_EQ(all.take("w1"), node);
+  EXPECT_EQ(all.take("w1"), 0U);
+  EXPECT_EQ(all.dispatcher.in_use("w1"), cpus(4));
+  EXPECT_EQ(all.take("w2"), 5U);
+  all.end(2);
+  EXPECT_EQ(all.take("w1"), 6U);
+  EXPECT_EQ(all.take("w1"), 0U);
+}
+
+TEST(DispatcherResources, WhatNoWorkerHasIsInNobodysWay) {
+  Machines all;
+  all.add(1000, 5);
+  for (NodeIndex node = 1; node <= 90; ++node) {
+    all.add(node, 1);
+    EXPECT_EQ(all.take("w1"), node);
+    all.end(node);
+  }
+}
+
+TEST(DispatcherResources, AWorkerThatToldNothingHasNoLimit) {
+  Machines all;
+  all.dispatcher.find_worker("w1")->resources = {};
+  all.add(1000, 5);
+  EXPECT_EQ(all.take("w1"), 1000U);
+}
+
+TEST(DispatcherResources, ALargeJobGetsAWorkerThoughSmallOnesNeverEnd) {
+  Machines all;
+  NodeIndex next = 1;
+  const auto refill = [&] {
+    while (all.dispatcher.ready_count() < 10) all.add(next++, 1);
+  };
+  for (refill(); all.running.size() < 8;) all.take(all.running.size() < 4 ? "w1" : "w2");
+  all.add(1000, 4);
+  bool given = false;
+  int kept = 0;
+  for (int round = 0; round < 500 && !given; ++round) {
+    const NodeIndex ends = all.running.begin()->first;  // the oldest
+    const std::string worker = all.running.at(ends).worker;
+    all.end(ends);
+    refill();
+    const NodeIndex began = all.take(worker);
+    given = began == 1000;
+    if (began == 0) ++kept;
+  }
+  EXPECT_TRUE(given);
+  EXPECT_LE(kept, 4);  // one worker alone was kept free
+}
+
+TEST(DispatcherResources, AKeeperThatIsGoneKeepsNobodyElseFromIt) {
+  Machines all;
+  for (NodeIndex node = 1; node <= 8; ++node) {
+    all.add(node, 1);
+    all.take(node <= 4 ? "w1" : "w2");
+  }
+  all.add(1000, 4);
+  const auto keep_one_slot_busy = [&](const std::string& worker, NodeIndex ends) {
+    NodeIndex node = 10;
+    for (all.end(ends);; all.end(node++)) {
+      all.add(node, 1);
+      if (all.take(worker) == 0 || node > 90) return node <= 90;
+    }
+  };
+  ASSERT_TRUE(keep_one_slot_busy("w1", 1));
+  all.dispatcher.drop_worker("w1");
+  EXPECT_TRUE(keep_one_slot_busy("w2", 5));
 }
 }  // namespace
 }  // namespace mc::conductor

@@ -7,9 +7,11 @@ class WaitsTest : public CoreRig {
  protected:
   WaitsTest() { boot(); }
 
-  std::string worker(const std::string& name, std::vector<std::string> labels) {
+  std::string worker(const std::string& name, std::vector<std::string> labels,
+                     Resources resources = {}) {
     Reply<wire::RegisterReply> reply;
-    core->register_worker(kAda, {name, std::move(labels), 2, "1"}, now, reply.done());
+    core->register_worker(kAda, {name, std::move(labels), 2, "1", "", "", resources}, now,
+                          reply.done());
     return (*reply).worker_id;
   }
   std::vector<Task> poll(const std::string& id, int max) {
@@ -49,6 +51,38 @@ TEST_F(WaitsTest, SaysWhoIsBusyAndThePriority) {
   EXPECT_EQ(poll(id, 2).size(), 2U);
   EXPECT_EQ(waits_for(start(job_on("linux", 7))),
             "every worker with the labels [linux] is busy: w1 (2 of 2 slots); its priority is 7");
+}
+
+TEST_F(WaitsTest, SaysWhoHasTooLittleAndWhatIsInUse) {
+  constexpr const char* kLarge = "jobs: {a: {resources: {cpu: 3}, steps: [{run: x}]}}";
+  const Uuid run = start(kLarge);
+  const std::string id = worker("w1", {}, {.cpu_milli = 2000, .memory = 1 << 30});
+  EXPECT_EQ(waits_for(run),
+            "no registered worker has 3 CPUs; start one with `maestro worker`; "
+            "w1 has 2 CPUs and 1.0 GiB in all");
+  EXPECT_TRUE(poll(id, 2).empty());
+  const std::string other = worker("w2", {}, {.cpu_milli = 4000});
+  EXPECT_EQ(poll(other, 2).size(), 1U);
+  EXPECT_EQ(waits_for(start(kLarge)),
+            "every worker with 3 CPUs is busy: w2 (1 of 2 slots, 3 CPUs of 4 CPUs in use)");
+  Reply<std::string> workers;
+  core->workers(now, workers.done());
+  EXPECT_NE((*workers).find(R"("resources":{"cpu":4.0,"memory":0},"in_use":{"cpu":3.0,)"),
+            std::string::npos)
+      << *workers;
+}
+
+TEST_F(WaitsTest, WhatRunsIsCountedAgainByANewConductor) {
+  const std::string id = worker("w1", {}, {.cpu_milli = 4000});
+  start("jobs: {a: {resources: {cpu: 3}, steps: [{run: x}]}}");
+  ASSERT_EQ(poll(id, 1).size(), 1U);
+  now = now + Millis(1);
+  boot();
+  const std::string again = worker("w1", {}, {.cpu_milli = 4000});
+  const Uuid small = start("jobs: {a: {resources: {cpu: 2}, steps: [{run: x}]}}");
+  EXPECT_TRUE(poll(again, 1).empty());
+  EXPECT_EQ(waits_for(small),
+            "every worker with 2 CPUs is busy: w1 (0 of 2 slots, 3 CPUs of 4 CPUs in use)");
 }
 
 TEST_F(WaitsTest, SaysWhoIsDrainingAndHowToResume) {

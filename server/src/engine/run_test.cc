@@ -272,6 +272,7 @@ jobs:
     fail_fast: "${{ needs.a.outputs.soft == 'never' }}"
     continue_on_error: "${{ matrix.soft }}"
     timeout: {queue: "${{ inputs.limit }}", run: "${{ matrix.n }}m"}
+    resources: {cpu: "${{ matrix.n }}", memory: "${{ matrix.n }}GiB"}
     steps: [{run: x}]
 )");
   rig.start(Object{{"n", 2}, {"limit", "5m"}});
@@ -280,6 +281,7 @@ jobs:
   EXPECT_EQ(rig.ready(), (Keys{"t[n=1,soft=true]", "t[n=2,soft=true]"}));
   EXPECT_EQ(rig.job("t[n=2,soft=true]").spec->timeout_run, std::chrono::minutes(2));
   EXPECT_EQ(rig.job("t[n=2,soft=true]").due, rig.now() + std::chrono::minutes(5));
+  EXPECT_EQ(to_text(rig.job("t[n=2,soft=true]").spec->resources), "2 CPUs and 2.0 GiB");
   EXPECT_NE(rig.job("t[n=2,soft=true]").spec->source_json.find("\"2m\""), std::string::npos);
   rig.fail("t[n=1,soft=true]");
   EXPECT_TRUE(rig.job("t[n=1,soft=true]").tolerated);

@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <curl/curl.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -175,12 +176,23 @@ void set_tls(CURL* curl, const Tls& tls) {
   curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 0L);
 }
 
+// A stream or a long poll notices within kSilentMs that its peer is gone without a word.
+int on_socket(void* /*unused*/, curl_socket_t socket, curlsocktype /*purpose*/) {
+  constexpr int kOn = 1, kIdleS = 5, kEveryS = 2;
+  constexpr unsigned kSilentMs = 12'000;  // tcp(7): ends the probes, whatever their number
+  ::setsockopt(socket, SOL_SOCKET, SO_KEEPALIVE, &kOn, sizeof kOn);
+  ::setsockopt(socket, IPPROTO_TCP, TCP_KEEPIDLE, &kIdleS, sizeof kIdleS);
+  ::setsockopt(socket, IPPROTO_TCP, TCP_KEEPINTVL, &kEveryS, sizeof kEveryS);
+  ::setsockopt(socket, IPPROTO_TCP, TCP_USER_TIMEOUT, &kSilentMs, sizeof kSilentMs);
+  return CURL_SOCKOPT_OK;
+}
+
 void set_options(CURL* curl, const ClientRequest& request, Exchange& exchange) {
   curl_easy_setopt(curl, CURLOPT_URL, request.url.c_str());
   curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
   curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
   curl_easy_setopt(curl, CURLOPT_TCP_NODELAY, 1L);
-  curl_easy_setopt(curl, CURLOPT_TCP_KEEPALIVE, 1L);  // streams notice a peer that is gone
+  curl_easy_setopt(curl, CURLOPT_SOCKOPTFUNCTION, on_socket);
   curl_easy_setopt(curl, CURLOPT_QUICK_EXIT,
                    1L);  // a cancelled call does not wait for the resolver
   if (request.block_private_addresses || is_loopback(request.url))

@@ -88,6 +88,9 @@ const Section kTimeout{
     "timeouts",
     "`timeout`",
     {{"queue", "How long a job may wait for a worker."}, {"run", "How long an attempt may run."}}};
+const Section kResources{"resources",
+                         "`resources`",
+                         {{"cpu", "Processors: 2, 0.5."}, {"memory", "Memory: 512MiB, 4GiB."}}};
 const Section kJob{
     "job",
     "a job",
@@ -95,6 +98,7 @@ const Section kJob{
      {"needs", "Jobs that must be final before this one starts."},
      {"if", "Whether it runs, once its needs are final. Default: success()."},
      {"runs_on", "Labels that a worker must have, all of them. None: any worker."},
+     {"resources", "What it takes of its worker: no worker is given more than it has."},
      {"matrix", "One job for each combination of values."},
      {"max_parallel", "How many cells of the matrix run at once."},
      {"fail_fast", "Whether the first failed cell cancels the others."},
@@ -169,10 +173,10 @@ const Section kContainer{"container", "`container`", {{"image", "The image."}}};
 
 std::span<const Section* const> all_sections() {
   using namespace sections;
-  static const std::array<const Section*, 18> kAll = {
-      &kWorkflow, &kTriggers, &kPush,    &kSchedule, &kInput,   &kConcurrency,
-      &kDefaults, &kRetry,    &kTimeout, &kJob,      &kStep,    &kApprove,
-      &kWait,     &kChild,    &kCache,   &kArtifact, &kService, &kContainer};
+  static const std::array<const Section*, 19> kAll = {
+      &kWorkflow, &kTriggers, &kPush,      &kSchedule, &kInput,    &kConcurrency, &kDefaults,
+      &kRetry,    &kTimeout,  &kResources, &kJob,      &kStep,     &kApprove,     &kWait,
+      &kChild,    &kCache,    &kArtifact,  &kService,  &kContainer};
   return kAll;
 }
 }  // namespace mc::lang

@@ -21,7 +21,8 @@ struct Section {
 
 namespace sections {
 extern const Section kWorkflow, kTriggers, kPush, kSchedule, kInput, kConcurrency, kDefaults,
-    kRetry, kTimeout, kJob, kStep, kApprove, kWait, kChild, kCache, kArtifact, kService, kContainer;
+    kRetry, kTimeout, kResources, kJob, kStep, kApprove, kWait, kChild, kCache, kArtifact, kService,
+    kContainer;
 }  // namespace sections
 std::span<const Section* const> all_sections();
 

@@ -9,13 +9,13 @@ namespace mc::lang {
 namespace {
 // What is read before a job begins (runs_on, effects of a job that is to be run again, the shell of
 // its steps) is not among them.
-constexpr std::array<std::string_view, 22> kPlaces{
+constexpr std::array<std::string_view, 24> kPlaces{
     "max_parallel",      "max-parallel",      "fail_fast",       "fail-fast",
     "continue_on_error", "continue-on-error", "sandbox",         "timeout",
     "timeout.queue",     "timeout.run",       "timeout-minutes", "retry",
     "retry.attempts",    "retry.backoff",     "retry.factor",    "retry.max",
     "retry.jitter",      "approve.count",     "approve.expires", "approve.self",
-    "wait.timeout",      "concurrency.limit"};
+    "wait.timeout",      "concurrency.limit", "resources.cpu",   "resources.memory"};
 
 struct Place {
   std::string_view part, key;  // `part` empty: the job itself

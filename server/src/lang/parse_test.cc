@@ -235,6 +235,20 @@ TEST(Parse, DefaultsAreForJobsOfStepsThatDoNotSay) {
   EXPECT_TRUE(spec.jobs[2].runs_on.empty());
 }
 
+TEST(Parse, ResourcesAreThousandthsAndBytes) {
+  const WorkflowSpec spec = good(
+      "jobs:\n"
+      "  a: {resources: {cpu: 0.25, memory: 512MiB}, steps: [{run: ls}]}\n"
+      "  b: {resources: {cpu: 2}, steps: [{run: ls}]}\n"
+      "  c: {resources: {memory: \"${{ inputs.m }}\"}, steps: [{run: ls}]}\n"
+      "inputs: {m: {default: 1GiB}}\n");
+  EXPECT_EQ(spec.jobs[0].resources, (Resources{.cpu_milli = 250, .memory = 512 << 20}));
+  EXPECT_EQ(spec.jobs[1].resources, (Resources{.cpu_milli = 2000}));
+  EXPECT_EQ(spec.jobs[2].late, std::vector<std::string>{"resources.memory"});
+  EXPECT_EQ(to_text(spec.jobs[0].resources), "0.25 CPUs and 512.0 MiB");
+  EXPECT_EQ(to_text(Resources{.cpu_milli = 1000}), "1 CPU");
+}
+
 TEST(Parse, YamlIsOfTheCoreSchema) {
   const WorkflowSpec spec = good(
       "on: push\n"

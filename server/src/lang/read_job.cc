@@ -175,8 +175,8 @@ namespace {
 // Keys that only a job of steps can make use of.
 void check_useless(Reader& r, const YamlNode& node, const JobSpec& job) {
   if (job.kind == JobKind::steps) return;
-  for (const char* key : {"runs_on", "shell", "env", "on_failure", "finally", "cache", "artifacts",
-                          "services", "container", "sandbox", "concurrency"}) {
+  for (const char* key : {"runs_on", "resources", "shell", "env", "on_failure", "finally", "cache",
+                          "artifacts", "services", "container", "sandbox", "concurrency"}) {
     const YamlNode* found = node.find(key);
     if (found != nullptr)
       r.warn(*found, "no_effect",
@@ -228,6 +228,8 @@ void read_work(Reader& r, const YamlNode& node, JobSpec& job) {
 void read_policy(Reader& r, const YamlNode& node, JobSpec& job) {
   r.condition(node, "if", job.condition);
   r.texts(node, "runs_on", job.runs_on);
+  if (const YamlNode* resources = node.find("resources"))
+    read_resources(r, *resources, job.resources);
   if (const YamlNode* matrix = node.find("matrix")) read_matrix(r, *matrix, job.matrix.emplace());
   r.integer(node, "max_parallel", job.max_parallel, 1, 10'000);
   r.boolean(node, "fail_fast", job.fail_fast);

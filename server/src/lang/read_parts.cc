@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 
 #include "base/text.h"
 #include "lang/parse.h"
@@ -102,6 +103,23 @@ void read_retry(Reader& r, const YamlNode& node, RetrySpec& into) {
       r.error(item, "out_of_range", "an exit code is a number from 0 to 255");
     }
   }
+}
+
+void read_resources(Reader& r, const YamlNode& node, Resources& into) {
+  if (!r.keys(node, sections::kResources)) return;
+  constexpr double kMilli = 1000;
+  double cpus = 0;
+  if (r.real(node, "cpu", cpus, 1 / kMilli, kCpusMax) != nullptr)
+    into.cpu_milli = std::llround(cpus * kMilli);
+  std::string text;
+  const YamlNode* memory = r.text(node, "memory", text);
+  if (memory == nullptr) return;
+  const std::optional<std::int64_t> bytes = parse_size(text);
+  if (!bytes || *bytes < 1 || *bytes > kMemoryMax) {
+    return r.error(*memory, "out_of_range", "`memory` must be an amount, such as 512MiB or 4GiB",
+                   "KiB, MiB, GiB and TiB are known, each after a whole number");
+  }
+  into.memory = *bytes;
 }
 
 void read_matrix(Reader& r, const YamlNode& node, MatrixSpec& into) {

@@ -91,6 +91,7 @@ void read_triggers(Reader& reader, const YamlNode& node, Triggers& into);
 void read_inputs(Reader& reader, const YamlNode& node, std::vector<InputSpec>& into);
 void read_concurrency(Reader& reader, const YamlNode& node, std::optional<ConcurrencySpec>& into);
 void read_retry(Reader& reader, const YamlNode& node, RetrySpec& into);
+void read_resources(Reader& reader, const YamlNode& node, Resources& into);
 void read_matrix(Reader& reader, const YamlNode& node, MatrixSpec& into);
 void read_approve(Reader& reader, const YamlNode& node, ApproveSpec& into);
 void read_wait(Reader& reader, const YamlNode& node, WaitSpec& into);

@@ -170,6 +170,19 @@ constexpr std::string_view kSchema = R"({
         "runs-on": {"$ref": "#/$defs/texts", "deprecated": true}
       }
     },
+    "resources": {
+      "type": "object",
+      "additionalProperties": false,
+      "properties": {
+        "cpu": {"$ref": "#/$defs/late_number", "minimum": 0.001, "maximum": 10000},
+        "memory": {
+          "anyOf": [
+            {"type": "string", "pattern": "^[0-9]{1,7}([KMGT]i)?B$"},
+            {"$ref": "#/$defs/expression"}
+          ]
+        }
+      }
+    },
     "retries": {
       "oneOf": [
         {"type": "integer", "minimum": 1, "maximum": 100},
@@ -267,6 +280,7 @@ constexpr std::string_view kSchema = R"({
         "name": {"$ref": "#/$defs/text"},
         "needs": {"$ref": "#/$defs/texts"},
         "if": {"$ref": "#/$defs/condition"},
+        "resources": {"$ref": "#/$defs/resources"},
         "runs_on": {"$ref": "#/$defs/texts"},
         "matrix": {"$ref": "#/$defs/matrix"},
         "max_parallel": {"$ref": "#/$defs/late_integer", "minimum": 1, "maximum": 10000},

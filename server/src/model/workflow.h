@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/time.h"
 #include "base/value.h"
+#include "model/resources.h"
 
 namespace mc {
 
@@ -170,6 +171,7 @@ struct JobSpec {
   std::vector<JobIndex> needs;
   std::string condition;             // the inside of `if`; empty: success()
   std::vector<std::string> runs_on;  // templates
+  Resources resources;               // of its worker, while it runs
   std::optional<MatrixSpec> matrix;
   int max_parallel = 0;  // 0: no limit
   bool fail_fast = true;

@@ -250,6 +250,8 @@ std::string encode(const RegisterRequest& request) {
   out.field("slots", request.slots).field("version", request.version);
   if (!request.instance.empty())
     out.field("instance", request.instance).field("life", request.life);
+  if (request.resources.cpu_milli > 0) out.field("cpu_milli", request.resources.cpu_milli);
+  if (request.resources.memory > 0) out.field("memory", request.resources.memory);
   return out.close('}').take();
 }
 std::string encode(const RegisterReply& reply) {
@@ -302,7 +304,8 @@ std::string encode(const CompleteReply& reply) {
   return out.close(']').close('}').take();
 }
 Result<RegisterRequest> decode_register_request(const Value& body) {
-  RequestFields fields(body, {"name", "labels", "slots", "version", "instance", "life"});
+  RequestFields fields(
+      body, {"name", "labels", "slots", "version", "instance", "life", "cpu_milli", "memory"});
   RegisterRequest request;
   fields.require("name").text("name", request.name, 128);
   if (const Value* labels = fields.optional("labels")) {
@@ -318,6 +321,14 @@ Result<RegisterRequest> decode_register_request(const Value& body) {
   fields.text("version", request.version, 64);
   fields.text("instance", request.instance, 64);
   fields.text("life", request.life, 64);
+  constexpr auto kMilliMax = static_cast<std::int64_t>(kCpusMax * 1000);
+  for (const auto& [name, value, max] :
+       {std::tuple("cpu_milli", &request.resources.cpu_milli, kMilliMax),
+        std::tuple("memory", &request.resources.memory, kMemoryMax)}) {
+    fields.integer(name, *value);
+    if (*value < 0 || *value > max)
+      fields.wrong(name, "a number from 0 to " + std::to_string(max) + " is wanted");
+  }
   return fields.finish(std::move(request));
 }
 Result<RegisterReply> decode_register_reply(const Value& body) {

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "model/resources.h"
 #include "model/task.h"
 
 namespace mc::wire {
@@ -21,6 +22,7 @@ struct RegisterRequest {
   // the former is over. Empty: not told.
   std::string instance;
   std::string life;
+  Resources resources;  // for all of its jobs together; 0: no limit
 };
 struct RegisterReply {
   std::string worker_id;

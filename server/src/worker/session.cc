@@ -28,7 +28,7 @@ Result<std::string> Session::worker_id(client::WorkerApi& api) {
   const bool outlived = options_.executor && options_.executor->outlives_worker();
   const auto reply = api.register_worker({options_.name, options_.labels, options_.slots,
                                           options_.version, outlived ? "" : options_.run.instance,
-                                          outlived ? "" : options_.run.life});
+                                          outlived ? "" : options_.run.life, options_.resources});
   if (!reply.ok()) {
     note_refusal(reply.error());
     if (!std::exchange(told_unreachable_, true))

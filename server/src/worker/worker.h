@@ -22,6 +22,7 @@ struct WorkerOptions {
   std::string name;
   std::vector<std::string> labels;
   int slots = 1;
+  Resources resources;  // for all jobs together; 0: no limit
   std::string version;
   // Called once a thread that speaks to the server. Required.
   std::function<std::unique_ptr<client::WorkerApi>()> connect;

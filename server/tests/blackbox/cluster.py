@@ -123,8 +123,8 @@ class Replica:
 class Cluster:
     """PostgreSQL and replicas r1, r2, …; a context, which ends them."""
 
-    def __init__(self, folder, replicas=3):
-        self.folder, self.count, self.replicas, self.postgres = folder, replicas, [], None
+    def __init__(self, folder, replicas=3, lease="15s"):
+        self.folder, self.count, self.lease, self.replicas, self.postgres = folder, replicas, lease, [], None
 
     def __enter__(self):
         try:
@@ -136,7 +136,8 @@ class Cluster:
     def started(self):
         os.mkdir(os.path.join(self.folder, "pg"))
         self.postgres = Postgres(os.path.join(self.folder, "pg"))
-        self.env = {**SECRETS, "POSTGRES_URL": self.postgres.url(), "MAESTRO_DATA": os.path.join(self.folder, "data")}
+        self.env = {**SECRETS, "POSTGRES_URL": self.postgres.url(), "MAESTRO_DATA": os.path.join(self.folder, "data"),
+                    "MAESTRO_LEASE": self.lease}
         maestro("migrate", "up", env=self.env).expect(0)
         self.token = maestro("tokens", "create", "admin", "--role", "admin", "--direct",
                              env=self.env).expect(0).out.strip()

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Replicas on one PostgreSQL: each serves everything; the death of one is a pause and loses nothing."""
 import contextlib
+import datetime
 import os
 import signal
 import subprocess
@@ -17,11 +18,12 @@ jobs: {a: {steps: [{run: 'true'}]}, b: {needs: a, steps: [{run: 'true'}]}}
 
 
 @contextlib.contextmanager
-def worker(cluster, slots=2):
+def worker(cluster, slots=2, first=None):
     with cluster.client(cluster.replicas[0]) as client:
         token = client.token_of("worker")
+    urls = sorted(cluster.replicas, key=lambda replica: replica is not first)
     process = subprocess.Popen(
-        [BINARY, "worker", "--url", ",".join(r.url for r in cluster.replicas), "--slots", str(slots),
+        [BINARY, "worker", "--url", ",".join(r.url for r in urls), "--slots", str(slots),
          "--labels", "linux", "--data", os.path.join(cluster.folder, "worker")],
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=open(os.path.join(cluster.folder, "worker.err"), "ab"),
         env=clean_env({"MAESTRO_TOKEN": token}), start_new_session=True)
@@ -121,6 +123,27 @@ def test_a_killed_leader_is_only_a_pause(scratch):
             load.more()
             leader.start()
         load.check()
+
+
+def test_a_worker_leaves_a_replica_that_falls_silent_and_keeps_its_job(scratch):
+    with Cluster(scratch, lease="8s") as cluster:
+        leader = cluster.wait_leader()
+        silent = next(r for r in cluster.replicas if r is not leader)
+        with worker(cluster, first=silent), cluster.client(leader) as client:
+            gate = os.path.join(scratch, "gate")
+            run = client.start(f"jobs: {{a: {{steps: [{{run: 'until [ -e {gate} ]; do sleep 0.1; done'}}]}}}}\n")["id"]
+            wait_until(lambda: client.job(run, "a")["status"] == "running", "the job runs")
+            silent.send(signal.SIGSTOP)
+            try:
+                stood, seen = time.time(), lambda: client.get("/api/v1/workers").json()["items"][0]["last_seen_at"]
+                wait_until(lambda: datetime.datetime.fromisoformat(seen()).timestamp() > stood + 9,
+                           "the worker is heard of for longer than its lease")
+                with open(gate, "w", encoding="utf-8"):
+                    pass
+                assert client.finished(run)["status"] == "succeeded"
+                assert client.job(run, "a")["attempt"] == 1
+            finally:
+                silent.send(signal.SIGCONT)
 
 
 def test_an_orderly_stop_hands_over_at_once_and_in_turn(scratch):

@@ -240,7 +240,7 @@ def check_the_manifest(it):
 def check_a_job(it):
     run = it.start("""
   a:
-    env: {KUBERNETES_CPU: 100m, KUBERNETES_MEMORY: 64Mi}
+    resources: {cpu: 0.1, memory: 64MiB}
     outputs: {answer: "${{ steps.s.outputs.answer }}"}
     steps: [{id: s, run: 'echo hello; echo "answer=42" >> "$MAESTRO_OUTPUT"'}]
   b: {needs: a, env: {A: "${{ needs.a.outputs.answer }}"}, steps: [{run: 'test "$A" = 42'}]}

@@ -71,7 +71,7 @@ def test_a_job_runs_in_its_pod_with_all_that_jobs_have(fresh, scratch):
         run = it.start("""
   a:
     container: {image: "some/image:1"}
-    env: {KUBERNETES_CPU: 250m, KUBERNETES_MEMORY: 64Mi}
+    resources: {cpu: 0.25, memory: 64MiB}
     outputs: {answer: "${{ steps.s.outputs.answer }}"}
     artifacts: [{name: out, path: out.txt}]
     steps:
@@ -181,10 +181,10 @@ def test_a_rotated_token_is_taken(fresh, scratch):
 
 def test_what_is_wrong_with_the_workflow_is_the_jobs_failure(fresh, scratch):
     with Setup(fresh, scratch) as it:
-        run = it.start(f"  a: {{env: {{KUBERNETES_MEMORY: much}}, {STEPS}}}\n")
+        run = it.start(f"  a: {{container: {{image: \"${{{{ ' ' }}}}\"}}, {STEPS}}}\n")
         assert it.client.finished(run)["status"] == "failed"
         job = it.client.job(run, "a")
-        assert job["failure_kind"] == "user" and "`much` is no amount" in job["message"], job
+        assert job["failure_kind"] == "user" and "container.image: there is none" in job["message"], job
 
 
 def test_refusals_at_the_start_say_what_and_how_to_mend_it(scratch):

@@ -38,21 +38,23 @@ TEST(JobPlan, AJobThatSaysNothingGetsTheDefaults) {
   EXPECT_EQ(made->name, kube::job_name("r.1.1", 5));
 }
 
-TEST(JobPlan, ImageAndAmountsAreTheJobsOwnAndMayBeExpressions) {
-  const auto made =
-      plan(R"({"container":{"image":"debian:${{ inputs.v }}"},"env":{"KUBERNETES_CPU":"250m"},)"
-           R"("steps":[{"run":"true"}]})",
-           R"("inputs":{"v":"12"},"env":{"KUBERNETES_MEMORY":"2Gi","KUBERNETES_CPU":"9"})");
+TEST(JobPlan, ImageAndAmountsAreTheJobsOwn) {
+  const auto made = plan(
+      R"({"container":{"image":"debian:${{ inputs.v }}"},"resources":{"cpu":0.25,"memory":"2GiB"},)"
+      R"("steps":[{"run":"true"}]})",
+      R"("inputs":{"v":"12"})");
   ASSERT_TRUE(made.ok()) << made.error().message;
   EXPECT_EQ(made->image, "debian:12");
   EXPECT_EQ(made->resources.cpu, "250m");
-  EXPECT_EQ(made->resources.memory, "2Gi");
+  EXPECT_EQ(made->resources.memory, "2048Mi");
+  EXPECT_EQ(plan(R"({"resources":{"memory":"1000B"},"steps":[{"run":"true"}]})")->resources.memory,
+            "1000");
 }
 
-TEST(JobPlan, AnAmountThatIsNoneIsNamed) {
-  const auto made = plan(R"({"env":{"KUBERNETES_CPU":"much"},"steps":[{"run":"true"}]})");
+TEST(JobPlan, AnImageThatIsNoneIsNamed) {
+  const auto made = plan(R"({"container":{"image":"${{ ' ' }}"},"steps":[{"run":"true"}]})");
   ASSERT_FALSE(made.ok());
-  EXPECT_THAT(made.error().message, HasSubstr("KUBERNETES_CPU: `much`"));
+  EXPECT_THAT(made.error().message, HasSubstr("container.image: there is none"));
 }
 
 TEST(ServerLabel, DoesNotDependOnTheOrderOfServers) {

@@ -31,23 +31,16 @@ Error in(const std::string& where, const Error& error) {
   return {error.code, where + ": " + error.message, {}};
 }
 
-// The job's own word, else the workflow's, else `fallback`.
-Result<std::string> quantity(const Value& spec, const JobSpec& job, const char* name,
-                             const std::string& fallback) {
-  std::string text = fallback;
-  if (const Value* env = spec.find("env"); env != nullptr) text = env->string_or(name, text);
-  for (const auto& [variable, value] : job.env) {
-    if (variable == name) text = value;
+// As Kubernetes writes amounts.
+kube::Resources requests_of(const Resources& job, const kube::Resources& fallback) {
+  kube::Resources requests = fallback;
+  if (job.cpu_milli > 0) requests.cpu = std::to_string(job.cpu_milli) + "m";
+  constexpr std::int64_t kMi = 1 << 20;
+  if (job.memory > 0) {
+    requests.memory = job.memory % kMi == 0 ? std::to_string(job.memory / kMi) + "Mi"
+                                            : std::to_string(job.memory);
   }
-  auto value = lang::evaluate_text(text, scope_of(spec));
-  if (!value.ok()) return in(name, value.error());
-  if (!value->empty() && !kube::is_quantity(*value)) {
-    return Error{
-        Code::invalid_field,
-        std::string(name) + ": `" + *value + "` is no amount of Kubernetes' (2, 500m; 512Mi, 2Gi)",
-        {}};
-  }
-  return value;
+  return requests;
 }
 
 Result<std::string> image_of(const Value& spec, const JobSpec& job, const std::string& fallback) {
@@ -77,11 +70,7 @@ Result<kube::JobPlan> plan_job(const Task& task, const PlanSettings& settings, I
   auto image = image_of(*spec, *job, settings.image);
   if (!image.ok()) return image.error();
   plan.image = std::move(*image);
-  auto cpu = quantity(*spec, *job, kCpuVariable, settings.resources.cpu);
-  if (!cpu.ok()) return cpu.error();
-  auto memory = quantity(*spec, *job, kMemoryVariable, settings.resources.memory);
-  if (!memory.ok()) return memory.error();
-  plan.resources = {.cpu = std::move(*cpu), .memory = std::move(*memory)};
+  plan.resources = requests_of(job->resources, settings.resources);
   plan.deadline_s =
       task.deadline ? (task.deadline - now).count() / 1000 + kDeadlineSlackS : kNoDeadlineS;
   return plan;

@@ -18,11 +18,7 @@ struct PlanSettings {
   kube::Resources resources;      // of jobs that say nothing
 };
 
-// Names of the job's `env` that are requests.
-inline constexpr const char* kCpuVariable = "KUBERNETES_CPU";
-inline constexpr const char* kMemoryVariable = "KUBERNETES_MEMORY";
-
-// Errors: what is wrong with the workflow: invalid_expression, invalid_field (an image, an amount).
+// Errors: what is wrong with the workflow: invalid_expression, invalid_field (an image).
 Result<kube::JobPlan> plan_job(const Task& task, const PlanSettings& settings, Instant now);
 
 // A label that jobs of this worker for these servers have, and no others.
