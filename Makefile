@@ -49,7 +49,7 @@ test: packages-test ## build and run every test; ends with `N passed, N failed`
 bench: build ## measure; one JSON line a figure (BENCH="b1 b5" chooses)
 	@build/bin/maestro bench --json $(BENCH)
 
-bench-peers: build ## ours and other systems by turns (PEERS, BENCH, ROUNDS choose)
+bench-peers: build ## ours and other systems by turns (PEERS, BENCH, ROUNDS choose; STORE=postgres)
 	@command -v node npm redis-server > /dev/null && ls -d /usr/lib/postgresql/*/bin > /dev/null || scripts/install-packages bench
 	@bench/compare
 

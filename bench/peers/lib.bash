@@ -55,11 +55,12 @@ free_port() {
   python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
 }
 
-# PostgreSQL on a private port in a scratch folder; fsync and synchronous_commit stay on. Sets PGURL.
+# PostgreSQL on a private port in a scratch folder; fsync and synchronous_commit stay on. Sets PGURL,
+# pg_bin.
 start_postgres() {
-  local bin as=() port data=$work/postgres
-  bin=$(ls -d /usr/lib/postgresql/*/bin 2> /dev/null | tail -n 1)
-  [ -n "$bin" ] || skip "there is no PostgreSQL (apt-get install postgresql)"
+  local as=() port data=$work/postgres
+  pg_bin=$(ls -d /usr/lib/postgresql/*/bin 2> /dev/null | tail -n 1)
+  [ -n "$pg_bin" ] || skip "there is no PostgreSQL (apt-get install postgresql)"
   mkdir "$data"
   if [ "$(id -u)" -eq 0 ]; then # it refuses to run as root
     chmod 755 "$work"
@@ -69,12 +70,12 @@ start_postgres() {
   port=$(free_port)
   (
     cd /
-    "${as[@]}" "$bin/initdb" -D "$data" -U postgres -A trust
-    "${as[@]}" "$bin/pg_ctl" -D "$data" -w -l "$data/log" -o "-p $port -c listen_addresses=127.0.0.1 \
+    "${as[@]}" "$pg_bin/initdb" -D "$data" -U postgres -A trust
+    "${as[@]}" "$pg_bin/pg_ctl" -D "$data" -w -l "$data/log" -o "-p $port -c listen_addresses=127.0.0.1 \
       -c unix_socket_directories='' -c fsync=on -c synchronous_commit=on -c shared_buffers=256MB \
       -c max_wal_size=4GB -c wal_compression=on" start
   ) > "$work/postgres.log" 2>&1 || skip "PostgreSQL did not start: $(tail -n 1 "$work/postgres.log")"
-  pg_stop=("${as[@]}" "$bin/pg_ctl" -D "$data" -m immediate stop)
+  pg_stop=("${as[@]}" "$pg_bin/pg_ctl" -D "$data" -m immediate stop)
   cleanups+=(stop_postgres)
   export PGURL=postgresql://postgres@127.0.0.1:$port/postgres
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"sort"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -49,10 +50,18 @@ func crowd(count int64, lanes int, call func()) float64 {
 	return time.Since(began).Seconds()
 }
 
-// Calls a second, three times `count` of them, `lanes` at once.
+// How often a rate is taken: PEER_REPEATS (3).
+func repeats() int {
+	if times, err := strconv.Atoi(os.Getenv("PEER_REPEATS")); err == nil {
+		return times
+	}
+	return 3
+}
+
+// Calls a second, some times `count` of them, `lanes` at once.
 func rates(count int64, lanes int, call func()) []float64 {
 	each := []float64{}
-	for round := 0; round < 3; round++ {
+	for round := 0; round < repeats(); round++ {
 		each = append(each, float64(count)/crowd(count, lanes, call))
 	}
 	return each

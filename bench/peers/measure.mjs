@@ -5,6 +5,8 @@ import { createServer } from "node:net";
 
 const asked = process.argv.slice(2);
 export const wanted = (bench) => asked.length === 0 || asked.includes(bench);
+// How often a rate is taken.
+export const repeats = Number(process.env.PEER_REPEATS ?? 3);
 export const now = () => performance.now();
 
 export function quantile(values, share) {
@@ -40,7 +42,7 @@ export async function measureAccept(about, once, single = 500, many = 10_000) {
   const one = await closedLoop(single, 1, once);
   report(about, "b5", "accept_1_connection_p50", "ms", one.ms);
   const rates = [];
-  for (let i = 0; i < 3; ++i) rates.push(many / (await closedLoop(many, 64, once)).seconds);
+  for (let i = 0; i < repeats; ++i) rates.push(many / (await closedLoop(many, 64, once)).seconds);
   report(about, "b5", "accept_64_connections", "req/s", rates);
 }
 

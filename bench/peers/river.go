@@ -69,7 +69,7 @@ func newClient(pool *pgxpool.Pool) *river.Client[pgx.Tx] {
 func drain(ctx context.Context, pool *pgxpool.Pool) {
 	const jobs = 20_000
 	rates := []float64{}
-	for round := 0; round < 3; round++ {
+	for round := 0; round < repeats(); round++ {
 		must(pool.Exec(ctx, "truncate river_job"))
 		client := newClient(pool)
 		params := make([]river.InsertManyParams, jobs)

@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "bench/benchmarks.h"
+#include "bench/postgres_floor.h"
 #include "bench/scratch.h"
 #include "bench/server_process.h"
 
@@ -24,7 +25,7 @@ constexpr Benchmark kBenchmarks[] = {
     {"b3", step_latency, "step latency: a chain of 40 no-op jobs", On::both},
     {"b4", fan_out, "fan-out and join: 1 → 100 → 1 no-op jobs", On::both},
     {"b5", accept, "durable accept: POST /runs on 1 and 64 connections", On::both},
-    {"b6", recovery, "recovery: kill -9 with 4,000 runs pending", On::both},
+    {"b6", recovery, "recovery: kill -9 of what leads, with 4,000 runs pending", On::both},
     {"b7", footprint, "footprint: start, memory, processor, size"},
     {"b8", local_runner, "local runner: chain of 40 and fan of 100 `true` commands"},
     {"b9", growth, "growth: large runs, many stored runs, many waiting"},
@@ -85,7 +86,10 @@ int run(const cli::BenchOptions& options) {
       return exit_code(Code::usage);
     }
   }
-  if (!options.db_url.empty()) ServerProcess::keep_data_in(options.db_url);
+  if (!options.db_url.empty()) {
+    ServerProcess::keep_data_in(options.db_url, options.replicas);
+    set_reference_database(options.db_url);
+  }
   const Result<std::string> doubt = doubt_scratch();
   if (!doubt.ok()) return fail(doubt.error());
   for (const Benchmark& benchmark : kBenchmarks) {

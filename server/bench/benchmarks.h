@@ -13,7 +13,7 @@ namespace mc::bench {
 using Figures = Result<std::vector<Figure>>;
 
 Figures throughput();              // b1
-Figures throughput_on_postgres();  // b1
+Figures throughput_on_postgres();  // b2
 Figures step_latency();            // b3
 Figures fan_out();                 // b4
 Figures accept();                  // b5

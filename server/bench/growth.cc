@@ -69,9 +69,10 @@ Status read_all(const ServerProcess& server, const std::vector<Uuid>& ids, Sight
   const std::string& token = server.token();
   const auto read = [&](const std::function<std::string(int)>& path,
                         std::vector<std::vector<double>>& into) -> Status {
-    Result<Load> load = run_load({.port = server.port(), .requests = kReads, .request = [&](int i) {
-                                    return get_request(path(i), token);
-                                  }});
+    Result<Load> load =
+        run_load({.ports = {server.port()}, .requests = kReads, .request = [&](int i) {
+                    return get_request(path(i), token);
+                  }});
     if (!load.ok()) return load.error();
     into.push_back(std::move(load->ms));
     return {};
@@ -136,7 +137,7 @@ Result<std::vector<double>> decide_oldest(const ServerProcess& server) {
     return Error{Code::unavailable, "bench: no approval waits", {}};
   const List& waiting = items->as_list();
   Result<Load> load =
-      run_load({.port = server.port(),
+      run_load({.ports = {server.port()},
                 .requests = std::min(kDecisions, static_cast<int>(waiting.size())),
                 .request = [&](int i) {
                   const Value& item = waiting[static_cast<std::size_t>(i)];

@@ -10,7 +10,7 @@ constexpr int kRequests = 100'000;
 constexpr int kRounds = 3;
 
 Result<double> rate_of(int port, const std::string& request) {
-  const Result<Load> load = run_load({.port = port,
+  const Result<Load> load = run_load({.ports = {port},
                                       .connections = kConnections,
                                       .requests = kRequests,
                                       .request = [&request](int) { return request; }});

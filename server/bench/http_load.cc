@@ -79,7 +79,8 @@ class Loop {
 
   Result<Load> run() {
     for (int i = 0; i < plan_.connections; ++i) {
-      Result<Fd> socket = dial(plan_.port);
+      const std::size_t turn = static_cast<std::size_t>(i) % plan_.ports.size();
+      Result<Fd> socket = dial(plan_.ports[turn]);
       if (!socket.ok()) return socket.error();
       auto line = std::make_unique<Line>();
       line->socket = std::move(*socket);

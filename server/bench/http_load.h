@@ -11,7 +11,7 @@
 namespace mc::bench {
 
 struct LoadPlan {
-  int port = 0;  // on 127.0.0.1
+  std::vector<int> ports;  // on 127.0.0.1, dealt out to the connections in turn
   int connections = 1;
   int requests = 0;  // over all connections
   // The bytes of request number i.

@@ -23,6 +23,28 @@ double ms_since(Clock::time_point began) {
 
 Error failed(const std::string& what) { return Error{Code::unavailable, "bench: " + what, {}}; }
 
+// One at each door; they are to take turns, so that each door has its share of the figure.
+Result<std::vector<Hand>> hire_at_each_door(const ServerProcess& server, int slots) {
+  std::vector<Hand> hands;
+  for (int door = 0; door < server.doors(); ++door) {
+    Result<Hand> hand = Hand::hire(server, slots, door);
+    if (!hand.ok()) return hand.error();
+    hands.push_back(std::move(*hand));
+  }
+  return hands;
+}
+
+Result<Load> accept_one_by_one(const ServerProcess& server) {
+  Load all;
+  for (int door = 0; door < server.doors(); ++door) {
+    const Result<Load> load = start_runs(server, "ten", kSingleAccepts / server.doors(), 1, door);
+    if (!load.ok()) return load.error();
+    all.seconds += load->seconds;
+    all.ms.insert(all.ms.end(), load->ms.begin(), load->ms.end());
+  }
+  return all;
+}
+
 // One run of a chain: how long each step took, from the report of one job to having the next.
 Status walk_chain(Hand& hand, client::Transport& transport, std::vector<double>& steps) {
   const Result<std::string> run = start_run(transport, "chain");
@@ -60,14 +82,15 @@ Figures step_latency() {
   if (!server.ok()) return server.error();
   if (const Status stored = store_workflow(**server, "chain", chain_of_jobs(kChain)); !stored)
     return stored.error();
-  Result<Hand> hand = Hand::hire(**server, 1);
-  if (!hand.ok()) return hand.error();
+  Result<std::vector<Hand>> hands = hire_at_each_door(**server, 1);
+  if (!hands.ok()) return hands.error();
   const auto transport = (*server)->connect();
   std::vector<double> steps;
   std::vector<double> syncs;
   for (int i = 0; i < kChains; ++i) {
     if (i % (kChains / kRounds) == 0) syncs.push_back(2 * sync_ms((*server)->folder()));
-    if (const Status walked = walk_chain(*hand, *transport, steps); !walked) return walked.error();
+    Hand& hand = (*hands)[static_cast<std::size_t>(i) % hands->size()];
+    if (const Status walked = walk_chain(hand, *transport, steps); !walked) return walked.error();
   }
   const double reference = median_of(syncs);
   Figure tail = figure_of("b3", "step_p99", "ms", steps);
@@ -80,12 +103,13 @@ Figures fan_out() {
   if (!server.ok()) return server.error();
   if (const Status stored = store_workflow(**server, "fan", fan_of_jobs(kWidth)); !stored)
     return stored.error();
-  Result<Hand> hand = Hand::hire(**server, kWidth);
-  if (!hand.ok()) return hand.error();
+  Result<std::vector<Hand>> hands = hire_at_each_door(**server, kWidth);
+  if (!hands.ok()) return hands.error();
   const auto transport = (*server)->connect();
   std::vector<double> totals;
   for (int i = 0; i < kFans; ++i) {
-    const Result<double> ms = fan_once(*hand, *transport);
+    Hand& hand = (*hands)[static_cast<std::size_t>(i) % hands->size()];
+    const Result<double> ms = fan_once(hand, *transport);
     if (!ms.ok()) return ms.error();
     totals.push_back(*ms);
   }
@@ -98,7 +122,7 @@ Figures accept() {
   if (!server.ok()) return server.error();
   if (const Status stored = store_workflow(**server, "ten", ten_jobs()); !stored)
     return stored.error();
-  const Result<Load> single = start_runs(**server, "ten", kSingleAccepts, 1);
+  const Result<Load> single = accept_one_by_one(**server);
   if (!single.ok()) return single.error();
   Figure single_tail = figure_of("b5", "accept_1_connection_p99", "ms", single->ms);
   single_tail.value = quantile_of(single->ms, 0.99);

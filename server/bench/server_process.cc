@@ -13,6 +13,7 @@
 #include <filesystem>
 
 #include "base/file.h"
+#include "base/json.h"
 #include "base/rng.h"
 #include "base/text.h"
 #include "client/http_transport.h"
@@ -29,7 +30,9 @@ std::int64_t number(std::string_view text) {
   return value;
 }
 
-std::string database_url;  // set once, before the first server starts
+// Set once, before the first server starts.
+std::string database_url;
+int database_replicas = 1;
 
 // What a replica needs in its environment.
 std::vector<std::string> database_variables(const std::string& data) {
@@ -50,12 +53,16 @@ std::string first_line(int pipe) {
 }
 }  // namespace
 
-void ServerProcess::keep_data_in(const std::string& postgres_url) { database_url = postgres_url; }
+void ServerProcess::keep_data_in(const std::string& postgres_url, int replicas) {
+  database_url = postgres_url;
+  database_replicas = replicas;
+}
 
 Result<std::unique_ptr<ServerProcess>> ServerProcess::start(int worker_slots) {
   Result<Scratch> scratch = Scratch::make();
   if (!scratch.ok()) return scratch.error();
-  std::unique_ptr<ServerProcess> server(new ServerProcess(std::move(*scratch), worker_slots));
+  std::unique_ptr<ServerProcess> server(
+      new ServerProcess(std::move(*scratch), worker_slots, database_replicas));
   if (const Status started = server->start_again(); !started) return started.error();
   return server;
 }
@@ -63,20 +70,12 @@ Result<std::unique_ptr<ServerProcess>> ServerProcess::start(int worker_slots) {
 Status ServerProcess::start_again() {
   const auto began = std::chrono::steady_clock::now();
   if (const Status made = database_url.empty() ? Status() : make_token(); !made) return made;
-  std::vector<std::string> words = {
-      "maestro",  "up",          "--data",         data(),
-      "--listen", "127.0.0.1:0", "--worker-slots", std::to_string(worker_slots_)};
-  if (!database_url.empty()) words = {"maestro", "serve", "--listen", "127.0.0.1:0"};
-  const Result<std::string> line = launch(words, pid_);
-  if (!line.ok()) return line.error();
-  const std::size_t at = line->find("http://");
-  if (at == std::string::npos) {
-    const auto said = read_file(log(), 1 << 20);
-    return failed("the server did not start: " + *line + (said.ok() ? *said : ""));
+  for (Replica& replica : replicas_) {
+    if (replica.pid > 0) continue;
+    if (const Status launched = launch(replica); !launched) return launched;
   }
-  url_ = line->substr(at, line->find(' ', at) - at);
   if (!database_url.empty()) {
-    if (const Status leads = wait_until_it_leads(); !leads) return leads;
+    if (const Status ready = wait_until_all_are_ready(); !ready) return ready;
   } else {
     const Result<std::string> token = read_file(data() + "/admin.token", kLineMax);
     if (!token.ok()) return token.error();
@@ -84,6 +83,22 @@ Status ServerProcess::start_again() {
   }
   start_ms_ =
       std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - began).count();
+  return {};
+}
+
+Status ServerProcess::launch(Replica& replica) {
+  std::vector<std::string> words = {
+      "maestro",  "up",          "--data",         data(),
+      "--listen", "127.0.0.1:0", "--worker-slots", std::to_string(worker_slots_)};
+  if (!database_url.empty()) words = {"maestro", "serve", "--listen", "127.0.0.1:0"};
+  const Result<std::string> line = launch(words, replica.pid);
+  if (!line.ok()) return line.error();
+  const std::size_t at = line->find("http://");
+  if (at == std::string::npos) {
+    const auto said = read_file(log(), 1 << 20);
+    return failed("the server did not start: " + *line + (said.ok() ? *said : ""));
+  }
+  replica.url = line->substr(at, line->find(' ', at) - at);
   return {};
 }
 
@@ -131,54 +146,76 @@ Status ServerProcess::make_token() {
   return {};
 }
 
-// The last one's lease may have to lapse first.
-Status ServerProcess::wait_until_it_leads() {
+std::string ServerProcess::standing(const Replica& replica) const {
+  const auto answer =
+      client::connect_http({.urls = {replica.url}, .token = token_})->send({.path = "/readyz"});
+  if (!answer.ok() || answer->status != 200) return "";
+  const Result<Value> body = parse_json(answer->body);
+  const Value* checks = body.ok() ? body->find("checks") : nullptr;
+  return checks != nullptr ? checks->string_or("lease", "") : "";
+}
+
+// The last leader's lease may have to lapse first.
+Status ServerProcess::wait_until_all_are_ready() {
   const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(60);
   while (std::chrono::steady_clock::now() < end) {
-    const auto answer = connect()->send({.path = "/readyz"});
-    if (answer.ok() && answer->status == 200 && answer->body.find("\"leads\"") != std::string::npos)
-      return {};
+    std::size_t leaders = 0, followers = 0;
+    for (const Replica& replica : replicas_) {
+      const std::string role = standing(replica);
+      leaders += role == "leads" ? 1 : 0;
+      followers += role == "follows" ? 1 : 0;
+    }
+    if (leaders == 1 && leaders + followers == replicas_.size()) return {};
     ::poll(nullptr, 0, 5);
   }
-  return failed("the replica does not lead; does another one run on this database?");
+  return failed("no replica leads; do others run on this database?");
 }
+
+namespace {
+void end(int& pid, int signal) {
+  if (pid <= 0) return;
+  ::kill(pid, signal);
+  ::waitpid(pid, nullptr, 0);
+  pid = -1;
+}
+}  // namespace
 
 void ServerProcess::kill() {
-  if (pid_ <= 0) return;
-  ::kill(pid_, SIGKILL);
-  ::waitpid(pid_, nullptr, 0);
-  pid_ = -1;
+  for (Replica& replica : replicas_) {
+    if (replicas_.size() == 1 || standing(replica) == "leads") return end(replica.pid, SIGKILL);
+  }
 }
 
+// Followers first: none takes over from a leader that goes.
 void ServerProcess::stop() {
-  if (pid_ <= 0) return;
-  ::kill(pid_, SIGTERM);
-  ::waitpid(pid_, nullptr, 0);
-  pid_ = -1;
+  for (auto replica = replicas_.rbegin(); replica != replicas_.rend(); ++replica)
+    end(replica->pid, SIGTERM);
 }
 
 ServerProcess::~ServerProcess() { stop(); }
 
-std::unique_ptr<client::Transport> ServerProcess::connect() const {
-  return client::connect_http({.urls = {url_}, .token = token_});
+std::unique_ptr<client::Transport> ServerProcess::connect(int door) const {
+  return client::connect_http({.urls = {behind(door).url}, .token = token_});
 }
-std::unique_ptr<client::WorkerApi> ServerProcess::worker() const {
-  return client::connect_worker(connect());
+std::unique_ptr<client::WorkerApi> ServerProcess::worker(int door) const {
+  return client::connect_worker(connect(door));
 }
 
-int ServerProcess::port() const {
-  return static_cast<int>(number(std::string_view(url_).substr(url_.rfind(':') + 1)));
+int ServerProcess::port(int door) const {
+  const std::string_view url = behind(door).url;
+  return static_cast<int>(number(url.substr(url.rfind(':') + 1)));
 }
 
 std::int64_t ServerProcess::resident_bytes() const {
-  const auto text = read_file("/proc/" + std::to_string(pid_) + "/statm", kLineMax);
+  const auto text =
+      read_file("/proc/" + std::to_string(replicas_.front().pid) + "/statm", kLineMax);
   if (!text.ok()) return 0;
   const std::vector<std::string> parts = split(*text, ' ');
   return parts.size() > 1 ? number(parts[1]) * ::sysconf(_SC_PAGESIZE) : 0;
 }
 
 double ServerProcess::cpu_seconds() const {
-  const auto text = read_file("/proc/" + std::to_string(pid_) + "/stat", kLineMax);
+  const auto text = read_file("/proc/" + std::to_string(replicas_.front().pid) + "/stat", kLineMax);
   if (!text.ok()) return 0;
   const std::vector<std::string> parts = split(text->substr(text->rfind(')') + 2), ' ');
   if (parts.size() < 13) return 0;
@@ -190,7 +227,7 @@ std::int64_t ServerProcess::wakeups() const {
   constexpr std::string_view kField = "\nvoluntary_ctxt_switches:";
   std::int64_t sum = 0;
   std::error_code failed;
-  const std::string tasks = "/proc/" + std::to_string(pid_) + "/task";
+  const std::string tasks = "/proc/" + std::to_string(replicas_.front().pid) + "/task";
   for (std::filesystem::directory_iterator it(tasks, failed), end; !failed && it != end;
        it.increment(failed)) {
     const auto text = read_file(it->path().string() + "/status", kLineMax);

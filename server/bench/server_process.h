@@ -1,8 +1,11 @@
-// A server of this very program in a scratch folder, for as long as a measurement lasts.
+// A server of this very program in a scratch folder, for as long as a measurement lasts; on
+// PostgreSQL one replica or several. Who talks to it through a door talks to one replica: doors are
+// dealt out to replicas in turn.
 #pragma once
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/error.h"
 #include "bench/scratch.h"
@@ -19,18 +22,20 @@ class ServerProcess {
   ServerProcess(const ServerProcess&) = delete;
   ServerProcess& operator=(const ServerProcess&) = delete;
 
-  // From now on servers are replicas on this database, for measurements alone: what they write
-  // stays there. Requires: no server was started yet.
-  static void keep_data_in(const std::string& postgres_url);
+  // From now on servers are that many replicas on this database, for measurements alone: what they
+  // write stays there. Requires: no server was started yet.
+  static void keep_data_in(const std::string& postgres_url, int replicas);
 
-  void kill();  // SIGKILL, and waits until it is gone
-  void stop();  // SIGTERM, and waits until it has stored everything
-  // On the same data. Requires: kill() or stop() came before.
+  void kill();  // SIGKILL to the one that leads, and waits until it is gone
+  void stop();  // SIGTERM to all, and waits until they have stored everything
+  // On the same data, those that do not run. Returns when one leads: another one than before, if
+  // several were started. Requires: kill() or stop() came before.
   Status start_again();
 
-  std::unique_ptr<client::Transport> connect() const;  // as admin
-  std::unique_ptr<client::WorkerApi> worker() const;
-  int port() const;
+  std::unique_ptr<client::Transport> connect(int door = 0) const;  // as admin
+  std::unique_ptr<client::WorkerApi> worker(int door = 0) const;
+  int port(int door = 0) const;
+  int doors() const { return static_cast<int>(replicas_.size()); }
   const std::string& token() const { return token_; }
   double start_ms() const { return start_ms_; }  // from spawn to the line that says "ready"
   std::int64_t resident_bytes() const;
@@ -40,17 +45,29 @@ class ServerProcess {
   std::string data() const { return scratch_.path() + "/data"; }
 
  private:
-  ServerProcess(Scratch scratch, int worker_slots)
-      : scratch_(std::move(scratch)), worker_slots_(worker_slots) {}
+  struct Replica {
+    int pid = -1;
+    std::string url;
+  };
+  ServerProcess(Scratch scratch, int worker_slots, int replicas)
+      : scratch_(std::move(scratch)),
+        worker_slots_(worker_slots),
+        replicas_(static_cast<std::size_t>(replicas)) {}
   Result<std::string> launch(std::vector<std::string> words, int& pid);
+  Status launch(Replica& replica);
   Status make_token();
-  Status wait_until_it_leads();
+  Status wait_until_all_are_ready();
+  // What a replica says of itself: its state in /readyz, "" when it does not answer so.
+  std::string standing(const Replica& replica) const;
+  const Replica& behind(int door) const {
+    return replicas_[static_cast<std::size_t>(door) % replicas_.size()];
+  }
   std::string log() const { return folder() + "/server.log"; }
 
   Scratch scratch_;
   int worker_slots_;
-  std::string url_, token_;
-  int pid_ = -1;
+  std::vector<Replica> replicas_;
+  std::string token_;
   double start_ms_ = 0;
 };
 

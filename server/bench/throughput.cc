@@ -2,40 +2,78 @@
 #include <chrono>
 
 #include "bench/benchmarks.h"
+#include "bench/postgres_floor.h"
 #include "bench/work.h"
 
 namespace mc::bench {
 namespace {
 using Clock = std::chrono::steady_clock;
-constexpr int kRuns = 10'000;  // of ten jobs
-constexpr int kJobsEach = 10;
 constexpr int kRounds = 3;
 constexpr int kPending = 4'000;
+
+struct Work {
+  const char* workflow;
+  int runs;
+  int jobs_each;
+  int connections;  // that start runs
+  int rounds;
+};
+constexpr Work kTens{"ten", 10'000, 10, 16, kRounds};
+// A commit takes longer there: more share it. bench/compare repeats it on fresh databases.
+constexpr Work kTensOnPostgres{"ten", 10'000, 10, 64, 1};
+constexpr Work kTwosOnPostgres{"two", 10'000, 2, 64, 1};
 
 double ms_since(Clock::time_point began) {
   return std::chrono::duration<double, std::milli>(Clock::now() - began).count();
 }
 
-Figures measure_throughput(const char* name) {
-  auto server = ServerProcess::start();
-  if (!server.ok()) return server.error();
-  if (const Status stored = store_workflow(**server, "ten", ten_jobs()); !stored)
-    return stored.error();
+// Runs a second, each time.
+Result<std::vector<double>> run_rates(const ServerProcess& server, const Work& work) {
   std::vector<double> rates;
-  std::vector<double> references;
-  for (int i = 0; i < kRounds; ++i) {
-    references.push_back(append_rate((*server)->folder(), 50'000, 100));
-    const Result<double> seconds = start_and_work_off(**server, "ten", kRuns, kJobsEach);
+  for (int i = 0; i < work.rounds; ++i) {
+    const Result<double> seconds =
+        start_and_work_off(server, work.workflow, work.runs, work.jobs_each, work.connections);
     if (!seconds.ok()) return seconds.error();
-    rates.push_back(kRuns * kJobsEach / *seconds);
+    rates.push_back(work.runs / *seconds);
   }
-  return std::vector<Figure>{
-      figure_of(name, "durable_jobs", "jobs/s", rates, median_of(references))};
+  return rates;
+}
+
+Result<Figure> durable_jobs(const char* bench, const ServerProcess& server, const Work& work,
+                            double reference) {
+  if (const Status stored = store_workflow(server, work.workflow, ten_jobs()); !stored)
+    return stored.error();
+  Result<std::vector<double>> rates = run_rates(server, work);
+  if (!rates.ok()) return rates.error();
+  for (double& rate : *rates) rate *= work.jobs_each;
+  return figure_of(bench, "durable_jobs", "jobs/s", *rates, reference);
 }
 }  // namespace
 
-Figures throughput() { return measure_throughput("b1"); }
-Figures throughput_on_postgres() { return measure_throughput("b2"); }
+Figures throughput() {
+  auto server = ServerProcess::start();
+  if (!server.ok()) return server.error();
+  std::vector<double> appends;
+  for (int i = 0; i < kRounds; ++i)
+    appends.push_back(append_rate((*server)->folder(), 50'000, 100));
+  const Result<Figure> jobs = durable_jobs("b1", **server, kTens, median_of(appends));
+  if (!jobs.ok()) return jobs.error();
+  return std::vector<Figure>{*jobs};
+}
+
+Figures throughput_on_postgres() {
+  auto server = ServerProcess::start();
+  if (!server.ok()) return server.error();
+  const Result<double> floor = unnest_rate(50'000, 100);
+  if (!floor.ok()) return floor.error();
+  const Result<Figure> jobs = durable_jobs("b2", **server, kTensOnPostgres, *floor);
+  if (!jobs.ok()) return jobs.error();
+  if (const Status stored = store_workflow(**server, "two", chain_of_jobs(2)); !stored)
+    return stored.error();
+  const Result<std::vector<double>> two = run_rates(**server, kTwosOnPostgres);
+  if (!two.ok()) return two.error();
+  return std::vector<Figure>{*jobs, figure_of("b2", "two_step_runs", "runs/s", *two)};
+}
 
 Figures recovery() {
   std::vector<double> ready;

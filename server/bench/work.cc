@@ -14,7 +14,6 @@ namespace {
 using Clock = std::chrono::steady_clock;
 constexpr int kHands = 2;
 constexpr int kSlots = 128;
-constexpr int kSubmitters = 16;  // connections that start runs while others are worked off
 constexpr std::string_view kNoop = "runs_on: [bench], steps: [{uses: noop}]";
 
 Error failed(const std::string& what) { return Error{Code::unavailable, "bench: " + what, {}}; }
@@ -86,10 +85,14 @@ Status store_workflow(const ServerProcess& server, const std::string& name,
 }
 
 Result<Load> start_runs(const ServerProcess& server, const std::string& name, int count,
-                        int connections) {
+                        int connections, std::optional<int> door) {
   const std::string body = to_json(Value(Object{{"workflow", Value(name)}}));
   const std::string request = post_request("/api/v1/runs", server.token(), body);
-  return run_load({.port = server.port(),
+  std::vector<int> ports;
+  for (int i = 0; i < server.doors(); ++i) {
+    if (!door || *door == i) ports.push_back(server.port(i));
+  }
+  return run_load({.ports = std::move(ports),
                    .connections = connections,
                    .requests = count,
                    .request = [&request](int) { return request; },
@@ -105,8 +108,8 @@ Result<std::string> start_run(client::Transport& transport, const std::string& n
   return run->string_or("id", "");
 }
 
-Result<Hand> Hand::hire(const ServerProcess& server, int slots) {
-  std::unique_ptr<client::WorkerApi> api = server.worker();
+Result<Hand> Hand::hire(const ServerProcess& server, int slots, int door) {
+  std::unique_ptr<client::WorkerApi> api = server.worker(door);
   const auto reply = api->register_worker({"bench", {"bench"}, slots, "bench"});
   if (!reply.ok()) return reply.error();
   return Hand(std::move(api), reply->worker_id, slots);
@@ -139,8 +142,8 @@ Status work_off(const ServerProcess& server, int jobs, double* first_ms) {
   const auto began = Clock::now();
   std::vector<std::jthread> threads;
   for (int i = 0; i < kHands; ++i) {
-    threads.emplace_back([&server, &crew] {
-      Result<Hand> hand = Hand::hire(server, kSlots);
+    threads.emplace_back([&server, &crew, i] {
+      Result<Hand> hand = Hand::hire(server, kSlots, i);
       const Status worked = hand.ok() ? work(*hand, crew) : Status(hand.error());
       if (!worked) crew.give_up(worked);
     });
@@ -152,11 +155,11 @@ Status work_off(const ServerProcess& server, int jobs, double* first_ms) {
 }
 
 Result<double> start_and_work_off(const ServerProcess& server, const std::string& name, int runs,
-                                  int jobs_each) {
+                                  int jobs_each, int connections) {
   const auto began = Clock::now();
   Status worked;
   std::jthread crew([&] { worked = work_off(server, runs * jobs_each); });
-  const Result<Load> started = start_runs(server, name, runs, kSubmitters);
+  const Result<Load> started = start_runs(server, name, runs, connections);
   if (!started.ok()) return started.error();
   crew.join();
   if (!worked) return worked.error();

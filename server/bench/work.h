@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,9 +20,10 @@ std::string fan_of_jobs(int width);     // 1 → width → 1
 // Errors of all: unavailable, with what the server answered.
 Status store_workflow(const ServerProcess& server, const std::string& name,
                       const std::string& text);
-// `count` accepted runs of a stored workflow, from `connections` at once.
+// `count` accepted runs of a stored workflow, from `connections` at once: through all doors, or
+// one.
 Result<Load> start_runs(const ServerProcess& server, const std::string& name, int count,
-                        int connections);
+                        int connections, std::optional<int> door = {});
 // The run's id.
 Result<std::string> start_run(client::Transport& transport, const std::string& name);
 
@@ -29,7 +31,7 @@ Result<std::string> start_run(client::Transport& transport, const std::string& n
 class Hand {
  public:
   // Takes at most `slots` tasks at a time.
-  static Result<Hand> hire(const ServerProcess& server, int slots);
+  static Result<Hand> hire(const ServerProcess& server, int slots, int door = 0);
   // Waits up to wait_ms for tasks.
   Status poll(int wait_ms);
   // Reports all that it holds as done and takes what comes with the answer.
@@ -47,12 +49,12 @@ class Hand {
   std::vector<Task> tasks_;
 };
 
-// Works off `jobs` jobs with two hands of 128 slots each. `first_ms`, when given: until the first
-// completion was acknowledged.
+// Works off `jobs` jobs with two hands of 128 slots each, dealt out to the doors. `first_ms`, when
+// given: until the first completion was acknowledged.
 Status work_off(const ServerProcess& server, int jobs, double* first_ms = nullptr);
-// Starts `runs` runs of a stored workflow of `jobs_each` jobs while two hands work them off;
-// seconds from the first request to the last durable completion.
+// Starts `runs` runs of a stored workflow of `jobs_each` jobs, from `connections` at once, while
+// two hands work them off; seconds from the first request to the last durable completion.
 Result<double> start_and_work_off(const ServerProcess& server, const std::string& name, int runs,
-                                  int jobs_each);
+                                  int jobs_each, int connections = 16);
 
 }  // namespace mc::bench

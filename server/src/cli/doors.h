@@ -79,6 +79,7 @@ struct BenchOptions {
   std::vector<std::string> names;  // b1 … b12; empty: all
   bool json = false;
   std::string db_url;  // empty: SQLite in a scratch folder
+  int replicas = 1;    // on db_url
 };
 
 struct Doors {

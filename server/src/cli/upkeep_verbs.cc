@@ -6,6 +6,7 @@
 
 namespace mc::cli {
 namespace {
+constexpr std::int64_t kReplicasMax = 9;  // on one machine
 
 Tone tone_of_level(const std::string& level) {
   return level == "ok" ? Tone::good : level == "warn" ? Tone::warning : Tone::bad;
@@ -75,6 +76,11 @@ Result<int> bench(Session& session, const Args& args) {
   options.names = args.all("NAME");
   options.json = args.has("--json") || !session.for_people();
   options.db_url = args.get("--db");
+  const Result<std::int64_t> replicas = args.number("--replicas", 1, 1, kReplicasMax);
+  if (!replicas.ok()) return replicas.error();
+  if (args.has("--replicas") && options.db_url.empty())
+    return Error{Code::usage, "--replicas needs --db: a data folder has one server", {}};
+  options.replicas = static_cast<int>(*replicas);
   return session.doors().bench(options);
 }
 
@@ -109,7 +115,8 @@ std::vector<Verb> upkeep_verbs() {
        "Measure this build on this machine",
        {{"NAME", "b1 … b12; all when left out", false, true}},
        {{"--json", "", "", "one JSON line a figure"},
-        {"--db", "", "URL", "PostgreSQL for b2 to b6: a database for this alone"}},
+        {"--db", "", "URL", "PostgreSQL for b2 to b6: a database for this alone"},
+        {"--replicas", "", "N", "servers on it, each with its share of clients and workers (1)"}},
        bench},
   };
 }

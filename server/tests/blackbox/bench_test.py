@@ -38,7 +38,8 @@ def test_one_json_line_a_figure(scratch):
 
 
 def test_a_database_is_measured_where_it_can_be(scratch):
-    for words, said in ((("b1", "--db", "postgres://x"), "on SQLite only"), (("b2",), "--db URL")):
+    for words, said in ((("b1", "--db", "postgres://x"), "on SQLite only"), (("b2",), "--db URL"),
+                        (("b4", "--replicas", "2"), "needs --db"), (("b4", "--replicas", "0"), "--replicas")):
         done = maestro("bench", *words).expect(2)
         assert said in done.err, done.err
     database = Postgres(scratch)
@@ -46,6 +47,10 @@ def test_a_database_is_measured_where_it_can_be(scratch):
         rows = figures(bench("b4", "--json", "--db", database.url(), env={"TMPDIR": harness.SCRATCH.folder("bench")}))
         assert [row["metric"] for row in rows] == ["fan_of_100"], rows
         assert int(database.run("maestro", "SELECT count(*) FROM runs")) > 0, "it was this database"
+        folder = harness.SCRATCH.folder("replicas")
+        rows = figures(bench("b4", "--json", "--db", database.url(), "--replicas", "2", env={"TMPDIR": folder}))
+        assert [row["metric"] for row in rows] == ["fan_of_100"], rows
+        assert os.listdir(folder) == [], "both replicas are gone"
     finally:
         database.stop()
 
