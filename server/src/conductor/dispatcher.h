@@ -13,8 +13,8 @@
 // its priority and project. So one job in about kPassedOver is given by age alone, and a job with n
 // older ones before it in its set of labels waits for at most (n + 1) * (kPassedOver + 1) * sets
 // jobs to be given to workers that could take it. When what is due does not fit on a worker because
-// of what runs there, that worker is given nothing more until it does; one worker at a time for each
-// set, so that the others go on.
+// of what runs there, that worker is given nothing more until it does; one worker at a time for
+// each set, so that the others go on.
 #pragma once
 
 #include <cstdint>
