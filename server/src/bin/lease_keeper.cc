@@ -55,31 +55,33 @@ void LeaseKeeper::keep() {
   for (;;) {
     const auto asked = Steady::now();
     const Result<db::Leadership> found = lease_->claim();
-    found.ok() ? take(*found, asked + kTime) : miss(found.error(), Steady::now());
-    lease_->wait(asked + kEvery);
+    found.ok() ? take(*found, asked) : miss(found.error(), Steady::now());
+    lease_->wait(asked + db::Tenure::kEvery);
     const std::lock_guard lock(mutex_);
     if (stopping_ || role_ == Role::lost) return;
   }
 }
 
-void LeaseKeeper::take(const db::Leadership& found, ReplicaGate::Deadline deadline) {
+void LeaseKeeper::take(const db::Leadership& found, ReplicaGate::Deadline asked) {
   gate_.note_database({});
   if (std::exchange(troubled_, false)) log_info("the database answers again");
-  if (found.mine) {
-    const bool follows = role() == Role::follows;
-    // Another replica led in between: what this one remembers is not the truth.
-    if (!follows && held().epoch != found.epoch) return become(Role::lost);
-    leads_until_ = deadline;
-    gate_.lead_until(deadline, found.name);
-    if (!follows) return;
-    {
-      const std::lock_guard lock(mutex_);
-      held_ = found;
-    }
-    server_.cut_tunnels();  // to the one that led before
-    return become(Role::leads);
+  const Role before = tenure_.role();
+  switch (tenure_.answered(found, asked)) {
+    case Role::lost: return become(Role::lost);
+    case Role::follows: return follow(found);
+    case Role::leads: break;
   }
-  if (role() == Role::leads) return become(Role::lost);
+  gate_.lead_until(tenure_.until(), found.name);
+  if (before == Role::leads) return;
+  {
+    const std::lock_guard lock(mutex_);
+    held_ = found;
+  }
+  server_.cut_tunnels();  // to the one that led before
+  become(Role::leads);
+}
+
+void LeaseKeeper::follow(const db::Leadership& found) {
   // One's own address is that of an earlier life, until its lease lapses.
   if (found.address == own_ && found.name != name_) {
     log_warn("another replica says that it is reached where this one is: set MAESTRO_ADVERTISE",
@@ -98,7 +100,7 @@ void LeaseKeeper::miss(const Error& error, ReplicaGate::Deadline now) {
   gate_.note_database(error.message);
   if (!std::exchange(troubled_, true))
     log_warn("the database does not answer", {{"reason", error.message}});
-  if (role() == Role::leads && now >= leads_until_) become(Role::lost);
+  if (tenure_.missed(now) == Role::lost) become(Role::lost);
 }
 
 void LeaseKeeper::become(Role role) {

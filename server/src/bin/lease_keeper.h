@@ -10,6 +10,7 @@
 
 #include "bin/replica_gate.h"
 #include "db/postgres/lease.h"
+#include "db/postgres/tenure.h"
 #include "http/server.h"
 
 namespace mc::bin {
@@ -17,11 +18,7 @@ namespace mc::bin {
 // Threads: any may call.
 class LeaseKeeper {
  public:
-  enum class Role { follows, leads, lost };
-  // A leader that cannot renew stops serving when the time is over, by its own clock, counted from
-  // before it asked: others wait for as long by the database's, counted from when it answered.
-  static constexpr Millis kTime{3'000};
-  static constexpr Millis kEvery{1'000};
+  using Role = db::Tenure::Role;
 
   // Both outlive this. `name` and `own`, the address that this replica is reached at, are those of
   // the lease's claim.
@@ -40,7 +37,8 @@ class LeaseKeeper {
 
  private:
   void keep();
-  void take(const db::Leadership& found, ReplicaGate::Deadline deadline);
+  void take(const db::Leadership& found, ReplicaGate::Deadline asked);
+  void follow(const db::Leadership& found);
   void miss(const Error& error, ReplicaGate::Deadline now);
   void become(Role role);
   void stop();
@@ -55,8 +53,8 @@ class LeaseKeeper {
   db::Leadership held_;
   bool stopping_ = false;
   // The thread's own:
+  db::Tenure tenure_;
   std::string leader_;  // its address
-  ReplicaGate::Deadline leads_until_ = ReplicaGate::Deadline::min();
   bool troubled_ = false;
   std::thread thread_;
 };

@@ -11,6 +11,7 @@ namespace {
 constexpr std::array kAlive = {"/healthz", "/health", "/api/health"};
 constexpr std::array kReady = {"/readyz", "/ready", "/api/ready"};
 constexpr std::string_view kFigures = "/metrics";
+const Error kNobodyLeads{Code::overloaded, "no replica leads at the moment", {}};
 
 bool is_one_of(const auto& paths, std::string_view path) {
   return std::ranges::find(paths, path) != paths.end();
@@ -64,9 +65,14 @@ http::Admission ReplicaGate::admit(const http::Request& head) {
 }
 
 void ReplicaGate::handle(http::Request request, http::Reply reply) {
-  if (leads() && !is_one_of(kReady, request.path))
-    return api_.handle(std::move(request), std::move(reply));
-  reply(answer(request));
+  if (!leads() || is_one_of(kReady, request.path)) return reply(answer(request));
+  if (is_own(request.path)) return api_.handle(std::move(request), std::move(reply));
+  // Asked again when the answer leaves: the process may have stood still in between, and what it
+  // remembers may no longer be true.
+  const std::string id = request.request_id;
+  api_.handle(std::move(request), [this, id, reply = std::move(reply)](http::Response response) {
+    reply(leads() ? std::move(response) : http::problem(kNobodyLeads, id));
+  });
 }
 
 http::Response ReplicaGate::answer(const http::Request& request) const {
@@ -79,8 +85,7 @@ http::Response ReplicaGate::answer(const http::Request& request) const {
                 "# HELP maestro_leading Whether this replica leads its cluster.\n"
                 "# TYPE maestro_leading gauge\nmaestro_leading 0\n"};
   }
-  return http::problem({Code::overloaded, "no replica leads at the moment", {}},
-                       request.request_id);
+  return http::problem(kNobodyLeads, request.request_id);
 }
 
 // Ready means that a request here would be served, by this replica or through it.

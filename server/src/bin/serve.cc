@@ -132,7 +132,7 @@ Status Replica::start(bool migrate, cli::Interrupts& interrupts) {
   brief.statement_timeout = brief.lock_timeout = brief.connect_timeout = brief.answer_margin =
       kBrief;
   auto lease = db::Lease::open(std::move(brief),
-                               {.name = name(), .address = *own, .time = LeaseKeeper::kTime});
+                               {.name = name(), .address = *own, .time = db::Tenure::kTime});
   if (!lease.ok()) return lease.error();
   keeper_ = std::make_unique<LeaseKeeper>(std::move(*lease), name(), *own, gate_, *server_);
   return {};

@@ -75,6 +75,26 @@ void Checker::durable(const db::Batch& batch) {
   limits();
 }
 
+void Checker::durable(const db::Batch& batch, std::int64_t epoch, const std::string& holder) {
+  const std::string& known = holders_.emplace(epoch, holder).first->second;
+  if (known != holder)
+    violated(fmt::format("{} and {} commit under epoch {}", known, holder, epoch));
+  if (epoch != epoch_)
+    violated(fmt::format("{} commits under epoch {}, the lease has {}", holder, epoch, epoch_));
+  durable(batch);
+}
+
+void Checker::leads(std::int64_t epoch) {
+  if (epoch <= epoch_) violated(fmt::format("epoch {} comes after {}", epoch, epoch_));
+  epoch_ = epoch;
+}
+
+void Checker::speaks(std::int64_t epoch) {
+  if (epoch != epoch_)
+    violated(
+        fmt::format("a replica answers that led under epoch {}, the lease has {}", epoch, epoch_));
+}
+
 void Checker::write(const db::RunWrite& write) {
   const std::string name = to_string(write.run);
   if (write.events) {
@@ -91,7 +111,8 @@ void Checker::write(const db::RunWrite& write) {
     if (definition == definitions_.end())
       return violated("run " + name + " became durable before its definition");
     shadows_.emplace(
-        write.run, Shadow{.state = engine::empty_run(write.run, definition->second), .rules = {}});
+        write.run,
+        Shadow{.state = engine::empty_run(write.run, definition->second), .rules = {}, .log = {}});
     open_.insert(write.run);
   }
   Shadow& shadow = shadows_.at(write.run);
@@ -106,6 +127,7 @@ void Checker::write(const db::RunWrite& write) {
     auto next = engine::replay_on(std::move(shadow.state), {event});
     if (!next) return violated("run " + name + ": " + next.error().message);
     shadow.state = std::move(*next);
+    shadow.log.push_back(event);
     ++events_;
   }
   if (const auto wrong = engine::violation(shadow.state))
@@ -324,6 +346,9 @@ void Checker::followed(const conductor::FeedEvent& event, std::int64_t last) {
   const Shadow* shadow = find_shadow(event.run);
   if (shadow == nullptr || shadow->state.seq < event.event.seq)
     return violated("a follower heard of an event that is not durable");
+  const Event& stored = shadow->log.at(static_cast<std::size_t>(event.event.seq - 1));
+  if (conductor::event_json(event.run, stored) != event.json)
+    violated("a follower heard of an event that is another one in the log: " + event.json);
   if (last != 0 && event.event.seq != last + 1)
     violated(fmt::format("a follower of {} heard of event {} after {}", to_string(event.run),
                          event.event.seq, last));
@@ -365,6 +390,17 @@ void Checker::finish(db::Store& store, bool stuck) {
     const bool first = !state->facts.rerun_of && !state->facts.parent;
     if (first && !request.empty() && ++made[request] > 1)
       violated("request " + request + " made two runs");
+  }
+}
+
+void Checker::compare(conductor::Core& core, const std::string& who) {
+  const auth::Principal reader{who, auth::Role::admin, "default", {}, who};
+  for (const auto& [id, shadow] : shadows_) {
+    if (shadow.deleted) continue;
+    core.run(reader, id, [&](const Result<conductor::RunView>& view) {
+      if (!view || view->json != conductor::run_json(shadow.state))
+        violated(who + " does not show run " + to_string(id) + " as the log has it");
+    });
   }
 }
 

@@ -10,7 +10,7 @@
 #include <unordered_map>
 
 #include "base/rng.h"
-#include "conductor/service.h"
+#include "conductor/core.h"
 #include "engine/state.h"
 #include "sim/rules.h"
 #include "sim/timeline.h"
@@ -32,11 +32,17 @@ class Checker {
   // --- what happened ---
   // The store took a batch. Requires: called for each, in order.
   void durable(const db::Batch& batch);
+  // The same, from the replica that `holder` names, under an epoch of its lease.
+  void durable(const db::Batch& batch, std::int64_t epoch, const std::string& holder);
+  // The database gave the lease to somebody, under a new epoch.
+  void leads(std::int64_t epoch);
   // The server read everything back at `now` of its own clock: every lease begins anew.
   void recovered(Instant now);
 
   // --- what the server said, checked at the moment it is said: before it is on the network ---
   void refused_commit(const Error& error);  // by the store, without an injected fault
+  // Whose answer the following is: of the replica that led under this epoch. 0: the only server.
+  void speaks(std::int64_t epoch);
   void started(const conductor::RunView& view, const std::string& request);
   void acknowledged_cancel(Uuid run);
   void acknowledged_signal(const std::string& token);
@@ -58,6 +64,8 @@ class Checker {
   bool all_final() const { return open_.empty(); }
   // Reads the whole store and compares. `stuck`: faults are long over and runs are still open.
   void finish(db::Store& store, bool stuck);
+  // A server that has read everything back, or remembers it, shows each run as the log has it.
+  void compare(conductor::Core& core, const std::string& who);
 
   void violated(std::string what);
   const std::string& violation() const { return violation_; }
@@ -80,6 +88,7 @@ class Checker {
   struct Shadow {
     engine::RunState state;
     Rules rules;
+    std::vector<Event> log;
     bool deleted = false;
   };
 
@@ -104,6 +113,8 @@ class Checker {
   std::map<std::string, Uuid> requests_;  // client's request → the one run that it made
   std::set<std::string> fires_;           // schedule and time
   std::set<std::string> signals_, votes_;
+  std::map<std::int64_t, std::string> holders_;  // epoch → the one that committed under it
+  std::int64_t epoch_ = 0;                       // of the lease, as the database has it
   Instant recovered_;
   std::int64_t events_ = 0;
   std::uint64_t fingerprint_ = 0xcbf29ce484222325ULL;

@@ -14,12 +14,12 @@ using conductor::Done;
 using conductor::RunView;
 }  // namespace
 
-ClientNode::ClientNode(std::string name, Timeline& timeline, Network& network, ServerNode& server,
+ClientNode::ClientNode(std::string name, Timeline& timeline, Network& network, Servers& servers,
                        Checker& checker, std::uint64_t seed)
     : name_(std::move(name)),
       timeline_(timeline),
       network_(network),
-      server_(server),
+      servers_(servers),
       checker_(checker),
       rng_(seed),
       who_{name_, auth::Role::admin, "default", {}, name_} {}
@@ -27,19 +27,27 @@ ClientNode::ClientNode(std::string name, Timeline& timeline, Network& network, S
 template <class T>
 void ClientNode::ask(Ask<T> request, std::function<void(const Result<T>&)> done, int tries) {
   auto answered = std::make_shared<bool>(false);
-  network_.send(name_, [this, request, done, answered] {
-    server_.receive([this, request, done, answered](Core& core, Instant now) {
-      request(core, now, [this, done, answered](const Result<T>& reply) {
-        done(reply);
-        // A server that could not say is asked again, as is one that says nothing.
-        const bool passing = !reply && http_status(reply.error().code) >= 500;
-        network_.send(name_, [answered, passing] { *answered = *answered || !passing; });
-      });
+  const int at = at_;
+  const auto handle = [this, request, done, answered, at](Core& core, Instant now,
+                                                          const Exit& exit) {
+    request(core, now, [this, done, answered, at, exit](const Result<T>& reply) {
+      if (!exit.open()) return;
+      checker_.speaks(exit.epoch);
+      done(reply);
+      if (!exit.whole()) return;
+      // A server that could not say is asked again, as is one that says nothing.
+      const bool passing = !reply && http_status(reply.error().code) >= 500;
+      network_.send(name_, servers_.name(at),
+                    [answered, passing] { *answered = *answered || !passing; });
     });
-  });
+  };
+  network_.send(name_, servers_.name(at),
+                [this, at, handle] { servers_.receive(at, {handle, [](const Error&) {}}); });
   if (tries <= 1) return;
-  timeline_.after(kPatience, [this, request, done, answered, tries] {
-    if (!*answered) ask<T>(request, done, tries - 1);
+  timeline_.after(kPatience, [this, request, done, answered, tries, at] {
+    if (*answered) return;
+    if (at == at_) at_ = (at + 1) % servers_.count();
+    ask<T>(request, done, tries - 1);
   });
 }
 
@@ -106,7 +114,7 @@ void ClientNode::put_workflow(const std::string& name, const std::string& text) 
         core.put_workflow(who_, name, text, now, std::move(done));
       },
       [this](const Result<conductor::WorkflowVersion>& version) {
-        if (version) checker_.acknowledged_workflow(*version, server_.disk());
+        if (version) checker_.acknowledged_workflow(*version, servers_.disk());
       });
 }
 
@@ -240,16 +248,18 @@ void ClientNode::look() {
 
 void ClientNode::follow() {
   const Uuid run = rng_.chance(0.5) ? checker_.any_open(rng_) : Uuid{};
-  network_.send(name_, [this, run] {
-    server_.receive([this, run](Core& core, Instant) {
-      auto last = std::make_shared<std::map<Uuid, std::int64_t>>();
-      core.subscribe(rng_.next(), who_, run, [this, last](const conductor::FeedEvent& event) {
-        std::int64_t& seq = (*last)[event.run];
-        checker_.followed(event, seq);
-        seq = event.event.seq;
-      });
+  const int at = at_;
+  const auto handle = [this, run](Core& core, Instant, const Exit&) {
+    auto last = std::make_shared<std::map<Uuid, std::int64_t>>();
+    // What is on its way to a follower is not held back when another replica leads: it is durable.
+    core.subscribe(rng_.next(), who_, run, [this, last](const conductor::FeedEvent& event) {
+      std::int64_t& seq = (*last)[event.run];
+      checker_.followed(event, seq);
+      seq = event.event.seq;
     });
-  });
+  };
+  network_.send(name_, servers_.name(at),
+                [this, at, handle] { servers_.receive(at, {handle, [](const Error&) {}}); });
 }
 
 void ClientNode::schedules() {

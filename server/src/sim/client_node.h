@@ -10,13 +10,13 @@
 #include "sim/checker.h"
 #include "sim/faults.h"
 #include "sim/network.h"
-#include "sim/server_node.h"
+#include "sim/servers.h"
 
 namespace mc::sim {
 
 class ClientNode {
  public:
-  ClientNode(std::string name, Timeline& timeline, Network& network, ServerNode& server,
+  ClientNode(std::string name, Timeline& timeline, Network& network, Servers& servers,
              Checker& checker, std::uint64_t seed);
 
   // Puts the stored workflows into the server, then acts every few seconds.
@@ -50,11 +50,12 @@ class ClientNode {
   const std::string name_;
   Timeline& timeline_;
   Network& network_;
-  ServerNode& server_;
+  Servers& servers_;
   Checker& checker_;
   Rng rng_;
   auth::Principal who_;
   Millis between_acts_{1'000};
+  int at_ = 0;  // the server that is asked
   bool winding_down_ = false;
   std::int64_t tokens_ = 0;
 };

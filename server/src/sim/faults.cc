@@ -35,11 +35,23 @@ void workers(Faults& faults, Rng& rng) {
   if (rng.chance(0.5)) faults.fail_job = 0.6 * rng.unit();
 }
 void clocks(Faults& faults, Rng& rng) { faults.clock_jump_every = mean(rng, 30, 300); }
+
+void connections(ClusterFaults& faults, Rng& rng) {
+  if (rng.chance(0.5)) faults.restart_every = mean(rng, 30, 200);
+  if (rng.chance(0.6)) faults.lose_before = 0.04 * rng.unit();
+  if (rng.chance(0.6)) faults.lose_after = 0.04 * rng.unit();
+  if (rng.chance(0.5)) faults.late = 0.02 * rng.unit();
+}
+void outages(ClusterFaults& faults, Rng& rng) {
+  if (rng.chance(0.5)) faults.away_every = mean(rng, 40, 300);
+  if (rng.chance(0.5)) faults.stall_every = mean(rng, 40, 300);
+  if (rng.chance(0.6)) faults.cut_every = mean(rng, 20, 200);
+}
 }  // namespace
 
 const std::vector<std::string>& profile_names() {
-  static const std::vector<std::string> names = {"swarm", "calm", "storm",   "network",
-                                                 "crash", "disk", "workers", "clock"};
+  static const std::vector<std::string> names = {"swarm", "calm",    "storm", "network", "crash",
+                                                 "disk",  "workers", "clock", "database"};
   return names;
 }
 
@@ -56,6 +68,29 @@ std::optional<Faults> choose_faults(std::string_view profile, Rng& rng) {
   if (has("workers")) workers(faults, rng);
   if (has("clock")) clocks(faults, rng);
   return faults;
+}
+
+ClusterFaults choose_cluster_faults(std::string_view profile, Rng& rng) {
+  const auto has = [&](std::string_view kind) {
+    return profile == "storm" || profile == kind || (profile == "swarm" && rng.chance(0.5));
+  };
+  ClusterFaults faults;
+  if (has("database")) connections(faults, rng);
+  if (has("database")) outages(faults, rng);
+  if (has("network") && rng.chance(0.7)) faults.lonely_every = mean(rng, 20, 200);
+  // Ten times what a bad quartz does; a second in 3 s is more than a lease allows for.
+  if (has("clock")) faults.drift = 0.0003;
+  return faults;
+}
+
+std::string describe(const ClusterFaults& faults) {
+  return fmt::format(
+      "database: restart {} ms, away {} ms, stall {} ms, cut {} ms, connection lost {:.3f} before "
+      "/ "
+      "{:.3f} after, late {:.3f}; replica alone {} ms, drift {:.4f}",
+      faults.restart_every.count(), faults.away_every.count(), faults.stall_every.count(),
+      faults.cut_every.count(), faults.lose_before, faults.lose_after, faults.late,
+      faults.lonely_every.count(), faults.drift);
 }
 
 std::string describe(const Faults& faults) {

@@ -36,11 +36,30 @@ struct Faults {
   double fail_job = 0.1;
 };
 
+// What more may go wrong where replicas share a database. A server of Faults is then any replica,
+// mostly the one that leads, and its store is the database.
+struct ClusterFaults {
+  Millis restart_every{0};  // of the database: all connections are lost
+  Millis away_every{0};     // it cannot be reached for up to 40 s
+  Millis stall_every{0};    // it takes statements and carries them out up to 20 s later
+  Millis cut_every{0};      // one replica is cut off from it for up to a minute
+  Millis lonely_every{0};   // one replica is cut off from a worker, a client or another replica
+  // A connection is lost, a statement; before it took effect, or after.
+  double lose_before = 0;
+  double lose_after = 0;
+  double late = 0;  // a statement stays up to 45 s in the network, and is carried out then
+  // How much faster or slower than the database's the clocks of replicas go, at most.
+  double drift = 0;
+};
+
 // "swarm" (a random subset of all), "calm" (none), "storm" (all), and one a kind: "network",
-// "crash", "disk", "workers", "clock". nullopt: no such profile.
+// "crash", "disk", "workers", "clock", "database" (always with replicas). nullopt: no such profile.
 std::optional<Faults> choose_faults(std::string_view profile, Rng& rng);
+// Requires: a profile that choose_faults knows.
+ClusterFaults choose_cluster_faults(std::string_view profile, Rng& rng);
 const std::vector<std::string>& profile_names();
 // The faults in words, for the line that a failure prints.
 std::string describe(const Faults& faults);
+std::string describe(const ClusterFaults& faults);
 
 }  // namespace mc::sim

@@ -36,6 +36,7 @@ struct Request {
   std::uint64_t seeds = 1'000;
   std::uint64_t from = 1;
   std::string profile = "swarm";
+  int replicas = kByChance;
   int seconds = 0;  // 0: until all seeds are through
   unsigned jobs = std::max(1U, std::thread::hardware_concurrency());
   bool keep_going = true;
@@ -46,7 +47,8 @@ struct Request {
 struct Totals {
   std::uint64_t seeds = 0, violations = 0;
   std::int64_t steps = 0, runs = 0, events = 0, commits = 0, crashes = 0, jobs = 0;
-  std::int64_t injected = 0;
+  std::int64_t injected = 0, takeovers = 0;
+  std::uint64_t clusters = 0;  // worlds with replicas
 };
 
 class Campaign {
@@ -72,7 +74,7 @@ class Campaign {
       if (index >= request_.seeds || late || stop_) return;
       const std::uint64_t seed = request_.from + index;
       current_seed = seed;
-      take(seed, simulate(seed, request_.profile, trace()));
+      take(seed, simulate(seed, request_.profile, request_.replicas, trace()));
     }
   }
 
@@ -91,6 +93,10 @@ class Campaign {
     totals_.crashes += verdict.crashes;
     totals_.jobs += verdict.jobs;
     totals_.injected += verdict.injected;
+    if (verdict.replicas > 1) {
+      ++totals_.clusters;
+      totals_.takeovers += verdict.takeovers;
+    }
     if (!verdict.violation.empty()) tell(seed, verdict);
     if (::isatty(STDERR_FILENO) != 0 && totals_.seeds % 20 == 0)
       fmt::print(stderr, "\r{} of {} seeds, {} violations", totals_.seeds, request_.seeds,
@@ -100,8 +106,10 @@ class Campaign {
   void tell(std::uint64_t seed, const Verdict& verdict) {
     if (!request_.keep_going) stop_ = true;
     if (++totals_.violations > kShownMax) return;
-    fmt::print("seed {}: {}\n  faults: {}\n  replay: {} --seeds 1 --from {} --profile {}\n", seed,
-               verdict.violation, verdict.faults, request_.program, seed, request_.profile);
+    fmt::print(
+        "seed {}: {}\n  faults: {}\n  replay: {} --seeds 1 --from {} --profile {} --replicas {}\n",
+        seed, verdict.violation, verdict.faults, request_.program, seed, request_.profile,
+        verdict.replicas);
     std::fflush(stdout);
   }
 
@@ -122,6 +130,8 @@ int run(const Request& request) {
       "{:.1f} s: {:.0f} seeds a minute\n",
       totals.injected, totals.runs, totals.jobs, totals.events, totals.commits, totals.crashes,
       totals.steps, seconds, 60.0 * static_cast<double>(totals.seeds) / seconds);
+  fmt::print("{} worlds with replicas, {} times one took over\n", totals.clusters,
+             totals.takeovers);
   fmt::print("{} seeds, {} violations\n", totals.seeds, totals.violations);
   return totals.violations > 0 ? 1 : 0;
 }
@@ -157,6 +167,10 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   app.add_option("--profile", request.profile, "Which faults")
       ->check(CLI::IsMember(profile_names()))
+      ->capture_default_str();
+  app.add_option("--replicas", request.replicas,
+                 "Servers on one database (1: one server with a store of its own; 0: by chance)")
+      ->check(CLI::Range(0, kReplicasMax))
       ->capture_default_str();
   app.add_option("--seconds", request.seconds,
                  "Stop after that long (0: when all seeds are through)")

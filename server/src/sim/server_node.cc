@@ -25,7 +25,7 @@ Instant ServerNode::clock() {
 }
 
 std::optional<Instant> ServerNode::up() {
-  if (!core_ || paused_ || !core_->usable()) return std::nullopt;
+  if (!loop_ || paused_ || !loop_->usable()) return std::nullopt;
   return clock();
 }
 
@@ -33,57 +33,60 @@ std::optional<Instant> ServerNode::up() {
 
 void ServerNode::boot() {
   ++life_;
-  paused_ = draining_ = committing_ = false;
+  paused_ = false;
   held_.clear();
-  requests_.clear();
-  wake_ = {};
   last_clock_ = {};
   conductor::Options options = options_;
   options.seed = rng_.next() | 1;
-  core_ = std::make_unique<conductor::Core>(reads_, std::move(options));
+  CoreLoop::Process& process = *this;
+  loop_ = std::make_unique<CoreLoop>(timeline_, process, reads_, std::move(options));
   checker_.recovered(clock());
-  if (!core_->recover(clock())) {
-    core_.reset();
+  if (!loop_->recover(clock())) {
+    loop_.reset();
     return restart_after(kBetweenBoots);
   }
-  pump();
+  loop_->pump();
 }
 
 void ServerNode::restart_after(Millis delay) {
   timeline_.after(delay, [this, life = life_] {
-    if (life == life_ && !core_) boot();
+    if (life == life_ && !loop_) boot();
   });
 }
 
 void ServerNode::crash() {
-  if (!core_) return;
+  if (!loop_) return;
   checker_.note("the server is killed");
   ++crashes_;
-  core_.reset();
+  loop_.reset();
   // The machine's clock may have been set back meanwhile.
   if (!calm_ && faults_.clock_jump_every.count() > 0 && rng_.chance(0.3)) skew_ = Millis(0);
   restart_after(Millis(static_cast<std::int64_t>(rng_.below(calm_ ? 100 : 20'000))));
 }
 
 void ServerNode::pause(Millis time) {
-  if (!core_ || paused_) return;
+  if (!loop_ || paused_) return;
   checker_.note("the server stands still");
   paused_ = true;
   timeline_.after(time, [this, life = life_] {
-    if (life != life_ || !core_) return;
+    if (life != life_ || !loop_) return;
     paused_ = false;
     for (auto& action : std::exchange(held_, {})) {
-      if (core_) action();
+      if (loop_) action();
     }
-    if (core_) pump();
+    if (loop_) loop_->pump();
   });
 }
 
 void ServerNode::drain() {
-  if (!core_ || paused_) return;
-  draining_ = true;
-  core_->drain();
-  pump();
+  if (!loop_ || paused_) return;
+  loop_->drain();
+  loop_->pump();
+}
+
+void ServerNode::drained() {
+  loop_.reset();
+  restart_after(kBetweenBoots);
 }
 
 void ServerNode::jump_clock(Millis by) {
@@ -98,45 +101,17 @@ void ServerNode::calm() {
 
 void ServerNode::later(Millis delay, std::function<void()> action) {
   timeline_.after(delay, [this, life = life_, action = std::move(action)]() mutable {
-    if (life != life_ || !core_) return;
+    if (life != life_ || !loop_) return;
     if (paused_) return held_.push_back(std::move(action));
     action();
   });
 }
 
-// --- the loop of service.cc ---
-
-void ServerNode::receive(std::function<void(conductor::Core&, Instant)> request) {
-  if (!core_) return;
-  requests_.push_back(std::move(request));
-  pump();
-}
-
-void ServerNode::pump() {
-  if (!core_ || paused_) return;
-  const Instant now = clock();
-  if (!core_->usable()) {
-    core_->tick(now);
-    if (!core_->usable()) return arm_wake();
-    checker_.recovered(now);
-  }
-  for (auto& request : std::exchange(requests_, {})) request(*core_, now);
-  core_->tick(now);
-  while (!committing_ && core_->has_commit()) begin_commit();
-  if (draining_ && !committing_ && !core_->has_commit()) {
-    core_.reset();
-    return restart_after(kBetweenBoots);
-  }
-  arm_wake();
-}
-
-void ServerNode::arm_wake() {
-  Instant wake = core_->next_wake();
-  if (!wake) return;
-  wake = std::max(wake - skew_, timeline_.now() + Millis(1));
-  if (wake_ && wake_ > timeline_.now() && wake_ <= wake) return;
-  wake_ = wake;
-  later(wake - timeline_.now(), [this] { pump(); });
+void ServerNode::receive(int, Call call) {
+  if (!loop_) return;
+  loop_->receive([handle = std::move(call.handle)](conductor::Core& core, Instant now) {
+    handle(core, now, Exit{});
+  });
 }
 
 // --- commits ---
@@ -146,11 +121,7 @@ Millis ServerNode::commit_time() {
   return Millis(static_cast<std::int64_t>(rng_.below(static_cast<std::uint64_t>(most) + 1)));
 }
 
-void ServerNode::begin_commit() {
-  auto commit = std::make_shared<conductor::Commit>(core_->take_commit());
-  // Nothing to write: what waits for it waits for nothing.
-  if (commit->batch.empty()) return core_->finish_commit(std::move(*commit), {}, clock());
-  committing_ = true;
+void ServerNode::write(const CoreLoop::Pending& commit) {
   Cut cut = Cut::none;
   if (!calm_ && rng_.chance(faults_.crash_at_commit)) {
     constexpr Cut kCuts[] = {Cut::before, Cut::between, Cut::after};
@@ -160,7 +131,7 @@ void ServerNode::begin_commit() {
   later(commit_time(), [this, commit, cut] { apply(commit, cut); });
 }
 
-void ServerNode::apply(const std::shared_ptr<conductor::Commit>& commit, Cut cut) {
+void ServerNode::apply(const CoreLoop::Pending& commit, Cut cut) {
   if (cut == Cut::before) return crash();
   Status result;
   if (!calm_ && rng_.chance(faults_.refuse_commit)) {
@@ -181,13 +152,10 @@ void ServerNode::apply(const std::shared_ptr<conductor::Commit>& commit, Cut cut
   later(commit_time(), [this, commit, result, cut] { finish(commit, result, cut); });
 }
 
-void ServerNode::finish(const std::shared_ptr<conductor::Commit>& commit, const Status& result,
-                        Cut cut) {
-  committing_ = false;
-  if (!result) checker_.recovered(clock());  // the conductor reads everything back
-  core_->finish_commit(std::move(*commit), result, clock());
+void ServerNode::finish(const CoreLoop::Pending& commit, const Status& result, Cut cut) {
+  loop_->finished(commit, result);
   if (cut == Cut::after) return crash();
-  pump();
+  loop_->pump();
 }
 
 }  // namespace mc::sim

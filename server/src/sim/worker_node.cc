@@ -10,15 +10,19 @@ constexpr Millis kPatience{10'000};
 constexpr Millis kBackoffMax{5'000};
 
 const Error kUnreachable{Code::unreachable, "no answer in time", {}};
+const Error kNobodyLeads{Code::overloaded, "no replica leads at the moment", {}};
+
+std::string encode_answer(const std::vector<Task>& tasks) { return wire::encode_tasks(tasks); }
+std::string encode_answer(const auto& reply) { return wire::encode(reply); }
 }  // namespace
 
 WorkerNode::WorkerNode(Identity identity, Timeline& timeline, const Faults& faults,
-                       Network& network, ServerNode& server, Checker& checker, std::uint64_t seed)
+                       Network& network, Servers& servers, Checker& checker, std::uint64_t seed)
     : identity_(std::move(identity)),
       timeline_(timeline),
       faults_(faults),
       network_(network),
-      server_(server),
+      servers_(servers),
       checker_(checker),
       rng_(seed) {}
 
@@ -70,66 +74,78 @@ void WorkerNode::pause(Millis time) {
 
 // --- calls ---
 
-void WorkerNode::call(Call kind, std::string body, Millis patience, Answer answer) {
+void WorkerNode::call(Kind kind, std::string body, Millis patience, Answer answer) {
   // The first of answer and time-out counts.
   auto open = std::make_shared<bool>(true);
-  auto once = [this, open, life = life_, answer = std::move(answer)](const Result<std::string>& r) {
+  const int at = at_;
+  auto once = [this, open, at, life = life_,
+               answer = std::move(answer)](const Result<std::string>& r) {
     if (life != life_ || !alive_ || !*open) return;
     *open = false;
+    // As client/http_transport.cc: only who does not answer is left for the next.
+    if (!r && r.error().code == Code::unreachable && at == at_) at_ = (at + 1) % servers_.count();
     answer(r);
   };
-  const Answer back = [this, once](const Result<std::string>& reply) {
-    network_.send(identity_.name, [this, once, reply] {
+  const auto back = [this, once, at](const Result<std::string>& reply) {
+    network_.send(identity_.name, servers_.name(at), [this, once, reply] {
       if (alive_) later(Millis(0), [once, reply] { once(reply); });
     });
   };
-  network_.send(identity_.name, [this, kind, back, body = std::move(body)] {
-    server_.receive([this, kind, back, body](conductor::Core& core, Instant now) {
-      serve(kind, body, core, now, back);
-    });
-  });
+  const auto handle = [this, kind, back, body = std::move(body)](conductor::Core& core, Instant now,
+                                                                 const Exit& exit) {
+    serve(kind, body, core, now, {exit, back});
+  };
+  network_.send(identity_.name, servers_.name(at),
+                [this, at, handle, back] { servers_.receive(at, {handle, back}); });
   later(patience, [once] { once(kUnreachable); });
 }
 
 // The server's end of a call: what the API's handlers do, and what the checker wants to see.
-void WorkerNode::serve(Call kind, const std::string& body, conductor::Core& core, Instant now,
-                       const Answer& reply) {
+void WorkerNode::serve(Kind kind, const std::string& body, conductor::Core& core, Instant now,
+                       const Way& way) {
   const auto json = parse_json(body);
+  // What the server does with an answer, if it may give one.
+  const auto give = [this, way](auto look) {
+    return [this, way, look](const auto& r) {
+      if (!way.exit.open()) return way.reply(kNobodyLeads);
+      checker_.speaks(way.exit.epoch);
+      if (r) look(*r);
+      if (!way.exit.whole()) return;
+      way.reply(r ? encode_answer(*r) : Result<std::string>(r.error()));
+    };
+  };
   switch (kind) {
-    case Call::register_worker:
-      return core.register_worker(
-          {}, *wire::decode_register_request(*json), now,
-          [reply](const auto& r) { reply(r ? wire::encode(*r) : Result<std::string>(r.error())); });
-    case Call::poll: {
+    case Kind::register_worker:
+      return core.register_worker({}, *wire::decode_register_request(*json), now,
+                                  give([](const auto&) {}));
+    case Kind::poll: {
       const auto request = *wire::decode_poll_request(*json);
-      return core.poll(request, now, [this, reply, request](const auto& tasks) {
-        if (!tasks) return reply(tasks.error());
-        for (const Task& task : *tasks) checker_.granted(request.worker_id, task);
-        reply(wire::encode_tasks(*tasks));
-      });
+      return core.poll(request, now, give([this, request](const std::vector<Task>& tasks) {
+                         for (const Task& task : tasks) checker_.granted(request.worker_id, task);
+                       }));
     }
-    case Call::heartbeat: {
+    case Kind::heartbeat: {
       const auto request = *wire::decode_heartbeat_request(*json);
-      return core.heartbeat(request, now, [this, reply, request, now](const auto& r) {
-        if (!r) return reply(r.error());
-        for (const wire::TaskHold& hold : request.tasks) {
-          if (std::ranges::find(r->lost, hold.task_id) == r->lost.end())
-            checker_.renewed(hold, now);
-        }
-        reply(wire::encode(*r));
-      });
+      return core.heartbeat(request, now,
+                            give([this, request, now](const wire::HeartbeatReply& reply) {
+                              for (const wire::TaskHold& hold : request.tasks) {
+                                if (std::ranges::find(reply.lost, hold.task_id) == reply.lost.end())
+                                  checker_.renewed(hold, now);
+                              }
+                            }));
     }
-    case Call::complete: {
+    case Kind::complete: {
       const auto request = *wire::decode_complete_request(*json);
-      return core.complete(request, now, [this, reply, request](const auto& r) {
-        if (!r) return reply(r.error());
-        for (const TaskResult& result : request.results) {
-          const bool taken = std::ranges::find(r->accepted, result.task_id) != r->accepted.end();
-          checker_.settled(result.task_id, result.fence, taken);
-        }
-        for (const Task& task : r->tasks) checker_.granted(request.worker_id, task);
-        reply(wire::encode(*r));
-      });
+      return core.complete(request, now, give([this, request](const wire::CompleteReply& reply) {
+                             for (const TaskResult& result : request.results) {
+                               const bool taken =
+                                   std::ranges::find(reply.accepted, result.task_id) !=
+                                   reply.accepted.end();
+                               checker_.settled(result.task_id, result.fence, taken);
+                             }
+                             for (const Task& task : reply.tasks)
+                               checker_.granted(request.worker_id, task);
+                           }));
     }
   }
 }
@@ -142,7 +158,7 @@ void WorkerNode::failed(const Error& error) {
 
 void WorkerNode::enlist() {
   if (std::exchange(enlisting_, true)) return;
-  call(Call::register_worker,
+  call(Kind::register_worker,
        wire::encode(wire::RegisterRequest{identity_.name, identity_.labels, identity_.slots, "sim",
                                           identity_.name, std::to_string(life_)}),
        kPatience, [this](const Result<std::string>& reply) {
@@ -161,7 +177,7 @@ void WorkerNode::poll() {
   }
   const int reserved = desk_->reserve_some();
   if (reserved == 0) return later(between(50, 500), [this] { poll(); });
-  call(Call::poll, wire::encode(wire::PollRequest{worker_id_, reserved, kPollWait.count()}),
+  call(Kind::poll, wire::encode(wire::PollRequest{worker_id_, reserved, kPollWait.count()}),
        kPollWait + kPatience, [this, reserved](const Result<std::string>& reply) {
          std::vector<Task> tasks;
          if (reply) tasks = *wire::decode_tasks(*parse_json(*reply));
@@ -176,7 +192,7 @@ void WorkerNode::beat() {
   later(heartbeat_, [this] { beat(); });
   const auto holds = desk_->holds();
   if (holds.empty() || worker_id_.empty()) return;
-  call(Call::heartbeat, wire::encode(wire::HeartbeatRequest{worker_id_, holds}), kPatience,
+  call(Kind::heartbeat, wire::encode(wire::HeartbeatRequest{worker_id_, holds}), kPatience,
        [this](const Result<std::string>& reply) {
          if (!reply) return failed(reply.error());
          const auto decoded = *wire::decode_heartbeat_reply(*parse_json(*reply));
@@ -201,7 +217,7 @@ void WorkerNode::deliver() {
     enlist();
     return later(between(200, 2'000), again);
   }
-  call(Call::complete, wire::encode(wire::CompleteRequest{worker_id_, results, reserved}),
+  call(Kind::complete, wire::encode(wire::CompleteRequest{worker_id_, results, reserved}),
        kPatience, [this, reserved, results, again](const Result<std::string>& reply) {
          if (!reply) {
            failed(reply.error());

@@ -10,7 +10,7 @@
 #include "sim/checker.h"
 #include "sim/faults.h"
 #include "sim/network.h"
-#include "sim/server_node.h"
+#include "sim/servers.h"
 #include "worker/desk.h"
 
 namespace mc::sim {
@@ -23,7 +23,7 @@ class WorkerNode {
     int slots = 1;
   };
   WorkerNode(Identity identity, Timeline& timeline, const Faults& faults, Network& network,
-             ServerNode& server, Checker& checker, std::uint64_t seed);
+             Servers& servers, Checker& checker, std::uint64_t seed);
 
   void boot();
   // Gone with all it held; starts again by itself.
@@ -35,12 +35,16 @@ class WorkerNode {
 
  private:
   using Answer = std::function<void(const Result<std::string>&)>;
-  enum class Call : std::uint8_t { register_worker, poll, heartbeat, complete };
+  struct Way {
+    Exit exit;
+    Answer reply;
+  };
+  enum class Kind : std::uint8_t { register_worker, poll, heartbeat, complete };
 
   // One request and its answer, or `unreachable` when none came within `patience`.
-  void call(Call kind, std::string body, Millis patience, Answer answer);
-  void serve(Call kind, const std::string& body, conductor::Core& core, Instant now,
-             const Answer& reply);
+  void call(Kind kind, std::string body, Millis patience, Answer answer);
+  void serve(Kind kind, const std::string& body, conductor::Core& core, Instant now,
+             const Way& way);
   void enlist();
   void poll();
   void beat();
@@ -58,12 +62,13 @@ class WorkerNode {
   Timeline& timeline_;
   const Faults& faults_;
   Network& network_;
-  ServerNode& server_;
+  Servers& servers_;
   Checker& checker_;
   Rng rng_;
   bool calm_ = false, alive_ = false, paused_ = false;
   std::int64_t life_ = 0;
   std::unique_ptr<worker::Desk> desk_;
+  int at_ = 0;             // the server that is asked
   std::string worker_id_;  // empty: not registered
   Millis heartbeat_{2'000};
   bool enlisting_ = false, polling_ = false, delivering_ = false;

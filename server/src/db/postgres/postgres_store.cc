@@ -6,6 +6,7 @@
 #include <mutex>
 
 #include "base/log.h"
+#include "db/postgres/commit_course.h"
 #include "db/postgres/migrate.h"
 #include "db/postgres/partitions.h"
 #include "db/postgres/read.h"
@@ -16,8 +17,6 @@ namespace mc::db {
 namespace pg {
 namespace {
 constexpr int kOpenRunsAtOnce = 64;
-constexpr int kAttemptsMax = 3;   // of a commit whose answer is lost each time
-constexpr int kDeadlocksMax = 5;  // of a commit that the server takes back each time
 constexpr Millis kPauseMin{20};
 constexpr Millis kPauseMax{2'000};
 constexpr Millis kUpkeepEvery{60'000};
@@ -93,6 +92,7 @@ class PostgresStore final : public Store {
   Status ensure_writer();
   Status commit_once_or_not_at_all(const Batch& batch, Uuid id,
                                    const std::vector<Statement>& statements);
+  void write(CommitCourse& course, const Batch& batch, const std::vector<Statement>& statements);
   // Whether the commit with this id was made; nullopt: the connection was lost again.
   std::optional<bool> look_up(Uuid id);
   Status remove_runs(const std::vector<Uuid>& runs);
@@ -130,41 +130,33 @@ Status PostgresStore::commit(const Batch& batch) {
 Status PostgresStore::commit_once_or_not_at_all(const Batch& batch, Uuid id,
                                                 const std::vector<Statement>& statements) {
   Backoff backoff(rng_, after(settings_.outage));
-  Error last{Code::store_failed, "PostgreSQL cannot be reached", {}};
-  int attempts = 0, deadlocks = 0;
-  while (attempts < kAttemptsMax) {
-    if (Status ready = ensure_writer(); !ready) {
-      last = {Code::store_failed, ready.error().message, {}};
-      if (!backoff.pause()) break;
-      continue;
+  CommitCourse course;
+  for (;;) {
+    switch (course.next()) {
+      case CommitCourse::Step::connect: course.connected(ensure_writer()); break;
+      case CommitCourse::Step::look_up: course.looked_up(look_up(id)); break;
+      case CommitCourse::Step::write: write(course, batch, statements); break;
+      case CommitCourse::Step::pause: course.paused(backoff.pause()); break;
+      case CommitCourse::Step::end: return course.result();
     }
-    if (attempts > 0) {  // the answer of the last one was lost
-      const std::optional<bool> made = look_up(id);
-      if (made == true) return {};
-      if (!made) {
-        if (!backoff.pause()) break;
-        continue;
-      }
-    }
-    const Answer answer = writer_->transact(Kind::write, statements);
-    if (answer || is_made_already(*answer.failure)) return {};
-    if (std::optional<Error> conflict = conflict_of(*answer.failure, batch)) return *conflict;
-    last = to_error(*answer.failure);
-    // Waiting for an attempt of before, which the server has not given up yet.
-    const bool waiting = attempts > 0 && answer.failure->is("55P03");
-    const bool deadlock = answer.failure->is("40P01") || answer.failure->is("40001");
-    if (answer.failure->lost) {
-      ++attempts;
-    } else if (!waiting && (!deadlock || ++deadlocks > kDeadlocksMax)) {
-      // A server that became a standby refuses: the url may name another one by now.
-      if (answer.failure->is("25006")) writer_.reset();
-      return last;
-    }
-    if (!backoff.pause()) break;
   }
-  // The answer of the last one was lost, too: one more look.
-  if (attempts > 0 && ensure_writer() && look_up(id) == true) return {};
-  return last;
+}
+
+void PostgresStore::write(CommitCourse& course, const Batch& batch,
+                          const std::vector<Statement>& statements) {
+  using Written = CommitCourse::Written;
+  const Answer answer = writer_->transact(Kind::write, statements);
+  if (answer || is_made_already(*answer.failure)) return course.written(Written::made, {});
+  const Failure& failure = *answer.failure;
+  if (const std::optional<Error> conflict = conflict_of(failure, batch))
+    return course.written(Written::refused, *conflict);
+  const Error why = to_error(failure);
+  if (failure.lost) return course.written(Written::lost, why);
+  if (failure.is("40P01") || failure.is("40001")) return course.written(Written::deadlock, why);
+  if (failure.is("55P03")) return course.written(Written::waiting, why);
+  // A server that became a standby refuses: the url may name another one by now.
+  if (failure.is("25006")) writer_.reset();
+  course.written(Written::refused, why);
 }
 
 std::optional<bool> PostgresStore::look_up(Uuid id) {
