@@ -237,20 +237,36 @@ void Core::publish(const Commit::Fresh& fresh) {
   }
 }
 
-// What a commit carried that failed and was written all the same: followers must not miss it.
-Status Core::publish_in_doubt() {
-  for (Commit::Fresh& fresh : in_doubt_) {
-    std::int64_t seq = 0;  // the last that is stored
-    if (const HotRun* hot = find_hot(fresh.run)) {
-      seq = hot->stored_seq;
-    } else if (const auto cold = load_cold(fresh.run)) {
-      seq = (*cold)->seq;
-    } else if (cold.error().code != Code::run_not_found) {
-      return cold.error();
+// What the store has where `fresh` would have its events.
+Result<std::vector<Event>> Core::stored_in_place_of(const Commit::Fresh& fresh) {
+  std::vector<Event> stored;
+  if (fresh.events.empty()) return stored;
+  const std::int64_t first = fresh.events.front().seq;
+  const std::int64_t last = fresh.events.back().seq;
+  const auto groups =
+      store_.read_events(fresh.run, first - 1, static_cast<int>(fresh.events.size()));
+  if (!groups) return groups.error();
+  for (const db::EventGroup& group : *groups) {
+    Result<std::vector<Event>> events = wire::decode_events(group.payload);
+    if (!events) return events.error();
+    for (Event& event : *events) {
+      if (event.seq >= first && event.seq <= last) stored.push_back(std::move(event));
     }
-    std::erase_if(fresh.events, [&](const Event& event) { return event.seq > seq; });
   }
-  for (const Commit::Fresh& fresh : std::exchange(in_doubt_, {})) publish(fresh);
+  return stored;
+}
+
+// What a commit carried that failed may be written all the same, or something else in its place, by
+// a replica that leads meanwhile: followers are told what is there.
+Status Core::publish_in_doubt() {
+  std::vector<Commit::Fresh> known;
+  for (const Commit::Fresh& fresh : in_doubt_) {
+    Result<std::vector<Event>> stored = stored_in_place_of(fresh);
+    if (!stored) return stored.error();
+    known.push_back({fresh.run, fresh.project, std::move(*stored)});
+  }
+  in_doubt_.clear();
+  for (const Commit::Fresh& fresh : known) publish(fresh);
   return {};
 }
 

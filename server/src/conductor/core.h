@@ -225,6 +225,7 @@ class Core {
     pending_.after.push_back(std::move(reply));
   }
   void publish(const Commit::Fresh& fresh);
+  Result<std::vector<Event>> stored_in_place_of(const Commit::Fresh& fresh);
   Status publish_in_doubt();
   void settle_run(Uuid id, Instant now);
   Result<TaskKey> find_approval(const Decision& decision);
