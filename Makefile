@@ -33,7 +33,7 @@ dev: build ## build, start a server on 127.0.0.1:4000, run a first workflow, sta
 down: ## stop the server of `make dev`
 	@scripts/down
 
-cluster: build ## PostgreSQL, three replicas, nginx and two workers on this machine; runs a workflow
+cluster: build ## PostgreSQL, Redis, three replicas, nginx and two workers here; runs a workflow
 	@scripts/install-packages cluster
 	@scripts/cluster up
 

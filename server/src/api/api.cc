@@ -185,6 +185,8 @@ void Api::stop() {
   world_->pool.stop();
 }
 
+RateLimiter& Api::limiter() { return world_->limiter; }
+
 http::Admission Api::admit(const http::Request& head) {
   Match found = match(head.method, head.target);
   auth::Principal principal;

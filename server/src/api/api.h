@@ -4,6 +4,7 @@
 // Ending: stop the http::Server, then Api::stop(), then destroy the Service, then the Api.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -22,6 +23,10 @@ struct Options {
   RateLimit rate_limit;  // of each token
   int pool_threads = 2;
   Millis wait_max{300'000};  // of GET /runs/{id}?wait=
+  // What /readyz says of Redis ("ok", or "away: " and why), and its figures for /metrics; null:
+  // there is none. Called on any thread until the Api ends.
+  std::function<std::string()> redis_state;
+  std::function<std::string()> redis_metrics;
 };
 
 struct Deps {
@@ -44,6 +49,8 @@ class Api final : public http::Handler {
 
   http::Admission admit(const http::Request& head) override;
   void handle(http::Request request, http::Reply reply) override;
+  // The one that all requests are counted by. Lives as long as this.
+  RateLimiter& limiter();
   // Ends streams and threads; requests from now on are answered with shutting_down.
   void stop();
 

@@ -331,6 +331,17 @@ TEST_F(ApiRig, TooManyRequestsOfATokenAreRefused) {
   EXPECT_EQ(call("GET", "/healthz", "", "none").status, 200);
 }
 
+TEST_F(ApiRig, RedisIsShownAndNeverMakesTheServerUnready) {
+  EXPECT_EQ(call("GET", "/readyz", "", "none").body, "{\"status\":\"ready\"}");
+  close();
+  open({.redis_state = [] { return "away: it sleeps"; },
+        .redis_metrics = [] { return "maestro_redis_up 0\n"; }});
+  const auto ready = call("GET", "/readyz", "", "none");
+  EXPECT_EQ(ready.status, 200);
+  EXPECT_EQ(ready.body, "{\"status\":\"ready\",\"checks\":{\"redis\":\"away: it sleeps\"}}");
+  EXPECT_THAT(call("GET", "/metrics", "", "none").body, HasSubstr("\nmaestro_redis_up 0\n"));
+}
+
 TEST_F(ApiRig, MetricsCountByRouteAndStatus) {
   call("GET", "/api/v1/runs/7");
   const std::string text = call("GET", "/metrics", "", "none").body;

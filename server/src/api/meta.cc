@@ -13,9 +13,15 @@ void get_health(const CallPtr& call) { call->json("{\"status\":\"ok\"}"); }
 
 void get_ready(const CallPtr& call) {
   const conductor::Service::Health health = call->service().health();
-  if (health.ready && !call->world->stopped) return call->json("{\"status\":\"ready\"}");
+  const bool ready = health.ready && !call->world->stopped;
   JsonWriter out;
-  out.open('{').field("status", "not_ready").text_or_null("detail", health.detail).close('}');
+  out.open('{').field("status", ready ? "ready" : "not_ready");
+  if (!ready) out.text_or_null("detail", health.detail);
+  // Nothing depends on it: without it the server is ready all the same.
+  if (const auto& redis = call->world->options.redis_state)
+    out.key("checks").open('{').field("redis", redis()).close('}');
+  out.close('}');
+  if (ready) return call->json(out.take());
   http::Response response{.status = 503, .content_type = "application/json"};
   response.headers.push_back({"Retry-After", "1"});
   response.body = out.take();
@@ -32,7 +38,8 @@ void get_metrics(const CallPtr& call) {
     const World& world = *call->world;
     call->answer({.content_type = "text/plain; version=0.0.4; charset=utf-8",
                   .body = service_metrics(world.service.health(), world.options.version) +
-                          world.metrics.text(labels) + process_metrics()});
+                          world.metrics.text(labels) + process_metrics() +
+                          (world.options.redis_metrics ? world.options.redis_metrics() : "")});
   });
 }
 

@@ -6,7 +6,6 @@
 
 #include "api/api.h"
 #include "api/body.h"
-#include "api/rate_limiter.h"
 #include "api/route.h"
 #include "base/json.h"
 #include "base/text.h"
@@ -114,19 +113,6 @@ TEST(Body, NamesEverythingThatIsWrong) {
   EXPECT_EQ(Body("[1]", {}).status().error().code, Code::invalid_field);
   EXPECT_EQ(Body("{", {}).status().error().code, Code::malformed_json);
   EXPECT_TRUE(Body("", {"name"}).status().ok());
-}
-
-TEST(RateLimiter, GivesTheBurstThenTheRate) {
-  RateLimiter limiter({.per_second = 10, .burst = 3});
-  const Instant begin{1'000'000};
-  for (int i = 0; i < 3; ++i) EXPECT_EQ(limiter.take("a", begin).count(), 0);
-  EXPECT_EQ(limiter.take("a", begin).count(), 100);
-  EXPECT_EQ(limiter.take("b", begin).count(), 0) << "another one's bucket";
-  EXPECT_GT(limiter.take("a", begin + Millis(98)).count(), 0);
-  EXPECT_EQ(limiter.take("a", begin + Millis(101)).count(), 0);
-  int taken = 0;
-  for (int i = 0; i < 100; ++i) taken += limiter.take("a", begin + Millis(100'000)).count() == 0;
-  EXPECT_EQ(taken, 3);
 }
 
 }  // namespace

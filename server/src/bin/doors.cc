@@ -27,6 +27,7 @@ cli::Doors open_doors(Signals& signals) {
     reach.connect = connect;
     std::vector<cli::DoctorLine> lines = check_machine();
     for (cli::DoctorLine& line : check_data(data, reach)) lines.push_back(std::move(line));
+    for (cli::DoctorLine& line : check_services()) lines.push_back(std::move(line));
     return lines;
   };
   doors.direct_token = make_direct_token;

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "base/json.h"
+#include "bin/shared_limits.h"
 #include "http/problem.h"
 
 namespace mc::bin {
@@ -55,6 +56,11 @@ void ReplicaGate::note_database(const std::string& trouble) {
   trouble_ = trouble;
 }
 
+void ReplicaGate::watch(const redis::Keeper* redis) {
+  const std::lock_guard lock(mutex_);
+  redis_ = redis;
+}
+
 bool ReplicaGate::leads() const { return std::chrono::steady_clock::now() < leads_until_.load(); }
 
 http::Admission ReplicaGate::admit(const http::Request& head) {
@@ -79,13 +85,17 @@ http::Response ReplicaGate::answer(const http::Request& request) const {
   if (is_one_of(kAlive, request.path))
     return {.content_type = "application/json", .body = "{\"status\":\"ok\"}"};
   if (is_one_of(kReady, request.path)) return readiness();
-  if (request.path == kFigures) {
-    return {.content_type = "text/plain; version=0.0.4; charset=utf-8",
-            .body =
-                "# HELP maestro_leading Whether this replica leads its cluster.\n"
-                "# TYPE maestro_leading gauge\nmaestro_leading 0\n"};
-  }
+  if (request.path == kFigures) return figures();
   return http::problem(kNobodyLeads, request.request_id);
+}
+
+http::Response ReplicaGate::figures() const {
+  const std::lock_guard lock(mutex_);
+  return {.content_type = "text/plain; version=0.0.4; charset=utf-8",
+          .body =
+              "# HELP maestro_leading Whether this replica leads its cluster.\n"
+              "# TYPE maestro_leading gauge\nmaestro_leading 0\n" +
+              (redis_ != nullptr ? redis_metrics(*redis_) : "")};
 }
 
 // Ready means that a request here would be served, by this replica or through it.
@@ -102,6 +112,7 @@ http::Response ReplicaGate::readiness() const {
                      : leading          ? "takes over"
                      : address_.empty() ? "nobody leads"
                                         : "follows");
+  if (redis_ != nullptr) out.field("redis", redis_->state());
   out.close('}').text_or_null("leader", leader_).close('}');
   http::Response response{.status = ready ? 200 : 503, .content_type = "application/json"};
   if (!ready) response.headers.push_back({"Retry-After", "1"});

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "bin/gate.h"
+#include "redis/keeper.h"
 
 namespace mc::bin {
 
@@ -27,6 +28,9 @@ class ReplicaGate final : public http::Handler {
   void shut();
   // What /readyz says of the database: empty: it answers.
   void note_database(const std::string& trouble);
+  // Redis is shown by /readyz, which does not depend on it, and by /metrics. `redis` outlives every
+  // call.
+  void watch(const redis::Keeper* redis);
 
   http::Admission admit(const http::Request& head) override;
   void handle(http::Request request, http::Reply reply) override;
@@ -36,12 +40,14 @@ class ReplicaGate final : public http::Handler {
 
  private:
   http::Response readiness() const;
+  http::Response figures() const;
   http::Response answer(const http::Request& request) const;
 
   Gate api_;
   std::atomic<Deadline> leads_until_{Deadline::min()};
   mutable std::mutex mutex_;  // guards what follows
   std::string leader_, address_, trouble_ = "not asked yet";
+  const redis::Keeper* redis_ = nullptr;
 };
 
 }  // namespace mc::bin

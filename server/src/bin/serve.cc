@@ -75,6 +75,7 @@ class Replica {
   Status prepare_database(bool migrate);
   Status await_database(bool migrate, cli::Interrupts& interrupts);
   Status check_s3() const;
+  Status start_redis();
   Status lead();
 
   config::Settings settings_;
@@ -82,6 +83,7 @@ class Replica {
   db::PostgresSettings database_;
   // In the order in which they are made; they end in the reverse.
   ReplicaGate gate_;
+  std::unique_ptr<redis::Keeper> redis_;  // null: none
   std::unique_ptr<Stack> stack_;
   std::unique_ptr<http::Server> server_;
   std::unique_ptr<LeaseKeeper> keeper_;
@@ -115,6 +117,16 @@ Status Replica::check_s3() const {
   return s3 && ::getenv(kStartsOver) == nullptr ? blob::check_s3(*s3) : Status();
 }
 
+// At a first start what is wrong is told at once; later it is only logged.
+Status Replica::start_redis() {
+  Result<std::unique_ptr<redis::Keeper>> redis =
+      open_redis(settings_, name(), ::getenv(kStartsOver) != nullptr);
+  if (!redis.ok()) return redis.error();
+  redis_ = std::move(*redis);
+  gate_.watch(redis_.get());
+  return {};
+}
+
 Status Replica::start(bool migrate, cli::Interrupts& interrupts) {
   if (Status made = make_data_folder(data_); !made.ok()) return made;
   http::ServerOptions listen = server_options(settings_);
@@ -126,6 +138,7 @@ Status Replica::start(bool migrate, cli::Interrupts& interrupts) {
   const Result<std::string> own = own_address(settings_, server_->address());
   if (!own.ok()) return own.error();
   if (const Status fine = check_s3(); !fine) return fine;
+  if (const Status opened = start_redis(); !opened) return opened;
   if (Status ready = await_database(migrate, interrupts); !ready.ok()) return ready;
   // Short of patience: an answer that comes later than the lease lapses is of no use.
   db::PostgresSettings brief = database_;
@@ -141,6 +154,7 @@ Status Replica::start(bool migrate, cli::Interrupts& interrupts) {
 Status Replica::lead() {
   StackOptions options = stack_options(settings_);
   options.folder = data_;
+  options.redis = redis_.get();
   options.public_url = settings_.public_url;
   options.cluster_secret = settings_.jwt_secret;
   if (options.s3) options.s3->logs.epoch = keeper_->held().epoch;

@@ -147,12 +147,19 @@ Result<std::unique_ptr<Stack>> Stack::open(const StackOptions& options) {
   api_options.version = cli::kVersion;
   api_options.public_url = options.public_url;
   api_options.rate_limit = options.rate_limit;
+  if (const redis::Keeper* redis = options.redis) {
+    api_options.redis_state = [redis] { return redis->state(); };
+    api_options.redis_metrics = [redis] { return redis_metrics(*redis); };
+  }
   // Its threads wait for S3.
   if (options.s3) api_options.pool_threads = kPoolThreadsWithS3;
   stack->api_ = std::make_unique<api::Api>(api::Deps{.service = *stack->service_,
                                                      .tokens = stack->tokens_,
                                                      .secrets = stack->secrets_,
                                                      .options = api_options});
+  if (options.redis != nullptr) {
+    stack->shared_limits_ = std::make_unique<SharedLimits>(stack->api_->limiter(), *options.redis);
+  }
   return stack;
 }
 
@@ -160,6 +167,7 @@ Stack::~Stack() {
   collector_.reset();
   if (api_) api_->stop();
   service_.reset();
+  shared_limits_.reset();
   api_.reset();
 }
 

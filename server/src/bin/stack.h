@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "api/api.h"
+#include "bin/shared_limits.h"
 #include "blob/blob_store.h"
 #include "blob/s3/s3_store.h"
 #include "conductor/collector.h"
@@ -31,6 +32,7 @@ struct StackOptions {
   // File in the folder that holds the admin's token, minted when it is missing; empty: none.
   std::string admin_token_file;
   api::RateLimit rate_limit;
+  redis::Keeper* redis = nullptr;  // shares the limits; outlives the Stack; null: they are its own
   // As conductor::Options has them; 0: its defaults.
   Millis heartbeat{0}, lease{0}, keep_receipts{0};
   std::optional<Millis> keep_deleted_runs;               // 0: removed at once
@@ -67,6 +69,7 @@ class Stack {
   std::unique_ptr<conductor::Service> service_;
   std::unique_ptr<conductor::CollectorThread> collector_;
   std::unique_ptr<api::Api> api_;
+  std::unique_ptr<SharedLimits> shared_limits_;
 };
 
 // The key of a cluster's secrets, which its store keeps sealed; made when there is none. Errors:

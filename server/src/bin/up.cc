@@ -45,6 +45,7 @@ class UpServer {
   std::string url_;
   // In the order in which they are made; they end in the reverse.
   Gate gate_;
+  std::unique_ptr<redis::Keeper> redis_;  // null: none
   std::unique_ptr<Stack> stack_;
   std::unique_ptr<http::Server> server_;
   std::unique_ptr<worker::Worker> worker_;
@@ -59,6 +60,10 @@ Status UpServer::start() {
   if (!server.ok()) return server.error();
   server_ = std::move(*server);
   url_ = local_url(server_->address());
+  Result<std::unique_ptr<redis::Keeper>> redis =
+      open_redis(settings_, settings_.name.empty() ? host_name() : settings_.name, false);
+  if (!redis.ok()) return redis.error();
+  redis_ = std::move(*redis);
   if (Status started = start_stack(); !started.ok()) return started;
   gate_.open(stack_->api());
   // A 0 that somebody wrote means no worker; the table's, one job a processor.
@@ -77,6 +82,7 @@ bool UpServer::is_given(std::string_view setting) const {
 Status UpServer::start_stack() {
   StackOptions options = stack_options(settings_);
   options.folder = data_;
+  options.redis = redis_.get();
   options.public_url = is_given("public_url") ? settings_.public_url : url_;
   options.embedded_worker = kWorkerName;
   options.admin_token_file = cli::kAdminTokenFile;

@@ -90,7 +90,7 @@ std::vector<Verb> upkeep_verbs() {
   const Option data{"--data", "", "DIR", "data folder ($XDG_DATA_HOME/maestro)"};
   return {
       {"doctor",
-       "Check this machine and the data folder, and say how to mend what is wrong",
+       "Check this machine, the data folder and Redis, and say how to mend what is wrong",
        {},
        {data},
        doctor,

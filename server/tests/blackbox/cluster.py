@@ -121,10 +121,11 @@ class Replica:
 
 
 class Cluster:
-    """PostgreSQL and replicas r1, r2, …; a context, which ends them."""
+    """PostgreSQL and replicas r1, r2, …, with these settings besides; a context, which ends them."""
 
-    def __init__(self, folder, replicas=3, lease="15s"):
-        self.folder, self.count, self.lease, self.replicas, self.postgres = folder, replicas, lease, [], None
+    def __init__(self, folder, replicas=3, settings=None):
+        self.folder, self.count, self.replicas, self.postgres = folder, replicas, [], None
+        self.settings = settings or {}
 
     def __enter__(self):
         try:
@@ -137,7 +138,7 @@ class Cluster:
         os.mkdir(os.path.join(self.folder, "pg"))
         self.postgres = Postgres(os.path.join(self.folder, "pg"))
         self.env = {**SECRETS, "POSTGRES_URL": self.postgres.url(), "MAESTRO_DATA": os.path.join(self.folder, "data"),
-                    "MAESTRO_LEASE": self.lease}
+                    **self.settings}
         maestro("migrate", "up", env=self.env).expect(0)
         self.token = maestro("tokens", "create", "admin", "--role", "admin", "--direct",
                              env=self.env).expect(0).out.strip()

@@ -5,6 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../../.."
 [ -x build/bin/maestro ] || { echo "there is no release build"; exit 77; }
 command -v nginx > /dev/null || [ -x /usr/sbin/nginx ] || { echo "there is no nginx"; exit 77; }
+command -v redis-server > /dev/null || { echo "there is no Redis"; exit 77; }
 compgen -G '/usr/lib/postgresql/*/bin/initdb' > /dev/null || { echo "there is no PostgreSQL"; exit 77; }
 
 # Ten ports in a row that nobody listens on.
@@ -41,7 +42,11 @@ up() { scripts/cluster up > "$said" 2>&1; }
 up || fail "it does not start"
 [ "$(scripts/cluster status | grep -c '"status":"ready"')" -eq 3 ] || fail "not all replicas are ready"
 [ "$(scripts/cluster status | grep -c '"lease":"leads"')" -eq 1 ] || fail "not one replica leads"
+[ "$(scripts/cluster status | grep -c '"redis":"ok"')" -eq 3 ] || fail "Redis is not there for all replicas"
 hello || fail "a run through nginx"
+kill -KILL "$(cat "$home/redis.pid")"
+hello || fail "a run after the death of Redis"
+up || fail "up after the death of Redis"
 for name in r1 r2 r3 w1 w2; do
   kill -KILL "$(cat "$home/$name.pid")"
   hello || fail "a run after the death of $name"

@@ -126,7 +126,7 @@ def test_a_killed_leader_is_only_a_pause(scratch):
 
 
 def test_a_worker_leaves_a_replica_that_falls_silent_and_keeps_its_job(scratch):
-    with Cluster(scratch, lease="8s") as cluster:
+    with Cluster(scratch, settings={"MAESTRO_LEASE": "8s"}) as cluster:
         leader = cluster.wait_leader()
         silent = next(r for r in cluster.replicas if r is not leader)
         with worker(cluster, first=silent), cluster.client(leader) as client:

@@ -1,0 +1,191 @@
+#include "redis/server_rig_test.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "base/file.h"
+
+namespace mc::redis {
+namespace {
+namespace fs = std::filesystem;
+constexpr Millis kPatience{20'000};
+
+pid_t spawn(const std::vector<std::string>& command, const std::string& log) {
+  std::vector<char*> argv;
+  for (const std::string& word : command) argv.push_back(const_cast<char*>(word.c_str()));
+  argv.push_back(nullptr);
+  posix_spawn_file_actions_t actions;
+  ::posix_spawn_file_actions_init(&actions);
+  ::posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+  ::posix_spawn_file_actions_addopen(&actions, 1, log.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0644);
+  ::posix_spawn_file_actions_adddup2(&actions, 1, 2);
+  ::posix_spawn_file_actions_addclosefrom_np(&actions, 3);
+  pid_t pid = 0;
+  const int failed = ::posix_spawnp(&pid, argv[0], &actions, nullptr, argv.data(), environ);
+  ::posix_spawn_file_actions_destroy(&actions);
+  MC_CHECK(failed == 0);
+  return pid;
+}
+
+int wait_for(pid_t pid) {
+  int state = 0;
+  while (::waitpid(pid, &state, 0) < 0 && errno == EINTR) {}
+  return state;
+}
+
+std::string make_folder(const std::string& stem) {
+  std::string folder = testing::TempDir() + "maestro-" + stem + "-XXXXXX";
+  MC_CHECK(::mkdtemp(folder.data()) != nullptr);
+  return folder;
+}
+
+void remove_folder(const std::string& folder) {
+  std::error_code ignored;
+  fs::remove_all(folder, ignored);
+}
+}  // namespace
+
+bool eventually(const std::function<bool()>& condition) {
+  const auto end = std::chrono::steady_clock::now() + kPatience;
+  while (!condition()) {
+    if (std::chrono::steady_clock::now() > end) return false;
+    (void)::poll(nullptr, 0, 5);
+  }
+  return true;
+}
+
+std::string free_port() {
+  const Fd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  auto* const any = reinterpret_cast<sockaddr*>(&address);
+  socklen_t size = sizeof address;
+  MC_CHECK(::bind(socket.get(), any, size) == 0);
+  MC_CHECK(::getsockname(socket.get(), any, &size) == 0);
+  return std::to_string(ntohs(address.sin_port));
+}
+
+const std::string& ServerRig::missing() {
+  static const std::string why =
+      fs::exists("/usr/bin/redis-server") ? "" : "no Redis is installed (package redis-server)";
+  return why;
+}
+
+ServerRig::ServerRig(std::vector<std::string> options, std::string admin)
+    : folder_(make_folder("redis")),
+      port_(free_port()),
+      admin_(std::move(admin)),
+      options_(std::move(options)) {
+  start();
+}
+
+ServerRig::~ServerRig() {
+  kill();
+  remove_folder(folder_);
+}
+
+std::string ServerRig::url(const std::string& user_info, const std::string& end) const {
+  return "redis://" + user_info + "127.0.0.1:" + port_ + end;
+}
+
+std::string ServerRig::socket_url(const std::string& user_info, const std::string& end) const {
+  return "redis+unix://" + user_info + folder_ + "/socket" + end;
+}
+
+void ServerRig::start() {
+  std::vector<std::string> command = {"setpriv",
+                                      "--pdeathsig=SIGKILL",
+                                      "redis-server",
+                                      "--port",
+                                      port_,
+                                      "--bind",
+                                      "127.0.0.1",
+                                      "--unixsocket",
+                                      folder_ + "/socket",
+                                      "--dir",
+                                      folder_,
+                                      "--save",
+                                      "",
+                                      "--appendonly",
+                                      "no"};
+  command.insert(command.end(), options_.begin(), options_.end());
+  pid_ = spawn(command, folder_ + "/log");
+  asking_ = std::make_unique<Connection>(*parse_url(socket_url(admin_)), "rig");
+  const bool answers = eventually([&] {
+    MC_CHECK(::waitpid(pid_, nullptr, WNOHANG) == 0);  // the log in the folder says why it ended
+    return asking_->open(kPatience).ok();
+  });
+  MC_CHECK(answers);
+}
+
+void ServerRig::signal(int number) const { ::kill(pid_, number); }
+
+void ServerRig::kill() {
+  if (pid_ == 0) return;
+  asking_.reset();
+  signal(SIGKILL);
+  wait_for(pid_);
+  pid_ = 0;
+}
+
+Reply ServerRig::ask(const Command& command) {
+  const auto replies = asking_->exchange({command}, kPatience);
+  if (!replies || replies->front().is_error()) {
+    ADD_FAILURE() << command.front() << ": "
+                  << (replies ? replies->front().text : replies.error().message);
+    return {};
+  }
+  return replies->front();
+}
+
+Certificates::Certificates() : folder_(make_folder("certificates")) {
+  make("ca", {"-subj", "/CN=authority"});
+  make("stranger", {"-subj", "/CN=another authority"});
+  for (const char* name : {"server", "client"}) {
+    make(name, {"-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-CA",
+                file("ca.pem"), "-CAkey", file("ca.key")});
+  }
+}
+
+Certificates::~Certificates() { remove_folder(folder_); }
+
+void Certificates::make(const std::string& name, const std::vector<std::string>& more) const {
+  std::vector<std::string> command = {"openssl",
+                                      "req",
+                                      "-x509",
+                                      "-newkey",
+                                      "ec",
+                                      "-pkeyopt",
+                                      "ec_paramgen_curve:prime256v1",
+                                      "-nodes",
+                                      "-days",
+                                      "2",
+                                      "-keyout",
+                                      file(name + ".key"),
+                                      "-out",
+                                      file(name + ".pem")};
+  command.insert(command.end(), more.begin(), more.end());
+  MC_CHECK(wait_for(spawn(command, file("log"))) == 0);
+}
+
+std::vector<std::string> Certificates::options(const std::string& port,
+                                               const std::string& clients) const {
+  return {"--tls-port",         port,
+          "--tls-cert-file",    file("server.pem"),
+          "--tls-key-file",     file("server.key"),
+          "--tls-ca-cert-file", file("ca.pem"),
+          "--tls-auth-clients", clients};
+}
+
+}  // namespace mc::redis
