@@ -237,18 +237,23 @@ void Core::publish(const Commit::Fresh& fresh) {
   }
 }
 
-// What a commit carried that failed and was written all the same: followers must not miss it.
+// What a commit carried that failed and was written all the same: followers must not miss it. They
+// hear what the store has under those numbers: when another replica leads by now, it wrote others.
 Status Core::publish_in_doubt() {
   for (Commit::Fresh& fresh : in_doubt_) {
-    std::int64_t seq = 0;  // the last that is stored
-    if (const HotRun* hot = find_hot(fresh.run)) {
-      seq = hot->stored_seq;
-    } else if (const auto cold = load_cold(fresh.run)) {
-      seq = (*cold)->seq;
-    } else if (cold.error().code != Code::run_not_found) {
-      return cold.error();
+    if (fresh.events.empty()) continue;
+    const std::int64_t first = fresh.events.front().seq, last = fresh.events.back().seq;
+    const auto groups =
+        store_.read_events(fresh.run, first - 1, static_cast<int>(last - first + 1));
+    if (!groups) return groups.error();
+    fresh.events.clear();
+    for (const db::EventGroup& group : *groups) {
+      Result<std::vector<Event>> events = wire::decode_events(group.payload);
+      if (!events) return events.error();
+      for (Event& event : *events) {
+        if (event.seq >= first && event.seq <= last) fresh.events.push_back(std::move(event));
+      }
     }
-    std::erase_if(fresh.events, [&](const Event& event) { return event.seq > seq; });
   }
   for (const Commit::Fresh& fresh : std::exchange(in_doubt_, {})) publish(fresh);
   return {};
