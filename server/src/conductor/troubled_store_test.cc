@@ -51,6 +51,28 @@ TEST_F(TroubledStoreTest, FollowersHearOfACommitThatWasWrittenAndSaidToHaveFaile
   EXPECT_EQ(heard, (std::vector<std::int64_t>{4, 5, 6}));
 }
 
+// A replica that leads no longer, and does not know it yet.
+TEST_F(TroubledStoreTest, FollowersHearWhatAnotherReplicaWroteInstead) {
+  const Uuid run = start(kOne);
+  std::vector<std::string> heard;
+  core->subscribe(1, kAda, run,
+                  [&](const FeedEvent& event) { heard.emplace_back(type_of(event.event)); });
+  Reply<RunView> cancelled;
+  core->cancel_run(kAda, run, "", now, cancelled.done());
+  Commit commit = core->take_commit();
+  Options options;
+  options.seed = 9;
+  Core other(store, std::move(options));
+  ASSERT_TRUE(other.recover(now));
+  Reply<RunView> signalled;
+  other.signal(kAda, run, "go", Value("x"), now, signalled.done());
+  ASSERT_TRUE(store.commit(other.take_commit().batch));
+  const Status refused = store.commit(commit.batch);
+  ASSERT_FALSE(refused);
+  core->finish_commit(std::move(commit), refused, now);
+  EXPECT_EQ(heard, (std::vector<std::string>{"signal.received"}));
+}
+
 TEST_F(TroubledStoreTest, NobodyIsAnsweredFromMemoryThatCouldNotBeReadBack) {
   const Uuid run = start(kOne);
   Reply<RunView> cancelled;
