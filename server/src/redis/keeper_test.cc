@@ -164,6 +164,20 @@ TEST_F(KeeperTest, WhileItStandsStillIsFullOrRefusesServersCountAlone) {
   EXPECT_LE(left, 8);
 }
 
+TEST_F(KeeperTest, AfterARefusalTheConnectionIsMadeAnew) {
+  ServerRig rig, primary;
+  Server server(rig.url());
+  ASSERT_TRUE(server.keeper.first_outcome());
+  const auto connections = [&] {
+    const std::string text = rig.ask({"INFO", "stats"}).text;
+    return std::stoi(text.substr(text.find(':', text.find("total_connections_received")) + 1));
+  };
+  const int before = connections();
+  rig.ask({"REPLICAOF", "127.0.0.1", parse_url(primary.url())->port});
+  EXPECT_TRUE(eventually([&] { return connections() > before + 3; }))
+      << "by then its name may be another server's";
+}
+
 TEST(Keeper, OneWithoutARedisSaysWhyAndEndsAtOnce) {
   Keeper keeper(*parse_url("redis://127.0.0.1:" + free_port()), "test", kTimes);
   const Status first = keeper.first_outcome();

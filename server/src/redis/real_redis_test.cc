@@ -106,6 +106,14 @@ TEST_F(RealRedis, TlsVerifiesTheServerAndShowsOurCertificate) {
                  Code::invalid_setting, "server.key");
 }
 
+TEST_F(RealRedis, ACertificateForAnotherNameIsRefused) {
+  Certificates certificates("redis.example");
+  const std::string port = free_port();
+  ServerRig rig(certificates.options(port, "no"));
+  expect_refused("rediss://localhost:" + port + "?ca=" + certificates.file("ca.pem"),
+                 Code::invalid_setting, "another host");
+}
+
 TEST_F(RealRedis, OneThatIsNotThereOrStandsStillIsNotWaitedFor) {
   expect_refused("redis://127.0.0.1:" + free_port(), Code::unreachable, "cannot connect");
   expect_refused("redis+unix:///none/socket", Code::unreachable, "cannot connect");

@@ -149,11 +149,11 @@ Reply ServerRig::ask(const Command& command) {
   return replies->front();
 }
 
-Certificates::Certificates() : folder_(make_folder("certificates")) {
+Certificates::Certificates(const std::string& host) : folder_(make_folder("certificates")) {
   make("ca", {"-subj", "/CN=authority"});
   make("stranger", {"-subj", "/CN=another authority"});
   for (const char* name : {"server", "client"}) {
-    make(name, {"-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-CA",
+    make(name, {"-subj", "/CN=" + host, "-addext", "subjectAltName=DNS:" + host, "-CA",
                 file("ca.pem"), "-CAkey", file("ca.key")});
   }
 }

@@ -47,11 +47,11 @@ class ServerRig {
   pid_t pid_ = 0;
 };
 
-// Certificates for the host localhost, in a folder of their own: ca.pem, server.pem and .key,
+// Certificates for a host, in a folder of their own: ca.pem, server.pem and .key,
 // client.pem and .key, and stranger.pem, an authority that has signed none of them.
 class Certificates {
  public:
-  Certificates();
+  explicit Certificates(const std::string& host = "localhost");
   ~Certificates();
   Certificates(const Certificates&) = delete;
   Certificates& operator=(const Certificates&) = delete;
