@@ -2,7 +2,9 @@
 #include "redis/keeper.h"
 
 #include <gtest/gtest.h>
+
 #include <signal.h>
+#include <charconv>
 
 #include <atomic>
 
@@ -170,7 +172,10 @@ TEST_F(KeeperTest, AfterARefusalTheConnectionIsMadeAnew) {
   ASSERT_TRUE(server.keeper.first_outcome());
   const auto connections = [&] {
     const std::string text = rig.ask({"INFO", "stats"}).text;
-    return std::stoi(text.substr(text.find(':', text.find("total_connections_received")) + 1));
+    const std::size_t at = text.find(':', text.find("total_connections_received")) + 1;
+    int count = 0;
+    std::from_chars(text.data() + at, text.data() + text.size(), count);
+    return count;
   };
   const int before = connections();
   rig.ask({"REPLICAOF", "127.0.0.1", parse_url(primary.url())->port});
