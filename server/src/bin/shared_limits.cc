@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "base/log.h"
+
 namespace mc::bin {
 
 Result<std::unique_ptr<redis::Keeper>> open_redis(const config::Settings& settings,
@@ -11,7 +13,11 @@ Result<std::unique_ptr<redis::Keeper>> open_redis(const config::Settings& settin
   if (!place.ok()) return place.error();
   auto keeper = std::make_unique<redis::Keeper>(std::move(*place), name);
   const Status first = keeper->first_outcome();
-  if (!first.ok() && first.error().code == Code::invalid_setting && !patient) return first.error();
+  if (!first.ok() && first.error().code == Code::invalid_setting) {
+    if (!patient) return first.error();
+    log_warn("Redis is away: this server counts rate limits alone until it is back",
+             {{"reason", first.error().message}});
+  }
   return keeper;
 }
 

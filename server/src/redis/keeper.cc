@@ -129,9 +129,11 @@ void Keeper::note(const Status& outcome) {
   {
     const std::lock_guard lock(mutex_);
     ++(outcome ? calls_ : failures_);
-    // A change of state is told once; so is another kind of trouble.
-    told = !asked_ || outcome_.ok() != outcome.ok() ||
-           (!outcome && outcome.error().code != outcome_.error().code);
+    // A change of state is told once; so is another kind of trouble. What is wrong from the start
+    // is for whoever asks for the first outcome: they may not go on at all.
+    told = asked_ ? outcome_.ok() != outcome.ok() ||
+                        (!outcome && outcome.error().code != outcome_.error().code)
+                  : outcome.ok() || outcome.error().code != Code::invalid_setting;
     asked_ = true;
     outcome_ = outcome;
   }

@@ -59,7 +59,8 @@ class Keeper {
   Keeper& operator=(const Keeper&) = delete;
 
   // Waits for the outcome of the first attempt, which its times bound. Errors: invalid_setting:
-  // it will not work until something is mended; store_failed, unreachable: it may pass.
+  // it will not work until something is mended, which is not logged; store_failed, unreachable: it
+  // may pass.
   Status first_outcome();
   // From now on what `book` counts is shared; null: nothing is. It is not used any more, and may
   // end, once another has been given.

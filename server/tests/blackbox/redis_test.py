@@ -78,6 +78,7 @@ def refused(env, *told):
     for text in told:
         assert text in done.err, (text, done.err)
     assert "hunter2" not in done.err and "hunter2" not in done.out, done.err
+    assert "counts rate limits alone" not in done.err, "it does not go on, so it does not say so"
 
 
 def test_what_is_wrong_is_refused_at_the_start(scratch):
