@@ -2,11 +2,10 @@
 #include "redis/keeper.h"
 
 #include <gtest/gtest.h>
-
 #include <signal.h>
-#include <charconv>
 
 #include <atomic>
+#include <charconv>
 
 #include "api/rate_limiter.h"
 #include "redis/server_rig_test.h"
@@ -172,9 +171,9 @@ TEST_F(KeeperTest, AfterARefusalTheConnectionIsMadeAnew) {
   ASSERT_TRUE(server.keeper.first_outcome());
   const auto connections = [&] {
     const std::string text = rig.ask({"INFO", "stats"}).text;
-    const std::size_t at = text.find(':', text.find("total_connections_received")) + 1;
+    const std::size_t at = text.find(':', text.find("total_connections_received"));
     int count = 0;
-    std::from_chars(text.data() + at, text.data() + text.size(), count);
+    std::from_chars(text.data() + at + 1, text.data() + text.size(), count);
     return count;
   };
   const int before = connections();
