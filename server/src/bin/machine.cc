@@ -35,26 +35,26 @@ std::string group_file(const std::string& name) {
   return "";
 }
 
-std::int64_t least(std::int64_t all, std::int64_t limit) {
-  return limit > 0 ? std::min(all, limit) : all;
-}
-}  // namespace
-
+// Thousandths of a processor of `cpu.max` ("150000 100000", "max 100000"); 0: no limit.
 std::int64_t parse_cpu_max(std::string_view text) {
   const std::size_t space = text.find(' ');
   if (space == std::string_view::npos) return 0;
   const std::int64_t quota = number_in(text.substr(0, space));
   const std::int64_t period = number_in(text.substr(space + 1));
-  constexpr std::int64_t kMilli = 1000;
-  return quota > 0 && period > 0 && quota < (std::int64_t{1} << 50) ? quota * kMilli / period : 0;
+  return quota > 0 && period > 0 && quota < (std::int64_t{1} << 50) ? quota * kMilliACpu / period
+                                                                    : 0;
 }
 
+std::int64_t least(std::int64_t all, std::int64_t limit) {
+  return limit > 0 ? std::min(all, limit) : all;
+}
+}  // namespace
+
 Resources machine_resources() {
-  constexpr std::int64_t kMilli = 1000;
   const std::int64_t cpus = std::max(1U, std::thread::hardware_concurrency());
   const std::int64_t memory =
       static_cast<std::int64_t>(::sysconf(_SC_PHYS_PAGES)) * ::sysconf(_SC_PAGESIZE);
-  return {.cpu_milli = least(cpus * kMilli, parse_cpu_max(group_file("cpu.max"))),
+  return {.cpu_milli = least(cpus * kMilliACpu, parse_cpu_max(group_file("cpu.max"))),
           .memory = least(std::clamp<std::int64_t>(memory, 0, kMemoryMax),
                           number_in(group_file("memory.max")))};
 }

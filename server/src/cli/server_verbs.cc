@@ -1,5 +1,4 @@
 // up, serve, worker: the verbs that stay.
-#include <cmath>
 #include <cstdlib>
 
 #include "base/text.h"
@@ -72,8 +71,8 @@ Result<Resources> capacity_of(const Args& args) {
       const std::string number(given.substr(4));
       char* end = nullptr;
       const double cpus = std::strtod(number.c_str(), &end);
-      if (number.empty() || *end != '\0' || !(cpus >= 0.001 && cpus <= kCpusMax)) return wrong;
-      capacity.cpu_milli = std::llround(cpus * 1000);
+      if (number.empty() || *end != '\0' || !(cpus >= kCpusMin && cpus <= kCpusMax)) return wrong;
+      capacity.cpu_milli = cpu_milli_of(cpus);
     } else if (given.starts_with("memory=")) {
       const auto bytes = parse_size(given.substr(7));
       if (!bytes || *bytes < 1 || *bytes > kMemoryMax) return wrong;

@@ -301,7 +301,6 @@ class Core {
   Dispatcher dispatcher_;
   Pollers pollers_;
   std::vector<std::uint64_t> polls_over_;  // tickets of those whose time is over
-  std::uint64_t offered_ = 0;              // what of the dispatcher all of them have been offered
   std::map<TaskKey, Lease> leases_;
   std::map<std::uint64_t, RunWaiter> run_waiters_;
   std::map<std::uint64_t, Again> again_;

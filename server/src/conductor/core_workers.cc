@@ -38,9 +38,7 @@ Error unknown_worker(const std::string& id) {
 }
 
 void write_resources(JsonWriter& out, const Resources& resources) {
-  constexpr double kMilli = 1000;
-  out.open('{').field("cpu", static_cast<double>(resources.cpu_milli) / kMilli);
-  out.field("memory", resources.memory).close('}');
+  out.open('{').field("cpu", cpus_of(resources)).field("memory", resources.memory).close('}');
 }
 
 bool names(const std::vector<std::string>& list) { return !list.empty(); }
@@ -162,8 +160,7 @@ void Core::match_pollers(Instant now) {
     const HotRun* run = find_hot(job.run);
     return run != nullptr && run->state.jobs[job.node].status == JobStatus::ready;
   });
-  const bool changed = offered_ != dispatcher_.changes();
-  offered_ = dispatcher_.changes();
+  const bool changed = dispatcher_.take_change();
   for (auto poller = pollers_.begin(); changed && poller != pollers_.end();) {
     if (dispatcher_.ready_count() == 0) break;
     poller = offer(poller, now);

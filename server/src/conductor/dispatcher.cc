@@ -62,7 +62,8 @@ void Dispatcher::began(const Running& job) {
 
 void Dispatcher::ended(const Running& job) {
   constexpr std::size_t kIdleMax = 1'000;
-  if (const auto used = in_use_.find(job.worker); used != in_use_.end()) {
+  const auto used = in_use_.find(job.worker);
+  if (!job.resources.empty() && used != in_use_.end()) {
     used->second.cpu_milli -= job.resources.cpu_milli;
     used->second.memory -= job.resources.memory;
     if (used->second.empty()) in_use_.erase(used);

@@ -26,6 +26,7 @@
 #include <set>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "base/time.h"
@@ -87,9 +88,10 @@ class Dispatcher {
   };
   void began(const Running& job);
   void ended(const Running& job);
-  // Grows when a worker that was given nothing may be given something now.
-  std::uint64_t changes() const { return changes_; }
-  void note_change() { ++changes_; }
+  // Whether, since the last call, something changed by which a worker that was given nothing may be
+  // given something now.
+  bool take_change() { return std::exchange(changed_, false); }
+  void note_change() { changed_ = true; }
   // What the jobs of the worker of that name take.
   Resources in_use(const std::string& worker) const;
   // Also counts those that are stale.
@@ -140,7 +142,7 @@ class Dispatcher {
   std::map<std::string, WorkerInfo> workers_;
   std::unordered_map<std::string, std::set<std::string>> ids_by_name_;
   Instant next_sweep_;
-  std::uint64_t changes_ = 0;
+  bool changed_ = false;
   std::uint64_t next_order_ = 1;
   std::uint64_t next_given_ = 1;
   std::size_t ready_ = 0;

@@ -73,6 +73,24 @@ TEST_F(TroubledStoreTest, FollowersHearWhatAnotherReplicaWroteInstead) {
   EXPECT_EQ(heard, (std::vector<std::string>{"signal.received"}));
 }
 
+TEST_F(TroubledStoreTest, AJobWhoseGrantFailedGoesToAnotherWhoWaits) {
+  Reply<std::vector<Task>> first, second;
+  core->poll({worker("w1"), 1, 60'000}, now, first.done());
+  core->poll({worker("w2"), 1, 60'000}, now, second.done());
+  Reply<RunView> started;
+  core->start_run(request(kOne), now, started.done());
+  flush();
+  store.arm(1, db::Fault::refuse_commit);
+  core->tick(now);
+  flush();
+  ASSERT_TRUE(first.here());
+  EXPECT_FALSE(first.value->ok());
+  core->tick(now);
+  flush();
+  ASSERT_TRUE(second.here());
+  EXPECT_EQ((*second).size(), 1U);
+}
+
 TEST_F(TroubledStoreTest, NobodyIsAnsweredFromMemoryThatCouldNotBeReadBack) {
   const Uuid run = start(kOne);
   Reply<RunView> cancelled;

@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <cmath>
 
 #include "base/text.h"
 #include "lang/parse.h"
@@ -107,10 +106,8 @@ void read_retry(Reader& r, const YamlNode& node, RetrySpec& into) {
 
 void read_resources(Reader& r, const YamlNode& node, Resources& into) {
   if (!r.keys(node, sections::kResources)) return;
-  constexpr double kMilli = 1000;
   double cpus = 0;
-  if (r.real(node, "cpu", cpus, 1 / kMilli, kCpusMax) != nullptr)
-    into.cpu_milli = std::llround(cpus * kMilli);
+  if (r.real(node, "cpu", cpus, kCpusMin, kCpusMax) != nullptr) into.cpu_milli = cpu_milli_of(cpus);
   std::string text;
   const YamlNode* memory = r.text(node, "memory", text);
   if (memory == nullptr) return;

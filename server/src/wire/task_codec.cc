@@ -321,7 +321,7 @@ Result<RegisterRequest> decode_register_request(const Value& body) {
   fields.text("version", request.version, 64);
   fields.text("instance", request.instance, 64);
   fields.text("life", request.life, 64);
-  constexpr auto kMilliMax = static_cast<std::int64_t>(kCpusMax * 1000);
+  constexpr auto kMilliMax = static_cast<std::int64_t>(kCpusMax) * kMilliACpu;
   for (const auto& [name, value, max] :
        {std::tuple("cpu_milli", &request.resources.cpu_milli, kMilliMax),
         std::tuple("memory", &request.resources.memory, kMemoryMax)}) {
