@@ -42,6 +42,13 @@ bool may_repeat(const Call& call) {
                              [](const auto& h) { return to_lower(h.first) == "idempotency-key"; });
 }
 
+// A replica that cannot reach its database answers, and serves nobody.
+bool is_another_worth_asking(const Result<Answer>& answer) {
+  constexpr int kServiceUnavailable = 503;
+  if (!answer.ok()) return answer.error().code == Code::unreachable;
+  return answer->status == kServiceUnavailable;
+}
+
 class HttpTransport final : public Transport {
  public:
   explicit HttpTransport(HttpOptions options) : options_(std::move(options)) {
@@ -63,7 +70,7 @@ class HttpTransport final : public Transport {
     for (std::size_t i = 0; i < tries; ++i) {
       request.url = options_.urls[current_] + call.path;
       answer = answer_of(client_.send(request));
-      if (answer.ok() || answer.error().code != Code::unreachable) return answer;
+      if (!is_another_worth_asking(answer)) return answer;
       if (call.stop.stop_requested()) return answer;
       current_ = (current_ + 1) % options_.urls.size();
     }

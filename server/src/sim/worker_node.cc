@@ -82,8 +82,10 @@ void WorkerNode::call(Kind kind, std::string body, Millis patience, Answer answe
                answer = std::move(answer)](const Result<std::string>& r) {
     if (life != life_ || !alive_ || !*open) return;
     *open = false;
-    // As client/http_transport.cc: only who does not answer is left for the next.
-    if (!r && r.error().code == Code::unreachable && at == at_) at_ = (at + 1) % servers_.count();
+    // As client/http_transport.cc: who does not answer, or serves nobody, is left for the next.
+    const bool away =
+        !r && (r.error().code == Code::unreachable || r.error().code == kNobodyLeads.code);
+    if (away && at == at_) at_ = (at + 1) % servers_.count();
     answer(r);
   };
   const auto back = [this, once, at](const Result<std::string>& reply) {

@@ -1,7 +1,10 @@
 #!/usr/bin/env python3
 """The worker protocol, spoken by a worker written in Python."""
+import contextlib
+import http.server
 import json
 import os
+import subprocess
 import threading
 import time
 
@@ -204,6 +207,20 @@ def work(server, token, folder, *options):
                            "--data", os.path.join(folder, "w"), *options)
 
 
+@contextlib.contextmanager
+def working(server, folder, *options):
+    """`maestro worker`, until the end of the block."""
+    process = subprocess.Popen(
+        [harness.BINARY, "worker", "--data", os.path.join(folder, "working"), *options],
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        env=harness.clean_env({"MAESTRO_TOKEN": server.client().token_of("worker")}), start_new_session=True)
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait()
+
+
 def test_a_worker_that_is_refused_says_why_and_ends(fresh, scratch):
     server = fresh(slots=0)
     client = server.client()
@@ -219,6 +236,49 @@ def test_a_worker_that_is_refused_says_why_and_ends(fresh, scratch):
     server.stop()  # ends the poll
     waiting.join()
     assert "another worker is called py" in taken.err, taken.err
+
+
+def test_a_worker_is_given_no_more_than_it_has(fresh, scratch):
+    server = fresh(slots=1)
+    client = server.client()
+    local = client.get("/api/v1/workers").expect(200).json()["items"][0]
+    assert local["resources"]["cpu"] > 0 and local["resources"]["memory"] > 2**20, local
+    token = client.token_of("worker")
+    for wrong in ("cpu=0", "cpu=", "cpu=2x", "memory=4Gi", "gpu=1", "4"):
+        refused = work(server, token, scratch, "--capacity", wrong).expect(2)
+        assert f"--capacity {wrong}" in refused.err and "cpu=4,memory=8GiB" in refused.err, refused.err
+    with working(server, scratch, "--url", server.url, "--name", "small", "--labels", "small",
+                 "--capacity", "cpu=0.5,memory=64MiB"):
+        job = "jobs: {a: {runs_on: [small], resources: {%s}, steps: [{run: 'true'}]}}"
+        client.succeed(job % "cpu: 0.5, memory: 64MiB")
+        run = client.start(job % "cpu: 0.5, memory: 65MiB")["id"]
+
+        def why():
+            return client.get(f"/api/v1/runs/{run}/why").expect(200).json()["items"][0]["waits_for"]
+        wait_until(lambda: "small has 0.5 CPUs and 64.0 MiB in all" in why(), "why it waits is told")
+
+
+class Unavailable(http.server.BaseHTTPRequestHandler):
+    """A replica that has lost its database, as a worker sees it."""
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(503)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+def test_a_server_that_serves_nobody_is_left_for_the_next(fresh, scratch):
+    server = fresh(slots=0)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Unavailable) as away:
+        threading.Thread(target=away.serve_forever, daemon=True).start()
+        with working(server, scratch, "--url", f"http://127.0.0.1:{away.server_port},{server.url}"):
+            server.client().succeed(NOOP)
+        away.shutdown()
 
 
 def test_a_new_life_of_a_worker_takes_over_at_once(fresh):
