@@ -21,7 +21,7 @@ ROUND_S = 240  # of faults; then everything must end and is checked
 ACK_S = 90     # for a whole cluster to acknowledge something
 WORK_S = (1.0, 4.0)  # between two faults
 COUNTS = ("runs", "acknowledgements", "events", "overlaps")
-TOOLS = ("ip", "nft", "nsenter", "setpriv", "mount")
+TOOLS = ("redis-server", "ip", "nft", "nsenter", "setpriv", "mount")
 
 
 def arguments():

@@ -1,5 +1,5 @@
-"""The cluster that a campaign hurts: a database of two nodes, replicas, workers, each at its own
-address."""
+"""The cluster that a campaign hurts: a database of two nodes, Redis, replicas, workers, each at its
+own address."""
 import contextlib
 import os
 import subprocess
@@ -20,9 +20,8 @@ PORT = 4000
 REPLICAS = {"r1": 11, "r2": 12, "r3": 13}
 DATABASES = {"database1": 21, "database2": 22}
 WORKERS = {"w1": 41, "w2": 42, "w3": 43}
-# The product does not use Redis yet. When it does: a node "redis": 30 here, its process in
-# `started`, its faults in faults.py.
-NODES = {LOAD: 2, **REPLICAS, **DATABASES, **WORKERS}
+REDIS, REDIS_PORT = "redis", 6379
+NODES = {LOAD: 2, **REPLICAS, **DATABASES, REDIS: 31, **WORKERS}
 SHARED_DISK_MB, WORKER_DISK_MB = 512, 96
 SLOTS = 4
 LEASE_S = 5  # of workers: faults last longer or shorter than this
@@ -49,7 +48,7 @@ class Cluster:
     def __init__(self, binary):
         self.binary, self.folder = binary, folder_of(os.getpid())
         self.surprises = []  # ends of processes that nobody asked for
-        self.network = self.database = self.token = None
+        self.network = self.database = self.redis = self.token = None
         self.replicas, self.workers = {}, {}
 
     def __enter__(self):
@@ -58,8 +57,14 @@ class Cluster:
         self.network.join()
         self.database = Database(self.network, os.path.join(self.folder, "databases"),
                                  tuple(DATABASES))
+        self.redis = Process(self.network, REDIS, [
+            "redis-server", "--bind", self.network.address(REDIS), "--port", str(REDIS_PORT),
+            "--protected-mode", "no", "--save", "", "--appendonly", "no"
+        ], {}, self.path("logs"), self.surprises)
+        self.redis.start()
         self.env = {
-            **SETTINGS, "POSTGRES_URL": self.database.url(), "MAESTRO_DATA": self.path("shared")
+            **SETTINGS, "POSTGRES_URL": self.database.url(), "MAESTRO_DATA": self.path("shared"),
+            "REDIS_URL": f"redis://{self.network.address(REDIS)}:{REDIS_PORT}"
         }
         self.maestro("migrate", "up")
         self.token = self.maestro("tokens", "create", "campaign", "--role", "admin", "--direct")
@@ -178,7 +183,7 @@ class Cluster:
     def wait_whole(self):
         """Everything that a fault ended is started; all replicas are ready, one leads."""
         self.database.whole()
-        for process in [*self.replicas.values(), *self.workers.values()]:
+        for process in [self.redis, *self.replicas.values(), *self.workers.values()]:
             process.go_on()
             if not process.lives():
                 process.start()

@@ -9,9 +9,9 @@ import os
 import signal
 import time
 
-from cluster import DATABASES, LEASE_S, REPLICAS, WORKERS
+from cluster import DATABASES, LEASE_S, REDIS, REPLICAS, WORKERS
 from network import LOAD
-from processes import faketime
+from processes import Process, faketime
 
 FAULTS = {}  # name → Fault
 # Of a clock. What is due waits for one that was set back, so it is not set back far.
@@ -49,6 +49,12 @@ def nodes_of(database):
 
 
 # Partitions.
+
+@fault("partition")
+def redis_is_alone(cluster, _):
+    cluster.network.isolate(REDIS)
+    yield "Redis reaches nobody"
+
 
 @fault("partition")
 def leader_loses_database(cluster, chance):
@@ -164,25 +170,37 @@ def slow_node(cluster, chance):
 
 # Processes that stand still, die or stop.
 
-@fault("stop")
-def leader_stands_still(cluster, chance):
+def a_leader(cluster, chance):
     name = leader(cluster, chance)
-    cluster.replicas[name].stop_still()
-    yield f"{name}, which leads, stands still"
+    return cluster.replicas[name], f"{name}, which leads,"
 
 
-@fault("stop")
-def follower_stands_still(cluster, chance):
+def a_follower(cluster, chance):
     name = follower(cluster, chance)
-    cluster.replicas[name].stop_still()
-    yield f"{name}, which follows, stands still"
+    return cluster.replicas[name], f"{name}, which follows,"
 
 
-@fault("stop")
-def worker_stands_still(cluster, chance):
+def a_worker(cluster, chance):
     name = chance.choice(list(WORKERS))
-    cluster.workers[name].stop_still()
-    yield f"{name} stands still"
+    return cluster.workers[name], name
+
+
+ROLES = {"leader": a_leader, "follower": a_follower, "worker": a_worker,
+         "redis": lambda cluster, _: (cluster.redis, "Redis")}
+
+
+def of_role(role, name, kind, what, hurt, weight=1.0):
+    def run(cluster, chance):
+        process, called = ROLES[role](cluster, chance)
+        hurt(process)
+        yield f"{called} {what}"
+    run.__name__ = f"{role}_{name}"
+    fault(kind, weight)(run)
+
+
+for each in ROLES:
+    of_role(each, "stands_still", "stop", "stands still", Process.stop_still)
+    of_role(each, "dies", "kill", "is killed", Process.kill, 2 if each == "leader" else 1)
 
 
 @fault("stop")
@@ -191,27 +209,6 @@ def database_stands_still(cluster, chance):
     cluster.database.signal_all(node, signal.SIGSTOP)
     yield f"PostgreSQL on {node} stands still"
     cluster.database.signal_all(node, signal.SIGCONT)
-
-
-@fault("kill", 2)
-def leader_dies(cluster, chance):
-    name = leader(cluster, chance)
-    cluster.replicas[name].kill()
-    yield f"{name}, which leads, is killed"
-
-
-@fault("kill")
-def follower_dies(cluster, chance):
-    name = follower(cluster, chance)
-    cluster.replicas[name].kill()
-    yield f"{name}, which follows, is killed"
-
-
-@fault("kill")
-def worker_dies(cluster, chance):
-    name = chance.choice(list(WORKERS))
-    cluster.workers[name].kill()
-    yield f"{name} is killed"
 
 
 @fault("kill")
