@@ -11,6 +11,9 @@ struct Meaning {
   std::string_view message;
 };
 
+constexpr std::string_view kOfACluster =
+    "it is a node of a Redis Cluster, which is not supported: name a server that stands alone, or "
+    "the primary of a failover pair";
 constexpr std::array kMeanings = {
     Meaning{"WRONGPASS", Code::invalid_setting,
             "the user or the password in REDIS_URL is wrong, or the user is switched off: set "
@@ -19,12 +22,8 @@ constexpr std::array kMeanings = {
             "it wants a password and REDIS_URL has none: write redis://:PASSWORD@HOST"},
     Meaning{"NOPROTO", Code::invalid_setting,
             "it does not speak RESP3: Redis 6 or newer is needed"},
-    Meaning{"MOVED", Code::invalid_setting,
-            "it is a node of a Redis Cluster, which is not supported: name a server that stands "
-            "alone, or the primary of a failover pair"},
-    Meaning{"CROSSSLOT", Code::invalid_setting,
-            "it is a node of a Redis Cluster, which is not supported: name a server that stands "
-            "alone, or the primary of a failover pair"},
+    Meaning{"MOVED", Code::invalid_setting, kOfACluster},
+    Meaning{"CROSSSLOT", Code::invalid_setting, kOfACluster},
     Meaning{"OOM", Code::store_failed,
             "its memory is full: raise maxmemory, or set maxmemory-policy to volatile-ttl"},
     Meaning{"READONLY", Code::store_failed,

@@ -132,7 +132,8 @@ def test_a_worker_leaves_a_replica_that_falls_silent_and_keeps_its_job(scratch):
         silent = next(r for r in cluster.replicas if r is not leader)
         with worker(cluster, first=silent), cluster.client(leader) as client:
             gate = os.path.join(scratch, "gate")
-            run = client.start(f"jobs: {{a: {{steps: [{{run: 'until [ -e {gate} ]; do sleep 0.1; done'}}]}}}}\n")["id"]
+            os.mkfifo(gate)
+            run = client.start(f"jobs: {{a: {{steps: [{{run: cat {gate}}}]}}}}\n")["id"]
             wait_until(lambda: client.job(run, "a")["status"] == "running", "the job runs")
             silent.send(signal.SIGSTOP)
             try:

@@ -5,8 +5,6 @@
 #include <poll.h>
 #include <pwd.h>
 #include <signal.h>
-#include <spawn.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
@@ -14,6 +12,7 @@
 #include <vector>
 
 #include "base/file.h"
+#include "base/spawn_test.h"
 #include "base/text.h"
 #include "tests/contract/worlds.h"
 
@@ -55,29 +54,6 @@ std::vector<std::string> as_user(std::vector<std::string> command) {
   all.emplace_back("--");
   all.insert(all.end(), command.begin(), command.end());
   return all;
-}
-
-pid_t spawn(const std::vector<std::string>& command, const std::string& log) {
-  std::vector<char*> argv;
-  for (const std::string& word : command) argv.push_back(const_cast<char*>(word.c_str()));
-  argv.push_back(nullptr);
-  posix_spawn_file_actions_t actions;
-  ::posix_spawn_file_actions_init(&actions);
-  ::posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
-  ::posix_spawn_file_actions_addopen(&actions, 1, log.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0644);
-  ::posix_spawn_file_actions_adddup2(&actions, 1, 2);
-  ::posix_spawn_file_actions_addclosefrom_np(&actions, 3);
-  pid_t pid = 0;
-  const int failed = ::posix_spawnp(&pid, argv[0], &actions, nullptr, argv.data(), environ);
-  ::posix_spawn_file_actions_destroy(&actions);
-  MC_CHECK(failed == 0);
-  return pid;
-}
-
-int wait_for(pid_t pid) {
-  int state = 0;
-  while (::waitpid(pid, &state, 0) < 0 && errno == EINTR) {}
-  return state;
 }
 
 // Folders of test processes that were killed.
