@@ -1,6 +1,7 @@
 #include "cli/server.h"
 
 #include <cctype>
+#include <thread>
 
 #include "base/json.h"
 #include "base/text.h"
@@ -10,6 +11,7 @@ namespace mc::cli {
 namespace {
 
 constexpr int kCreateAttemptsMax = 3;
+constexpr Millis kCreatePause{150};
 
 const std::string& header_of(const client::Answer& answer, std::string_view name) {
   static const std::string kNone;
@@ -30,6 +32,8 @@ Code code_of_status(int status) {
     case 413: return Code::too_large;
     case 422: return Code::invalid_field;
     case 429: return Code::rate_limited;
+    case 502:  // a proxy's word: the server behind it fell, or did not answer in time
+    case 504: return Code::unreachable;
     case 503: return Code::overloaded;
     default: return status < 500 ? Code::malformed_request : Code::internal;
   }
@@ -136,6 +140,7 @@ Result<Value> Server::create(const std::string& path, const Value& body) {
     Result<Value> answer = call(std::move(request));
     if (answer.ok() || answer.error().code != Code::unreachable || attempt == kCreateAttemptsMax)
       return answer;
+    std::this_thread::sleep_for(kCreatePause * attempt);
   }
 }
 

@@ -57,6 +57,15 @@ TEST(ExitCodes, FollowTheRun) {
   }
 }
 
+TEST(Create, IsSentAgainWithItsKeyWhenTheServerBehindAProxyFell) {
+  test::Stage stage;
+  stage.script.on("POST /api/v1/runs", 502, "<html>bad gateway</html>");
+  stage.script.on("POST /api/v1/runs", 201, run_json("queued"));
+  EXPECT_EQ(stage.run({"run", "ci", "-q"}), 0) << stage.desk.err;
+  ASSERT_EQ(stage.script.calls.size(), 2U);
+  EXPECT_EQ(stage.script.calls[0].headers, stage.script.calls[1].headers);
+}
+
 TEST(ExitCodes, ListsAndLogsDoNotFailWithTheRun) {
   test::Stage stage;
   stage.script.on("GET /api/v1/runs?limit=20", 200,

@@ -241,7 +241,7 @@ def test_a_worker_that_is_refused_says_why_and_ends(fresh, scratch):
 def test_a_worker_is_given_no_more_than_it_has(fresh, scratch):
     server = fresh(slots=1)
     client = server.client()
-    local = client.get("/api/v1/workers").expect(200).json()["items"][0]
+    local, = wait_until(lambda: client.get("/api/v1/workers").expect(200).json()["items"], "the local worker is there")
     assert local["resources"]["cpu"] > 0 and local["resources"]["memory"] > 2**20, local
     token = client.token_of("worker")
     for wrong in ("cpu=0", "cpu=", "cpu=2x", "memory=4Gi", "gpu=1", "4"):
