@@ -334,10 +334,11 @@ int Connection::take_notifications() {
   return count;
 }
 
-void Connection::wait_for_news(int other, Deadline deadline) {
+void Connection::wait_for_news(std::array<int, 2> others, Deadline deadline) {
   const auto left = std::chrono::ceil<Millis>(deadline - std::chrono::steady_clock::now());
   if (left.count() <= 0) return;
-  pollfd sockets[] = {{other, POLLIN, 0}, {usable_ ? PQsocket(conn_) : -1, POLLIN, 0}};
+  pollfd sockets[] = {
+      {others[0], POLLIN, 0}, {others[1], POLLIN, 0}, {usable_ ? PQsocket(conn_) : -1, POLLIN, 0}};
   (void)::poll(sockets, std::size(sockets), static_cast<int>(left.count()));
 }
 
