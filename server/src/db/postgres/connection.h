@@ -103,7 +103,8 @@ class Connection {
   bool owns_session();
   // Notifications of channels that this session listens to, since the last call.
   int take_notifications();
-  // Waits until something arrives here or at one of the `others` (-1: none), at most until `deadline`.
+  // Waits until something arrives here or at one of the `others` (-1: none), at most until
+  // `deadline`.
   void wait_for_news(std::array<int, 2> others, Deadline deadline);
 
   // False: it ended, open another.
