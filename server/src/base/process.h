@@ -16,8 +16,8 @@ namespace mc {
 // the kernel does not say. What exec() starts in its place is the same process.
 std::string process_name(pid_t pid);
 
-// Thread: one at a time. Copies of a machine that woke from one snapshot take each other's processes
-// for their own: nothing that must be right there may rest on this.
+// Thread: one at a time. Copies of a machine that woke from one snapshot take each other's
+// processes for their own: nothing that must be right there may rest on this.
 class ProcessWatch {
  public:
   ProcessWatch() = default;  // nothing is known of it
