@@ -15,6 +15,7 @@ constexpr int kListMax = 1000;
 constexpr int kPagesMax = 1000;
 constexpr int kPauseDoublingsMax = 6;
 constexpr const char* kProbeKey = "maestro-probe";
+constexpr std::string_view kProbe = "maestro writes here\n";
 constexpr const char* kEmptySha256 =
     "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
@@ -165,8 +166,18 @@ Status S3Client::check() {
     return Error{code, "S3: " + error.message + hint, {}};
   };
   if (const auto listed = list("", "", 1); !listed) return as_setting(listed.error());
-  if (const Status put_once = put(kProbeKey, "maestro writes here\n"); !put_once)
+  if (const Status put_once = put(kProbeKey, std::string(kProbe)); !put_once)
     return as_setting(put_once.error());
+  std::string kept;
+  const Status got = get(kProbeKey, [&](std::string_view piece) {
+    kept += piece;
+    return kept.size() <= kProbe.size();
+  });
+  if (!got) return as_setting(got.error());
+  if (kept != kProbe)
+    return Error{Code::invalid_setting,
+                 "S3: an object comes back as another one than was put: is S3_ENDPOINT a cache?",
+                 {}};
   const Status removed = remove(kProbeKey);
   return removed ? removed : Status(as_setting(removed.error()));
 }

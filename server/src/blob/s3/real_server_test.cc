@@ -139,6 +139,26 @@ TEST_F(RealS3, LogsOutliveTheFolderAndGoOn) {
   EXPECT_EQ(read->pieces[1].step, "build");
 }
 
+TEST_F(RealS3, ALogEndsBeforeADamagedSegmentAndGoesOn) {
+  const auto append = [&](std::int64_t offset, const std::string& text) {
+    return store_->append_log(kRun, 0, 1, offset, {{7, "build", "stdout", text}}).ok();
+  };
+  for (int leader = 0; leader < 3; ++leader) {
+    ASSERT_TRUE(append(4 * leader, "one\n"));
+    reopen();
+  }
+  S3Client client(settings_.place);
+  const auto segments = client.list("logs/", "", 10);
+  ASSERT_EQ(segments->size(), 3U);
+  ASSERT_TRUE(client.put((*segments)[1].key, "{not a segment").ok());
+  const auto read = store_->read_log(kRun, 0, 1, 0, 100);
+  ASSERT_TRUE(read.ok()) << read.error().message;
+  ASSERT_EQ(read->pieces.size(), 1U);
+  ASSERT_TRUE(append(4, "two\n"));
+  reopen();
+  EXPECT_EQ(store_->read_log(kRun, 0, 1, 4, 100)->pieces.at(0).text, "two\n");
+}
+
 TEST_F(RealS3, TheLogsOfARunGoAndThoseOfAnotherStay) {
   const std::vector<LogPiece> line{{7, "build", "stdout", "one\n"}};
   const Uuid other{3, 4};
