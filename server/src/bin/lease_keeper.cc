@@ -35,6 +35,11 @@ void LeaseKeeper::give_back() {
              {{"reason", given.error().message}});
 }
 
+void LeaseKeeper::doubt() {
+  log_warn("a commit was given up that may be made all the same");
+  become(Role::lost);
+}
+
 LeaseKeeper::Role LeaseKeeper::role() const {
   const std::lock_guard lock(mutex_);
   return role_;

@@ -32,6 +32,9 @@ class LeaseKeeper {
   db::Leadership held() const;  // Requires: role() is leads
   // Waits until the role is another one than `role`, at most `patience`.
   Role wait_for_change(Role role, Millis patience);
+  // What this replica remembers is no longer certain: it is as one that has lost the lease, which
+  // it still has to give back.
+  void doubt();
   // Stops asking; gives the lease back, so that another replica takes over at once.
   void give_back();
 

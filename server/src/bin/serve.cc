@@ -158,9 +158,11 @@ Status Replica::lead() {
   options.public_url = settings_.public_url;
   options.cluster_secret = settings_.jwt_secret;
   if (options.s3) options.s3->logs.epoch = keeper_->held().epoch;
-  options.open_other_store = [fenced = database_, held = keeper_->held()]() mutable {
+  options.open_other_store = [fenced = database_, keeper = keeper_.get(),
+                              held = keeper_->held()]() mutable {
     fenced.epoch = held.epoch;
     fenced.holder = held.holder;
+    fenced.in_doubt = [keeper] { keeper->doubt(); };
     return db::open_postgres_store(fenced);
   };
   Result<std::unique_ptr<Stack>> stack = Stack::open(options);
@@ -178,6 +180,7 @@ Status Replica::run(cli::Interrupts& interrupts) {
     // By its own clock, too: the one that asks may be waiting for an answer.
     if (now == Role::lost || (role == Role::leads && !gate_.leads())) {
       log_warn("this replica no longer leads: it starts over");
+      keeper_->give_back();
       start_over();
     }
     if (now == Role::leads && role != Role::leads) {

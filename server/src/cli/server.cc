@@ -140,6 +140,7 @@ Result<Value> Server::create(const std::string& path, const Value& body) {
     Result<Value> answer = call(std::move(request));
     if (answer.ok() || answer.error().code != Code::unreachable || attempt == kCreateAttemptsMax)
       return answer;
+    // tidy: allow banned: nothing tells when a server behind a proxy is back
     std::this_thread::sleep_for(kCreatePause * attempt);
   }
 }

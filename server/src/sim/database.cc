@@ -98,7 +98,7 @@ db::Leadership Database::claim(const std::string& holder, const std::string& nam
     lease_ = {lease_.epoch, holder, name, address, now + time};
   }
   const bool mine = lease_.holder == holder;
-  return {.holder = holder,
+  return {.holder = lease_.holder,
           .name = lease_.name,
           .address = lease_.expires < now ? "" : lease_.address,
           .epoch = lease_.epoch,

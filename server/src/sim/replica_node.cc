@@ -255,8 +255,11 @@ void ReplicaNode::write(const CoreLoop::Pending& commit) {
 }
 
 void ReplicaNode::committed(const CoreLoop::Pending& commit, const Status& result) {
-  // One that was given up may have been made after all; then nothing else may differ.
-  if (!result && result.error().code == Code::conflict && !writer_->in_doubt())
+  if (writer_->in_doubt()) {
+    give_back();
+    return start_over();
+  }
+  if (!result && result.error().code == Code::conflict)
     site_.checker.refused_commit(result.error());
   loop_->finished(commit, result);
   loop_->pump();

@@ -38,7 +38,7 @@ void StoreClient::go_on(const Task& going) {
     case Step::write: return write(going);
     case Step::pause: return pause(going);
     case Step::end:
-      in_doubt_ = in_doubt_ || (going->in_doubt && !going->course.result());
+      in_doubt_ = going->course.in_doubt();
       return going->done(going->course.result());  // may end this
   }
 }
@@ -93,7 +93,6 @@ void StoreClient::write(const Task& going) {
       [outcome, batch = std::make_shared<db::Batch>(*going->batch), id = going->id, fence = fence_,
        &database = database_] { outcome->made = database.commit(*batch, id, fence, outcome->why); },
       [this, going, outcome](bool answered) {
-        if (!answered) going->in_doubt = true;
         const bool made = outcome->made == Made::now || outcome->made == Made::before;
         going->course.written(!answered ? Written::lost
                               : made    ? Written::made

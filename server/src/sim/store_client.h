@@ -23,7 +23,7 @@ class StoreClient {
   // Requires: the one before is done; what `batch` is stays as long.
   void commit(const db::Batch& batch, Millis work, std::function<void(const Status&)> done);
   const Database::Fence& fence() const { return fence_; }
-  // Whether a commit was given up whose answer was lost: it may be made all the same, later.
+  // Whether the last commit failed and may be made all the same, later.
   bool in_doubt() const { return in_doubt_; }
 
  private:
@@ -34,7 +34,6 @@ class StoreClient {
     Instant until;
     Millis work{0}, pause{20};
     db::CommitCourse course;
-    bool in_doubt = false;
     std::function<void(const Status&)> done;
   };
   using Task = std::shared_ptr<Going>;  // whoever goes on with it last ends it

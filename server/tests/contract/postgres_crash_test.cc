@@ -91,12 +91,16 @@ class Unconfirmed : public testing::Test {
 };
 
 TEST_F(Unconfirmed, CommitsAreNotAnsweredAndWhatTheyWroteIsNotShown) {
+  int doubts = 0;
+  settings_.in_doubt = [&] { ++doubts; };
   const auto store = open_postgres_store(settings_);
   ASSERT_TRUE(store.ok()) << store.error().message;
   ASSERT_EQ(code_of((*store)->commit(step(1))), "");
+  EXPECT_EQ(doubts, 0);
   wait_for_standby("nobody");
   const Status refused = (*store)->commit(step(2));
   ASSERT_EQ(code_of(refused), "store_failed");
+  EXPECT_EQ(doubts, 1);
   EXPECT_NE(refused.error().message.find("standby"), std::string::npos) << refused.error().message;
   EXPECT_FALSE((*store)->load_run(id_of(1)).ok());  // by a new connection
   wait_for_standby("");

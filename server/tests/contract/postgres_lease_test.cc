@@ -1,6 +1,9 @@
 // Which of several servers leads, and what one that no longer does can still do: nothing.
 #include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include <csignal>
 #include <optional>
 
 #include "db/postgres/lease.h"
@@ -77,6 +80,51 @@ TEST_F(PostgresLease, WhoWaitsIsToldWhenItIsGivenBack) {
   second->wait(began + kLongMax);
   second->wait(began + kLongMax);
   EXPECT_LT(std::chrono::steady_clock::now(), began + kLongMax);
+}
+
+// Claims the lease for a minute, says so, and does nothing more until it is killed.
+[[noreturn]] void lead_until_killed(const PostgresSettings& settings, int said) {
+  auto lease = Lease::open(settings, {.name = "a", .address = "a:1", .time = kLongMax});
+  const bool leads = lease.ok() && (*lease)->claim().ok();
+  (void)!::write(said, leads ? "y" : "n", 1);
+  for (;;) ::pause();
+}
+
+TEST_F(PostgresLease, OfAProcessThatEndedHereItIsTakenAtOnce) {
+  const auto waiting = lease("b");
+  int said[2];
+  ASSERT_EQ(::pipe(said), 0);
+  const pid_t leader = ::fork();
+  if (leader == 0) lead_until_killed(settings, said[1]);
+  char leads = '?';
+  ASSERT_EQ(::read(said[0], &leads, 1), 1);
+  EXPECT_EQ(leads, 'y');
+  EXPECT_EQ(waiting->claim()->name, "a");
+  ::kill(leader, SIGSTOP);
+  EXPECT_FALSE(waiting->claim()->mine);  // who stands still may wake
+  ::kill(leader, SIGKILL);
+  const auto began = std::chrono::steady_clock::now();
+  waiting->wait(began + kLongMax);
+  EXPECT_LT(std::chrono::steady_clock::now(), began + kLongMax);
+  EXPECT_EQ(waiting->claim()->epoch, 2);
+  EXPECT_TRUE(waiting->claim()->mine);
+  ::waitpid(leader, nullptr, 0);
+  ::close(said[0]);
+  ::close(said[1]);
+}
+
+TEST_F(PostgresLease, AServerThatStartsAgainFindsItsEarlierLifeDead) {
+  const pid_t earlier = ::fork();
+  if (earlier == 0) {
+    auto lease = Lease::open(settings, {.name = "a", .address = "a:1", .time = kLongMax});
+    ::_exit(lease.ok() && (*lease)->claim().ok() ? 0 : 1);
+  }
+  int status = -1;
+  ASSERT_EQ(::waitpid(earlier, &status, 0), earlier);
+  EXPECT_EQ(status, 0);
+  const auto taken = lease("a")->claim();
+  EXPECT_TRUE(taken->mine);
+  EXPECT_EQ(taken->epoch, 2);
 }
 
 TEST_F(PostgresLease, ASessionIsOnesOwnUnlessAPoolLendsIt) {

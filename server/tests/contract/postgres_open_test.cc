@@ -1,6 +1,7 @@
 // Which databases are refused, in which words; how a schema comes to be.
 #include <gmock/gmock.h>
 
+#include <filesystem>
 #include <thread>
 
 #include "db/postgres/migrate.h"
@@ -96,6 +97,27 @@ TEST_F(PostgresOpen, RefusesAStandby) {
   PostgresServer standby(PostgresServer::Role::standby);
   EXPECT_THAT(refusal(standby.url("postgres")),
               AllOf(StartsWith("store_failed: "), HasSubstr("standby"), HasSubstr("primary")));
+}
+
+TEST_F(PostgresOpen, OfSeveralHostsTheOneThatTakesWritesIsUsed) {
+  PostgresServer standby(PostgresServer::Role::standby);
+  TempFolder silent;
+  const Fd listener = listen_in(silent.path());
+  const auto folder = [](const PostgresServer& server) {
+    return std::filesystem::path(server.socket()).parent_path().string();
+  };
+  const std::string primary = folder(PostgresServer::shared());
+  const auto refusal_of = [&](const std::string& hosts, const std::string& name) {
+    return refusal(
+        {.url = "host=" + hosts + " user=postgres dbname=" + name, .connect_timeout = Millis(500)});
+  };
+  const std::string others = "/nowhere," + silent.path() + "," + folder(standby);
+  EXPECT_EQ(refusal_of(others + "," + primary, database_->name()), "");
+  EXPECT_THAT(refusal_of("/nowhere," + primary + "," + silent.path(), "not_there"),
+              AllOf(StartsWith("store_failed: "), HasSubstr("\"not_there\"")));
+  EXPECT_THAT(refusal_of(others, "postgres"),
+              AllOf(StartsWith("unreachable: "), HasSubstr("/nowhere"),
+                    HasSubstr("no answer within"), HasSubstr("read-only")));
 }
 
 TEST_F(PostgresOpen, RefusesWhatIsReadOnly) {

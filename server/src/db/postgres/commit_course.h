@@ -34,6 +34,9 @@ class CommitCourse {
   void paused(bool in_time);
   // Errors: store_failed, or what `written` said. Requires: next() is end.
   const Status& result() const { return result_; }
+  // Whether it failed and may be made all the same, later: the server may still be at an attempt
+  // whose answer was lost. Requires: next() is end.
+  bool in_doubt() const { return attempts_ > 0 && !result_; }
 
  private:
   static constexpr int kAttemptsMax = 3;   // of a commit whose answer is lost each time

@@ -36,6 +36,7 @@ TEST(CommitCourse, ALostAnswerIsLookedUpAndReported) {
   course.looked_up(true);
   ASSERT_EQ(course.next(), Step::end);
   EXPECT_TRUE(course.result());
+  EXPECT_FALSE(course.in_doubt());
 }
 
 TEST(CommitCourse, WhatWasNotMadeIsMadeAnewThreeTimesAtMost) {
@@ -49,6 +50,7 @@ TEST(CommitCourse, WhatWasNotMadeIsMadeAnewThreeTimesAtMost) {
   course.looked_up(false);
   ASSERT_EQ(course.next(), Step::end);
   EXPECT_EQ(course.result().error().code, Code::store_failed);
+  EXPECT_TRUE(course.in_doubt());  // the server may be slow
 }
 
 TEST(CommitCourse, TheLastLookMayFindItMadeAfterTheTimeIsOver) {
@@ -60,6 +62,7 @@ TEST(CommitCourse, TheLastLookMayFindItMadeAfterTheTimeIsOver) {
   course.looked_up(true);
   ASSERT_EQ(course.next(), Step::end);
   EXPECT_TRUE(course.result());
+  EXPECT_FALSE(course.in_doubt());
 }
 
 TEST(CommitCourse, ADatabaseThatIsAwayIsTriedUntilTheTimeIsOver) {
@@ -73,6 +76,7 @@ TEST(CommitCourse, ADatabaseThatIsAwayIsTriedUntilTheTimeIsOver) {
   course.paused(false);
   ASSERT_EQ(course.next(), Step::end);
   EXPECT_EQ(course.result().error().message, "no");
+  EXPECT_FALSE(course.in_doubt());  // nothing was sent
 }
 
 TEST(CommitCourse, ARefusalEndsItAndWaitingDoesOnlyAtTheFirstAttempt) {
@@ -81,6 +85,7 @@ TEST(CommitCourse, ARefusalEndsItAndWaitingDoesOnlyAtTheFirstAttempt) {
   refused.written(Written::refused, {Code::conflict, "changed", {}});
   ASSERT_EQ(refused.next(), Step::end);
   EXPECT_EQ(refused.result().error().code, Code::conflict);
+  EXPECT_FALSE(refused.in_doubt());
   CommitCourse waiting;
   waiting.connected({});
   waiting.written(Written::waiting, kFailed);
@@ -92,6 +97,17 @@ TEST(CommitCourse, ARefusalEndsItAndWaitingDoesOnlyAtTheFirstAttempt) {
   behind_itself.looked_up(false);
   behind_itself.written(Written::waiting, kFailed);
   EXPECT_EQ(behind_itself.next(), Step::pause);
+}
+
+TEST(CommitCourse, AfterALostAnswerARefusalMayBeOfWhatItMade) {
+  CommitCourse course;
+  lose_once(course);
+  course.paused(true);
+  course.connected({});
+  course.looked_up(false);
+  course.written(Written::refused, {Code::conflict, "changed", {}});
+  ASSERT_EQ(course.next(), Step::end);
+  EXPECT_TRUE(course.in_doubt());
 }
 
 TEST(CommitCourse, DeadlocksAreTriedAgainFiveTimes) {

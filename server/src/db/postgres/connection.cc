@@ -132,10 +132,37 @@ Connection::~Connection() {
 
 Result<std::unique_ptr<Connection>> Connection::open(const PostgresSettings& settings) {
   if (Status readable = check_url(settings.url); !readable) return readable.error();
+  // libpq goes to the next one only when one refuses: a silent one would keep it for ever.
+  std::optional<Error> why;
+  for (const Host& host : hosts_of(settings.url)) {
+    auto opened = open_at(host, settings);
+    if (opened) return opened;
+    const Error& error = opened.error();
+    if (why && why->code == Code::unreachable && error.code == Code::unreachable)
+      why->message += "; " + error.message;
+    else if (!why || why->code == Code::unreachable)
+      why = error;  // what a server said tells more than that another one is away
+  }
+  return *why;
+}
+
+Result<std::unique_ptr<Connection>> Connection::open_at(const Host& host,
+                                                        const PostgresSettings& settings) {
   std::unique_ptr<Connection> connection(new Connection(settings));
-  const char* names[] = {"dbname", "client_encoding", "fallback_application_name", nullptr};
-  const char* values[] = {settings.url.c_str(), "UTF8", "maestro", nullptr};
-  PGconn* conn = PQconnectStartParams(names, values, 1);
+  std::vector<const char*> names = {"client_encoding", "fallback_application_name"};
+  std::vector<const char*> values = {"UTF8", "maestro"};
+  const auto say = [&](const char* name, const std::string& value) {
+    names.push_back(name);
+    values.push_back(value.c_str());
+  };
+  const std::string writes = "read-write";
+  if (!host.name.empty()) say("target_session_attrs", writes);  // unless the url says otherwise
+  say("dbname", settings.url);
+  if (!host.name.empty()) say("host", host.name);
+  if (!host.port.empty()) say("port", host.port);
+  names.push_back(nullptr);
+  values.push_back(nullptr);
+  PGconn* conn = PQconnectStartParams(names.data(), values.data(), 1);
   connection->conn_ = conn;
   if (conn == nullptr) return Error{Code::unreachable, "no memory for a connection", {}};
   PQsetErrorVerbosity(conn, PQERRORS_VERBOSE);  // with the code, whatever the server's language
@@ -334,10 +361,11 @@ int Connection::take_notifications() {
   return count;
 }
 
-void Connection::wait_for_news(int other, Deadline deadline) {
+void Connection::wait_for_news(std::array<int, 2> others, Deadline deadline) {
   const auto left = std::chrono::ceil<Millis>(deadline - std::chrono::steady_clock::now());
   if (left.count() <= 0) return;
-  pollfd sockets[] = {{other, POLLIN, 0}, {usable_ ? PQsocket(conn_) : -1, POLLIN, 0}};
+  pollfd sockets[] = {
+      {others[0], POLLIN, 0}, {others[1], POLLIN, 0}, {usable_ ? PQsocket(conn_) : -1, POLLIN, 0}};
   (void)::poll(sockets, std::size(sockets), static_cast<int>(left.count()));
 }
 

@@ -14,6 +14,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "db/postgres/hosts.h"
 #include "db/postgres/params.h"
 #include "db/postgres/postgres_store.h"
 
@@ -70,8 +71,9 @@ enum class Kind {
 
 class Connection {
  public:
-  // Waits at most settings.connect_timeout. Errors: as open_postgres_store for what the server says
-  // at the door; unreachable.
+  // Of several servers in the url, the first that takes writes; waits at most
+  // settings.connect_timeout for each. Errors: as open_postgres_store for what the server says at
+  // the door; unreachable.
   static Result<std::unique_ptr<Connection>> open(const PostgresSettings& settings);
   ~Connection();
   Connection(const Connection&) = delete;
@@ -101,8 +103,9 @@ class Connection {
   bool owns_session();
   // Notifications of channels that this session listens to, since the last call.
   int take_notifications();
-  // Waits until something arrives here or at the descriptor `other`, at most until `deadline`.
-  void wait_for_news(int other, Deadline deadline);
+  // Waits until something arrives here or at one of the `others` (-1: none), at most until
+  // `deadline`.
+  void wait_for_news(std::array<int, 2> others, Deadline deadline);
 
   // False: it ended, open another.
   bool usable() const { return usable_; }
@@ -111,6 +114,8 @@ class Connection {
 
  private:
   explicit Connection(const PostgresSettings& settings);
+  static Result<std::unique_ptr<Connection>> open_at(const Host& host,
+                                                     const PostgresSettings& settings);
   using Parts = std::array<std::span<const Statement>, 3>;  // before, statements, after
   // What each answer is of: a preparation that is named by its SQL, or, empty, a statement.
   using Expected = std::vector<std::string>;

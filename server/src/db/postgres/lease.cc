@@ -20,14 +20,20 @@ constexpr std::string_view kClaim =
     "expires_at = clock_timestamp() + $4 * interval '1 millisecond' "
     "FROM (SELECT set_config('lock_timeout', $5 || 'ms', true), "
     "set_config('synchronous_commit', 'off', true)) AS limits "
-    "WHERE holder = $1 OR expires_at < clock_timestamp() RETURNING name, address, epoch) "
-    "SELECT name, address, epoch, true FROM taken UNION ALL "
-    "SELECT name, CASE WHEN expires_at < clock_timestamp() THEN '' ELSE address END, epoch, false "
+    "WHERE holder = $1 OR expires_at < clock_timestamp() RETURNING name, address, epoch, holder) "
+    "SELECT name, address, epoch, true, holder FROM taken UNION ALL SELECT name, "
+    "CASE WHEN expires_at < clock_timestamp() THEN '' ELSE address END, epoch, false, holder "
     "FROM leader WHERE NOT EXISTS (SELECT 1 FROM taken)";
 
+// "UUID PROCESS"
 std::string fresh_holder() {
   Rng rng(random_seed());
-  return to_string(make_uuid(system_clock().now(), rng));
+  return to_string(make_uuid(system_clock().now(), rng)) + " " + process_name(::getpid());
+}
+
+std::string_view process_of(std::string_view holder) {
+  const std::size_t end = holder.find(' ');
+  return end == std::string_view::npos ? std::string_view() : holder.substr(end + 1);
 }
 }  // namespace
 
@@ -64,7 +70,7 @@ Result<pg::Connection*> Lease::connection() {
 void Lease::wait(std::chrono::steady_clock::time_point until) {
   if (connection_) {
     if (connection_->take_notifications() > 0) return;
-    connection_->wait_for_news(woken_, until);
+    connection_->wait_for_news({woken_, watch_.descriptor()}, until);
     (void)connection_->take_notifications();
     return;
   }
@@ -79,6 +85,19 @@ void Lease::wake() {
 }
 
 Result<Leadership> Lease::claim() {
+  const auto found = ask();
+  if (!found || found->mine) return found;
+  if (found->holder != watched_) {
+    watched_ = found->holder;
+    watch_ = ProcessWatch(process_of(watched_));
+  }
+  // The dead answer and write nothing: what they had sent is made before the row changes, or never.
+  if (!watch_.ended()) return found;
+  if (const Status given = give_back(watched_); !given) return given.error();
+  return ask();
+}
+
+Result<Leadership> Lease::ask() {
   const auto connected = connection();
   if (!connected) return connected.error();
   const pg::Statement ask{std::string(kClaim), pg::Params()
@@ -91,7 +110,7 @@ Result<Leadership> Lease::claim() {
   if (!answer) return pg::to_error(*answer.failure);
   const pg::Rows& rows = answer.rows.front();
   if (rows.size() != 1) return Error{Code::store_failed, "the row of the lease is gone", {}};
-  Leadership found{.holder = holder_,
+  Leadership found{.holder = rows.text(0, 4),
                    .name = rows.text(0, 0),
                    .address = rows.text(0, 1),
                    .epoch = rows.integer(0, 2),
@@ -104,13 +123,15 @@ Result<Leadership> Lease::claim() {
   return found;
 }
 
-Status Lease::release() {
+Status Lease::release() { return give_back(holder_); }
+
+Status Lease::give_back(const std::string& holder) {
   const auto connected = connection();
   if (!connected) return connected.error();
   const pg::Statement give{
       "WITH given AS (UPDATE leader SET holder = '', address = '', expires_at = '-infinity' "
       "WHERE holder = $1 RETURNING name) SELECT pg_notify('maestro_leader', name) FROM given",
-      pg::Params().add(pg::Text{holder_})};
+      pg::Params().add(pg::Text{holder})};
   const pg::Answer answer = (*connected)->transact(pg::Kind::write, {&give, 1});
   return answer ? Status() : Status(pg::to_error(*answer.failure));
 }

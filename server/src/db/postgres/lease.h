@@ -9,6 +9,7 @@
 #include <memory>
 #include <string>
 
+#include "base/process.h"
 #include "db/postgres/postgres_store.h"
 
 namespace mc::db {
@@ -19,7 +20,7 @@ class Connection;
 
 // Who leads, as the database has it.
 struct Leadership {
-  std::string holder;   // the lease that asked, unlike any other
+  std::string holder;   // the lease that has it, unlike any other; empty: none has
   std::string name;     // of the replica, for people; empty: nobody ever led
   std::string address;  // HOST:PORT at which others reach it; empty: nobody leads at the moment
   std::int64_t epoch = 0;
@@ -42,12 +43,13 @@ class Lease {
   // wait for the disk: what a crash of the database takes back had no commit behind it, for that
   // would have made it durable, and its epoch is not mistaken for another's, since commits name the
   // holder, too. Who takes it waits once, for what it is going to read (pg::Connection::settle).
+  // Of a process of this machine that has ended, it is taken without waiting until it lapses.
   // Errors: store_failed, unreachable; whether it was renewed is then not known.
   Result<Leadership> claim();
   // Gives it back, if this one has it, so that another one need not wait: who waits below is told.
   Status release();
-  // Until somebody gave the lease back, wake() was called, or the time came. Behind a pool nobody
-  // is told of what was given back.
+  // Until somebody gave the lease back, the process that has it ended (on this machine), wake() was
+  // called, or the time came. Behind a pool nobody is told of what was given back.
   void wait(std::chrono::steady_clock::time_point until);
   // Ends this and every later wait(). Thread: any.
   void wake();
@@ -55,6 +57,8 @@ class Lease {
  private:
   Lease(PostgresSettings settings, Claim claim);
   Result<pg::Connection*> connection();
+  Result<Leadership> ask();
+  Status give_back(const std::string& holder);
 
   const PostgresSettings settings_;
   const Claim claim_;
@@ -63,6 +67,8 @@ class Lease {
   const int woken_;                 // eventfd
   std::unique_ptr<pg::Connection> connection_;
   std::int64_t settled_epoch_ = -1;  // of the last take-over that was waited for
+  std::string watched_;              // the other holder whose process is watched
+  ProcessWatch watch_;
 };
 
 }  // namespace mc::db

@@ -137,7 +137,9 @@ Status PostgresStore::commit_once_or_not_at_all(const Batch& batch, Uuid id,
       case CommitCourse::Step::look_up: course.looked_up(look_up(id)); break;
       case CommitCourse::Step::write: write(course, batch, statements); break;
       case CommitCourse::Step::pause: course.paused(backoff.pause()); break;
-      case CommitCourse::Step::end: return course.result();
+      case CommitCourse::Step::end:
+        if (course.in_doubt()) settings_.in_doubt();
+        return course.result();
     }
   }
 }

@@ -15,6 +15,7 @@
 // can be reached again: it is then reported as made, or made anew, never twice.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -35,6 +36,9 @@ struct PostgresSettings {
   // lease.
   std::int64_t epoch = 0;
   std::string holder;
+  // Called when a commit failed that may be made all the same, later, before commit() returns: as
+  // long as the lease has this epoch. Thread: that of the commit.
+  std::function<void()> in_doubt = [] {};
   int readers = 4;      // connections for reads; one more writes
   bool migrate = true;  // bring the schema up to this build's; false: refuse an older one
 };

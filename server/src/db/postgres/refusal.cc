@@ -121,7 +121,7 @@ Result<Server> check_server(Connection& connection) {
   if (found.boolean(0, 0))
     return refused(
         "this PostgreSQL is a standby and takes no writes: name the primary in the url, "
-        "or several hosts with target_session_attrs=read-write");
+        "or several hosts");
   if (found.boolean(0, 1))
     return refused(
         "this PostgreSQL database is read-only (default_transaction_read_only): "
