@@ -208,7 +208,8 @@ def worker(cluster, slots=2, first=None, binary=BINARY):
 
 
 class Load(threading.Thread):
-    """Starts runs at every replica in turn; remembers each that was acknowledged, and what failed."""
+    """Starts runs at every replica in turn and reads them; remembers each that was acknowledged, and
+    what failed."""
 
     def __init__(self, cluster, patience_s=3):
         super().__init__(daemon=True)
@@ -224,6 +225,7 @@ class Load(threading.Thread):
                     # One that stands still takes the connection and says nothing.
                     made = client.post("/api/v1/runs", {"definition": TWO_STEPS}, timeout=self.patience_s).expect(201)
                     self.acknowledged.append(made.json()["id"])
+                    client.get("/api/v1/runs/" + self.acknowledged[-1], timeout=self.patience_s).expect(200)
                 self.over.wait(0.02)
             except Exception as problem:  # a replica is away: that is what these tests do to them
                 self.failures.append(repr(problem))
