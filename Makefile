@@ -44,6 +44,7 @@ test: packages-test ## build and run every test; ends with `N passed, N failed`
 	$(call build_preset,release,build)
 	$(call build_preset,faults,build/faults)
 	$(call build_preset,dev,build/dev)
+	@scripts/build-previous
 	@scripts/test build/dev
 
 bench: build ## measure; one JSON line a figure (BENCH="b1 b5" chooses)
@@ -68,6 +69,7 @@ tsan: packages-test ## the tests under ThreadSanitizer
 	$(call build_preset,release,build)
 	$(call build_preset,faults,build/faults)
 	$(call build_preset,tsan,build/tsan)
+	@scripts/build-previous
 	@scripts/test build/tsan
 
 asan: test ## the tests under AddressSanitizer and UBSan (what `make test` does)
@@ -77,6 +79,7 @@ coverage: packages-test ## line and branch coverage of server/src, in build/cove
 	$(call build_preset,release,build)
 	$(call build_preset,faults,build/faults)
 	$(call build_preset,coverage,build/coverage)
+	@scripts/build-previous
 	@scripts/coverage
 
 fuzz: packages-run ## run each fuzz target for FUZZ_SECONDS

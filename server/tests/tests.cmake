@@ -27,6 +27,8 @@ if(MC_TESTS)
       ENVIRONMENT "MAESTRO_BIN=${CMAKE_RUNTIME_OUTPUT_DIRECTORY}/maestro;MAESTRO_RELEASE_BIN=${CMAKE_SOURCE_DIR}/build/bin/maestro")
   endforeach()
   set_tests_properties(blackbox/campaign_test PROPERTIES TIMEOUT 900 COST 900)
+  # Updates from the program that scripts/build-previous makes; skipped without it.
+  set_tests_properties(blackbox/upgrade_test PROPERTIES TIMEOUT 600 COST 200)
 
   # One suite for every store.
   file(GLOB contract_tests CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/tests/contract/*.cc)

@@ -133,6 +133,9 @@ void store_lines(const std::string& data, bool running, std::vector<DoctorLine>&
   const Result<db::SchemaStatus> status = db::migrate_status(data);
   if (!status.ok()) {
     lines.push_back({"fail", "schema", status.error().message, ""});
+  } else if (!status->usable) {
+    lines.push_back({"fail", "schema", "version " + std::to_string(status->schema),
+                     "only a newer maestro can work on it: use that one"});
   } else if (status->schema < status->wanted) {
     lines.push_back({"warn", "schema", "version " + std::to_string(status->schema),
                      "`maestro migrate up` brings it to " + std::to_string(status->wanted)});

@@ -107,7 +107,7 @@ http::Response ReplicaGate::readiness() const {
   JsonWriter out;
   out.open('{').field("status", ready ? "ready" : "not_ready").key("checks").open('{');
   out.field("database", trouble_.empty() ? "ok" : trouble_);
-  out.field("migrations", "ok");  // a replica with another schema does not start
+  out.field("migrations", "ok");  // one that cannot work on the schema has that as trouble
   out.field("lease", serves             ? "leads"
                      : leading          ? "takes over"
                      : address_.empty() ? "nobody leads"

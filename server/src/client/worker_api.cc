@@ -68,13 +68,27 @@ CacheEntry entry_from(const Value& json) {
   return entry;
 }
 
+bool is_unknown_field(const Result<Value>& body) {
+  return !body.ok() && body.error().code == Code::unknown_field;
+}
+
 class ServerWorkerApi final : public WorkerApi {
  public:
   explicit ServerWorkerApi(std::unique_ptr<Transport> transport)
       : transport_(std::move(transport)) {}
 
   Result<wire::RegisterReply> register_worker(const wire::RegisterRequest& request) override {
-    const auto body = post("register", wire::encode(request));
+    // A server of an older release refuses fields that it does not know: the youngest go first.
+    wire::RegisterRequest known = request;
+    auto body = post("register", wire::encode(known));
+    if (is_unknown_field(body)) {
+      known.resources = {};
+      body = post("register", wire::encode(known));
+    }
+    if (is_unknown_field(body)) {
+      known.instance = known.life = "";
+      body = post("register", wire::encode(known));
+    }
     return body.ok() ? wire::decode_register_reply(*body) : body.error();
   }
   Result<std::vector<Task>> poll(const wire::PollRequest& request, std::stop_token stop) override {

@@ -1,4 +1,5 @@
 """A PostgreSQL of this test alone and replicas on it, for tests of many servers on one database."""
+import contextlib
 import glob
 import os
 import pwd
@@ -6,12 +7,18 @@ import re
 import signal
 import socket
 import subprocess
+import threading
 import time
 
 from harness import BINARY, DEADLINE_S, Client, Skip, clean_env, maestro, read_line, wait_until
 
 SECRETS = {"JWT_SECRET": "a-secret-of-thirty-two-bytes-or-more",
            "SESSION_SECRET": "another-secret-of-thirty-two-bytes-or-more"}
+
+TWO_STEPS = """
+defaults: {retry: {attempts: 60, backoff: 50ms, max: 50ms, on: [lost_worker]}}
+jobs: {a: {steps: [{run: 'true'}]}, b: {needs: a, steps: [{run: 'true'}]}}
+"""
 
 
 def free_port():
@@ -72,14 +79,15 @@ def open_up(folder):
 class Replica:
     """A `maestro serve` on a port that it keeps over restarts."""
 
-    def __init__(self, name, env):
+    def __init__(self, name, env, binary=BINARY):
+        self.binary = binary
         self.name, self.env, self.port = name, {**env, "MAESTRO_NAME": name}, free_port()
         self.url, self.process = f"http://127.0.0.1:{self.port}", None
         self.log = os.path.join(env["MAESTRO_DATA"] + "-" + name + ".err")
         self.start()
 
     def start(self):
-        self.process = subprocess.Popen([BINARY, "serve", "--listen", f"127.0.0.1:{self.port}"],
+        self.process = subprocess.Popen([self.binary, "serve", "--listen", f"127.0.0.1:{self.port}"],
                                         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=open(self.log, "ab"),
                                         env=clean_env(self.env), start_new_session=True)
         line = read_line(self.process.stdout, DEADLINE_S)
@@ -97,6 +105,13 @@ class Replica:
                 return answer.json() if answer.status == 200 else None
         except OSError:
             return None
+
+    def unready(self):
+        """Why /readyz says no, or nothing."""
+        with contextlib.suppress(OSError), Client(self.url, None) as client:
+            answer = client.get("/readyz")
+            return "" if answer.status == 200 else answer.text
+        return ""
 
     def healthy(self):
         try:
@@ -123,7 +138,8 @@ class Replica:
 class Cluster:
     """PostgreSQL and replicas r1, r2, …, with these settings besides; a context, which ends them."""
 
-    def __init__(self, folder, replicas=3, settings=None):
+    def __init__(self, folder, replicas=3, settings=None, binary=BINARY):
+        self.binary = binary
         self.folder, self.count, self.replicas, self.postgres = folder, replicas, [], None
         self.settings = settings or {}
 
@@ -139,11 +155,11 @@ class Cluster:
         self.postgres = Postgres(os.path.join(self.folder, "pg"))
         self.env = {**SECRETS, "POSTGRES_URL": self.postgres.url(), "MAESTRO_DATA": os.path.join(self.folder, "data"),
                     **self.settings}
-        maestro("migrate", "up", env=self.env).expect(0)
+        maestro("migrate", "up", env=self.env, binary=self.binary).expect(0)
         self.token = maestro("tokens", "create", "admin", "--role", "admin", "--direct",
-                             env=self.env).expect(0).out.strip()
+                             env=self.env, binary=self.binary).expect(0).out.strip()
         for i in range(self.count):
-            self.replicas.append(Replica(f"r{i + 1}", self.env))
+            self.replicas.append(Replica(f"r{i + 1}", self.env, self.binary))
         self.wait_leader()
         return self
 
@@ -170,3 +186,66 @@ def seconds_until(condition, what):
     began = time.monotonic()
     wait_until(condition, what)
     return time.monotonic() - began
+
+
+@contextlib.contextmanager
+def worker(cluster, slots=2, first=None, binary=BINARY):
+    """A worker that goes to the replica `first` at first; killed at the end."""
+    with cluster.client(cluster.replicas[0]) as client:
+        token = client.token_of("worker")
+    urls = sorted(cluster.replicas, key=lambda replica: replica is not first)
+    process = subprocess.Popen(
+        [binary, "worker", "--url", ",".join(r.url for r in urls), "--slots", str(slots),
+         "--labels", "linux", "--data", os.path.join(cluster.folder, "worker")],
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+        stderr=open(os.path.join(cluster.folder, "worker.err"), "ab"),
+        env=clean_env({"MAESTRO_TOKEN": token}), start_new_session=True)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+class Load(threading.Thread):
+    """Starts runs at every replica in turn and reads them; remembers each that was acknowledged, and
+    what failed."""
+
+    def __init__(self, cluster, patience_s=3):
+        super().__init__(daemon=True)
+        self.cluster, self.patience_s = cluster, patience_s
+        self.acknowledged, self.failures, self.over = [], [], threading.Event()
+
+    def run(self):
+        turn = 0
+        while not self.over.is_set():
+            turn += 1
+            try:
+                with self.cluster.client(self.cluster.replicas[turn % len(self.cluster.replicas)]) as client:
+                    # One that stands still takes the connection and says nothing.
+                    made = client.post("/api/v1/runs", {"definition": TWO_STEPS}, timeout=self.patience_s).expect(201)
+                    self.acknowledged.append(made.json()["id"])
+                    client.get("/api/v1/runs/" + self.acknowledged[-1], timeout=self.patience_s).expect(200)
+                self.over.wait(0.02)
+            except Exception as problem:  # a replica is away: that is what these tests do to them
+                self.failures.append(repr(problem))
+                self.over.wait(0.05)
+
+    def more(self, count=3):
+        """Waits until more runs were acknowledged."""
+        before = len(self.acknowledged)
+        wait_until(lambda: len(self.acknowledged) >= before + count, "runs are acknowledged")
+
+    def check(self):
+        """Ends it; every acknowledged run is there, and each of its jobs ended once."""
+        self.over.set()
+        self.join()
+        with self.cluster.client(self.cluster.wait_leader()) as client:
+            for run_id in self.acknowledged:
+                run = client.finished(run_id, deadline_s=120)
+                assert run["status"] == "succeeded", (run["status"], run["message"])
+                events = client.events(run_id)
+                finished = sorted(e["data"]["job"] for e in events if e["type"] == "job.finished")
+                assert finished == ["a", "b"], finished
+                assert [e["seq"] for e in events] == list(range(1, len(events) + 1))
+        assert len(set(self.acknowledged)) == len(self.acknowledged)

@@ -1,77 +1,12 @@
 #!/usr/bin/env python3
 """Replicas on one PostgreSQL: each serves everything; the death of one is a pause and loses nothing."""
-import contextlib
 import datetime
 import os
 import signal
-import subprocess
-import threading
 import time
 
-from cluster import SECRETS, Cluster, seconds_until
-from harness import BINARY, Sse, clean_env, main, maestro, wait_until
-
-TWO_STEPS = """
-defaults: {retry: {attempts: 60, backoff: 50ms, max: 50ms, on: [lost_worker]}}
-jobs: {a: {steps: [{run: 'true'}]}, b: {needs: a, steps: [{run: 'true'}]}}
-"""
-
-
-@contextlib.contextmanager
-def worker(cluster, slots=2, first=None):
-    with cluster.client(cluster.replicas[0]) as client:
-        token = client.token_of("worker")
-    urls = sorted(cluster.replicas, key=lambda replica: replica is not first)
-    process = subprocess.Popen(
-        [BINARY, "worker", "--url", ",".join(r.url for r in urls), "--slots", str(slots),
-         "--labels", "linux", "--data", os.path.join(cluster.folder, "worker")],
-        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=open(os.path.join(cluster.folder, "worker.err"), "ab"),
-        env=clean_env({"MAESTRO_TOKEN": token}), start_new_session=True)
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
-
-
-class Load(threading.Thread):
-    """Starts runs at every replica in turn; remembers each that was acknowledged."""
-
-    def __init__(self, cluster):
-        super().__init__(daemon=True)
-        self.cluster, self.acknowledged, self.over = cluster, [], threading.Event()
-
-    def run(self):
-        turn = 0
-        while not self.over.is_set():
-            turn += 1
-            try:
-                with self.cluster.client(self.cluster.replicas[turn % len(self.cluster.replicas)]) as client:
-                    # One that stands still takes the connection and says nothing.
-                    made = client.post("/api/v1/runs", {"definition": TWO_STEPS}, timeout=3).expect(201)
-                    self.acknowledged.append(made.json()["id"])
-                self.over.wait(0.02)
-            except Exception:  # a replica is away: that is what these tests do to them
-                self.over.wait(0.05)
-
-    def more(self, count=3):
-        """Waits until more runs were acknowledged."""
-        before = len(self.acknowledged)
-        wait_until(lambda: len(self.acknowledged) >= before + count, "runs are acknowledged")
-
-    def check(self):
-        """Ends it; every acknowledged run is there, and each of its jobs ended once."""
-        self.over.set()
-        self.join()
-        with self.cluster.client(self.cluster.wait_leader()) as client:
-            for run_id in self.acknowledged:
-                run = client.finished(run_id, deadline_s=120)
-                assert run["status"] == "succeeded", (run["status"], run["message"])
-                events = client.events(run_id)
-                finished = sorted(e["data"]["job"] for e in events if e["type"] == "job.finished")
-                assert finished == ["a", "b"], finished
-                assert [e["seq"] for e in events] == list(range(1, len(events) + 1))
-        assert len(set(self.acknowledged)) == len(self.acknowledged)
+from cluster import SECRETS, TWO_STEPS, Cluster, Load, seconds_until, worker
+from harness import Sse, main, maestro, wait_until
 
 
 def test_every_replica_serves_every_request_and_reads_its_own_writes(scratch):
@@ -226,6 +161,53 @@ def test_what_does_not_fit_is_refused_at_start(scratch):
         for url in (f"postgres://maestro:hunter2@127.0.0.1:{port}/nowhere", "postgres://maestro:hunter2@127.0.0.1:1/x"):
             done = maestro("serve", "--listen", "127.0.0.1:0", env={**cluster.env, "POSTGRES_URL": url})
             assert done.code != 0 and "hunter2" not in done.err + done.out, done.err
+
+
+def test_a_schema_of_a_newer_build(scratch):
+    """The next release may expand it under this one: a warning. What contracts is refused, in words."""
+    with Cluster(scratch, replicas=2) as cluster, worker(cluster):
+        def status():
+            return maestro("migrate", "status", "-o", "json", env=cluster.env).expect(0).json()
+
+        def note(version, oldest):
+            cluster.postgres.run("maestro", "INSERT INTO schema_migrations (version, name, checksum, applied_at, "
+                                 f"finished, oldest) VALUES ({version}, 'later', '', 0, true, {oldest})")
+
+        def refused(word):
+            for words in (("serve", "--listen", "127.0.0.1:0"), ("migrate", "up"),
+                          ("tokens", "create", "x", "--role", "admin", "--direct")):
+                done = maestro(*words, env=cluster.env)
+                assert done.code != 0 and word in done.err, (words, done.code, done.err)
+        own = status()["wanted"]
+        assert status()["schema"] == own and "applied" in status()["migrations"][-1], status()
+        load = Load(cluster, patience_s=60)
+        load.start()
+        load.more()
+        cluster.postgres.run("maestro", "ALTER TABLE runs ADD COLUMN later int8 NOT NULL DEFAULT 0; "
+                             "ALTER TABLE schema_migrations ADD COLUMN IF NOT EXISTS oldest int8")
+        note(own + 1, own)
+        load.more(20)
+        assert not load.failures, load.failures
+        assert "by a newer build, this one can work on it" in status()["migrations"][-1], status()
+        for _ in cluster.replicas:
+            leader = cluster.wait_leader()
+            assert leader.end() == 0, leader.errors()[-2000:]
+            leader.start()
+            assert "the schema is newer than this build" in leader.errors()
+            load.more()
+        load.check()
+
+        note(own + 2, own + 1)
+        refused(f"builds from version {own + 1} on")
+        assert "by a newer build, this one cannot work on it" in status()["migrations"][-1], status()
+        leader = cluster.wait_leader()
+        other = next(r for r in cluster.replicas if r is not leader)
+        leader.end()
+        wait_until(lambda: f"builds from version {own + 1} on" in other.unready(), "the last replica says why not")
+        cluster.postgres.run("maestro", f"UPDATE schema_migrations SET finished = false WHERE version = {own + 2}")
+        refused("was begun and not finished")
+        cluster.postgres.run("maestro", f"DELETE FROM schema_migrations WHERE version = {own + 2}")
+        wait_until(other.leads, "it leads once it can")
 
 
 main(globals())

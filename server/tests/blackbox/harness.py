@@ -24,6 +24,8 @@ import urllib.parse
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 BINARY = os.path.abspath(os.environ.get("MAESTRO_BIN") or os.path.join(ROOT, "build", "bin", "maestro"))
+# The program of the release before (scripts/build-previous).
+PREVIOUS = os.environ.get("MAESTRO_PREVIOUS_BIN") or os.path.join(ROOT, "build", "previous", "bin", "maestro")
 RELEASE = os.path.abspath(os.environ.get("MAESTRO_RELEASE_BIN") or BINARY)
 DEADLINE_S = float(os.environ.get("BLACKBOX_DEADLINE_S", "60"))  # of one wait; sanitizers are slow
 FINAL = {"succeeded", "failed", "cancelled", "timed_out", "denied"}
@@ -343,9 +345,9 @@ class Done:
         return json.loads(self.out)
 
 
-def maestro(*words, env=None, cwd=None, stdin=None, timeout=None):
+def maestro(*words, env=None, cwd=None, stdin=None, timeout=None, binary=BINARY):
     """Runs the binary to its end."""
-    process = subprocess.run([BINARY, *words], input=stdin if stdin is not None else "", text=True,
+    process = subprocess.run([binary, *words], input=stdin if stdin is not None else "", text=True,
                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, errors="replace",
                              env=clean_env(env), cwd=cwd, timeout=timeout or DEADLINE_S * 2, check=False)
     return Done(("maestro", *words), process.returncode, process.stdout, process.stderr)

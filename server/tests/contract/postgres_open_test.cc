@@ -157,6 +157,64 @@ TEST_F(PostgresOpen, RefusesASchemaFromTheFuture) {
                                          HasSubstr("newer maestro")));
 }
 
+// The schema of the next release: it keeps what this build reads and writes.
+TEST_F(PostgresOpen, WorksOnASchemaThatTheNextReleaseExpanded) {
+  std::vector<Migration> steps(postgres_migrations().begin(), postgres_migrations().end());
+  const int own = static_cast<int>(steps.size());
+  steps.push_back({own + 1, "expand", "ALTER TABLE runs ADD COLUMN later int8 NOT NULL DEFAULT 0",
+                   "ALTER TABLE runs DROP COLUMN later", own});
+  auto running = open_postgres_store(settings());
+  ASSERT_TRUE(running);
+  auto connection = pg::Connection::open(pg::patient(settings()));
+  ASSERT_TRUE(connection);
+  ASSERT_EQ(code_of(pg::apply_missing(**connection, steps)), "");
+  EXPECT_EQ(code_of((*running)->commit(batch_of(write_of(1, 0)))), "");
+  running->reset();
+  EXPECT_EQ(refusal(settings()), "");
+  PostgresSettings careful = settings();
+  careful.migrate = false;
+  auto started = open_postgres_store(careful);
+  ASSERT_TRUE(started);
+  EXPECT_EQ(code_of((*started)->commit(batch_of(write_of(2, 0)))), "");
+  const auto status = migrate_up(settings());  // nothing to do
+  ASSERT_TRUE(status);
+  EXPECT_TRUE(status->usable);
+  EXPECT_EQ(status->schema, own + 1);
+  EXPECT_EQ(status->wanted, own);
+  EXPECT_THAT(status->lines.back(), HasSubstr("by a newer build, this one can work on it"));
+  const auto down = migrate_down(settings());
+  ASSERT_FALSE(down);
+  EXPECT_THAT(down.error().message, HasSubstr("newer maestro's"));
+  EXPECT_EQ(code_of(pg::take_back_last(**connection, steps)), "");
+  EXPECT_EQ(migrate_status(settings())->schema, own);
+}
+
+TEST_F(PostgresOpen, RefusesASchemaOfTheReleaseAfterTheNext) {
+  std::vector<Migration> steps(postgres_migrations().begin(), postgres_migrations().end());
+  const int own = static_cast<int>(steps.size());
+  steps.push_back({own + 1, "expand", "SELECT 1", "", own});
+  steps.push_back({own + 2, "contract", "SELECT 1", "", own + 1});
+  auto connection = pg::Connection::open(pg::patient(settings()));
+  ASSERT_TRUE(connection);
+  ASSERT_EQ(code_of(pg::apply_missing(**connection, steps)), "");
+  EXPECT_TRUE(pg::check_applied(**connection, std::span(steps).first(steps.size() - 1)));
+  EXPECT_THAT(refusal(settings()),
+              AllOf(HasSubstr("builds from version " + std::to_string(own + 1) + " on"),
+                    HasSubstr("newer maestro")));
+  EXPECT_FALSE(migrate_status(settings())->usable);
+  run("UPDATE schema_migrations SET finished = false WHERE version = " + std::to_string(own + 2));
+  EXPECT_THAT(refusal(settings()), HasSubstr("not finished"));
+}
+
+// Builds of before had no column for it.
+TEST_F(PostgresOpen, TakesASchemaOfABuildThatKnewNoOldest) {
+  ASSERT_TRUE(migrate_up(settings()));
+  run("ALTER TABLE schema_migrations DROP COLUMN oldest");
+  EXPECT_EQ(refusal(settings()), "");
+  run("INSERT INTO schema_migrations VALUES (2, 'later', 'digest', 1, true)");
+  EXPECT_THAT(refusal(settings()), HasSubstr("version 2"));
+}
+
 TEST_F(PostgresOpen, RefusesAnEditedMigration) {
   ASSERT_TRUE(migrate_up(settings()));
   run("UPDATE schema_migrations SET checksum = 'another'");

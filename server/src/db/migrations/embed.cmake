@@ -15,9 +15,19 @@ function(mc_embed_migrations target folder function_name header)
     if(EXISTS ${down_file})
       file(READ ${down_file} down)
     endif()
+    # The first has no builds before it.
+    set(oldest 0)
+    if(version GREATER 1)
+      string(REGEX MATCH "\n-- Oldest schema: ([0-9]+)\n" matched "\n${up}")
+      set(oldest "${CMAKE_MATCH_1}")
+      if(NOT matched OR oldest LESS 1 OR oldest GREATER version)
+        message(FATAL_ERROR "${file}: a line `-- Oldest schema: N` is wanted; N, 1 to ${version}: "
+                            "the oldest version whose builds can work on the result")
+      endif()
+    endif()
     set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${file} ${down_file})
     string(APPEND entries
-      "    {${version}, \"${name}\", R\"sql(${up})sql\", R\"sql(${down})sql\"},\n")
+      "    {${version}, \"${name}\", R\"sql(${up})sql\", R\"sql(${down})sql\", ${oldest}},\n")
   endforeach()
   set(made ${CMAKE_CURRENT_BINARY_DIR}/${function_name}.cc)
   file(CONFIGURE OUTPUT ${made} @ONLY CONTENT

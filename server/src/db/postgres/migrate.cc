@@ -13,6 +13,9 @@ constexpr std::string_view kTable =
     "CREATE TABLE IF NOT EXISTS schema_migrations ("
     "version int8 PRIMARY KEY, name text NOT NULL, checksum text NOT NULL, "
     "applied_at int8 NOT NULL, finished boolean NOT NULL)";
+// Builds of before did not have it, and read and write the others by name.
+constexpr std::string_view kColumn =
+    "ALTER TABLE schema_migrations ADD COLUMN IF NOT EXISTS oldest int8";
 
 Error refused(std::string message) { return {Code::store_failed, std::move(message), {}}; }
 
@@ -49,13 +52,15 @@ Status change_schema(Connection& connection, const Change& change) {
 Status do_step(Connection& connection, const Migration& step) {
   const std::vector<Statement> note = {
       {std::string(kTable), {}},
-      {"INSERT INTO schema_migrations (version, name, checksum, applied_at, finished) "
-       "VALUES ($1, $2, $3, $4, false)",
+      {std::string(kColumn), {}},
+      {"INSERT INTO schema_migrations (version, name, checksum, applied_at, finished, oldest) "
+       "VALUES ($1, $2, $3, $4, false, $5)",
        Params()
            .add(std::int64_t{step.version})
            .add(Text{step.name})
            .add(Text{sha256_hex(step.up)})
-           .add(system_clock().now())}};
+           .add(system_clock().now())
+           .add(std::int64_t{step.oldest})}};
   if (const Answer noted = connection.run(note); !noted) return to_error(*noted.failure);
   if (const Answer done = connection.script(std::string(step.up)); !done)
     return to_error(*done.failure);
@@ -82,15 +87,16 @@ Result<std::vector<AppliedMigration>> read_applied(Connection& connection) {
   const Answer any = ask(connection, does_exist("'schema_migrations'"));
   if (!any) return to_error(*any.failure);
   if (any.rows.front().boolean(0, 0)) {
-    const Answer answer =
-        ask(connection, {"SELECT version, name, checksum, applied_at, finished FROM "
-                         "schema_migrations ORDER BY version",
-                         {}});
+    const Answer answer = ask(connection, {"SELECT version, name, checksum, applied_at, finished, "
+                                           "coalesce((to_jsonb(m)->>'oldest')::int8, 0) FROM "
+                                           "schema_migrations m ORDER BY version",
+                                           {}});
     if (!answer) return answer.failure->is("42703") ? foreign : to_error(*answer.failure);
     const Rows& rows = answer.rows.front();
     for (int row = 0; row < rows.size(); ++row) {
       applied.push_back({static_cast<int>(rows.integer(row, 0)), rows.text(row, 1),
-                         rows.text(row, 2), rows.instant(row, 3)});
+                         rows.text(row, 2), rows.instant(row, 3),
+                         static_cast<int>(rows.integer(row, 5))});
       if (!rows.boolean(row, 4))
         return refused("migration " + std::to_string(applied.back().version) + " (" +
                        applied.back().name +
@@ -109,34 +115,20 @@ Result<std::vector<AppliedMigration>> read_applied(Connection& connection) {
 Result<int> check_applied(Connection& connection, std::span<const Migration> known) {
   const Result<std::vector<AppliedMigration>> applied = read_applied(connection);
   if (!applied) return applied.error();
-  if (applied->size() > known.size()) {
-    return refused("the database has schema version " + std::to_string(applied->back().version) +
-                   ", this build knows up to " + std::to_string(known.size()) +
-                   ": a newer maestro wrote it; use that one, or restore a backup from before");
-  }
-  for (std::size_t i = 0; i < applied->size(); ++i) {
-    const AppliedMigration& taken = (*applied)[i];
-    if (taken.version != known[i].version || taken.checksum != sha256_hex(known[i].up)) {
-      return refused("migration " + std::to_string(taken.version) + " (" + taken.name +
-                     ") is not the one that the database was made with: this build or the table "
-                     "schema_migrations was tampered with; use an official build, or restore a "
-                     "backup");
-    }
-  }
-  return static_cast<int>(applied->size());
+  return check_schema(known, *applied, "the database", Code::store_failed);
 }
 
 Status apply_missing(Connection& connection, std::span<const Migration> known) {
   for (;;) {
     const Result<int> before = check_applied(connection, known);
     if (!before) return before.error();
-    if (static_cast<std::size_t>(*before) == known.size()) return {};
+    if (static_cast<std::size_t>(*before) >= known.size()) return {};
     Status done = change_schema(connection, [&]() -> Status {
       // Somebody else may have taken it while this waited for the lock.
       const Result<int> applied = check_applied(connection, known);
       if (!applied) return applied.error();
       const auto next = static_cast<std::size_t>(*applied);
-      return next == known.size() ? Status() : do_step(connection, known[next]);
+      return next >= known.size() ? Status() : do_step(connection, known[next]);
     });
     if (!done) return done;
   }
@@ -147,6 +139,9 @@ Status take_back_last(Connection& connection, std::span<const Migration> known) 
     const Result<int> applied = check_applied(connection, known);
     if (!applied) return applied.error();
     if (*applied == 0) return refused("no migration has been applied");
+    if (static_cast<std::size_t>(*applied) > known.size())
+      return refused("migration " + std::to_string(*applied) +
+                     " is a newer maestro's: take it back with that one");
     const Migration& last = known[static_cast<std::size_t>(*applied) - 1];
     if (last.down.empty()) {
       return refused("migration " + std::to_string(last.version) +

@@ -31,15 +31,17 @@ PostgresSettings patient(PostgresSettings settings);
 // step was not finished, or the tables are another program's.
 Result<std::vector<AppliedMigration>> read_applied(Connection& connection);
 
-// Whether the applied steps are the first of `known`, unedited; answers how many there are.
-// Errors: store_failed: a newer version wrote the schema, a step was edited; as read_applied.
+// Whether a build that knows these steps may work on the schema (check_schema); answers how many
+// steps it has taken. Errors: store_failed: a newer build's alone, a step was edited; as
+// read_applied.
 Result<int> check_applied(Connection& connection, std::span<const Migration> known);
 
-// Takes every step that is missing. Requires: the connection was made with patient settings.
-// Errors: as check_applied; store_failed.
+// Takes every step that is missing, none when the schema is newer. Requires: the connection was
+// made with patient settings. Errors: as check_applied; store_failed.
 Status apply_missing(Connection& connection, std::span<const Migration> known);
 
-// Takes the last step back. Requires and errors: as apply_missing and migrate_down.
+// Takes the last step back, unless it is a newer build's. Requires and errors: as apply_missing and
+// migrate_down.
 Status take_back_last(Connection& connection, std::span<const Migration> known);
 
 // Held to the end of the transaction by who changes tables.

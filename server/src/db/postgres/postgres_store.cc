@@ -255,6 +255,7 @@ Status bring_up(const PostgresSettings& settings) {
   const std::span<const Migration> known = postgres_migrations();
   const Result<int> applied = check_applied(**connection, known);
   if (!applied) return applied.error();
+  note_newer_schema(*applied, known);
   if (*applied < static_cast<int>(known.size())) {
     if (!settings.migrate)
       return Error{Code::store_failed,

@@ -45,8 +45,8 @@ struct PostgresSettings {
 
 // Errors: invalid_setting, when the url cannot be read; unreachable, when no server answers there;
 // store_failed, when this one cannot be used: wrong password, no such database, older than 13, a
-// standby, no rights, a schema that is newer, edited, half migrated or another program's. The
-// message says which and how to mend it, and never has the password.
+// standby, no rights, a schema that only newer builds can work on, or that is edited, half migrated
+// or another program's. The message says which and how to mend it, and never has the password.
 Result<std::unique_ptr<Store>> open_postgres_store(const PostgresSettings& settings);
 
 }  // namespace mc::db

@@ -81,7 +81,7 @@ TEST_F(Folder, OfAnotherProgramIsRefused) {
 
 TEST_F(Folder, OfANewerVersionIsRefused) {
   ASSERT_TRUE(open());
-  ASSERT_TRUE(connect()->run("INSERT INTO schema_migrations VALUES (999, 'later', 'x', 1)"));
+  ASSERT_TRUE(connect()->run("INSERT INTO schema_migrations VALUES (999, 'later', 'x', 1, 0)"));
   expect_refused(open(), "newer");
 }
 
@@ -118,6 +118,51 @@ TEST_F(Folder, TakesMigrationsInOrderAndBackAgain) {
   ASSERT_TRUE(connection->run("DELETE FROM runs"));
   ASSERT_TRUE(take_back_last(*connection, all));
   EXPECT_EQ(check_applied(*connection, all).value(), 0);
+}
+
+// Of three releases: the second expands, the third drops what the first used.
+constexpr Migration kReleases[] = {
+    {1, "first", "CREATE TABLE runs (x); CREATE TABLE records (x);", "", 0},
+    {2, "expand", "ALTER TABLE runs ADD COLUMN y;", "ALTER TABLE runs DROP COLUMN y;", 1},
+    {3, "contract", "ALTER TABLE runs DROP COLUMN x;", "", 2},
+};
+
+TEST_F(Folder, ThatANewerBuildExpandedIsForTheOneBeforeAndNoOlder) {
+  ASSERT_TRUE(write_file(database_path(path_), "", 0600));
+  const auto connection = connect();
+  const std::span<const Migration> all(kReleases);
+  ASSERT_TRUE(apply_missing(*connection, all.first(2), Instant{5}));
+  EXPECT_EQ(check_applied(*connection, all.first(1)).value(), 2);
+  EXPECT_TRUE(apply_missing(*connection, all.first(1), Instant{6}));
+  expect_refused(take_back_last(*connection, all.first(1)), "newer maestro's");
+  auto status = status_of(all.first(1), read_applied(*connection).value());
+  EXPECT_EQ(status.schema, 2);
+  EXPECT_EQ(status.wanted, 1);
+  EXPECT_TRUE(status.usable);
+  EXPECT_TRUE(status.lines[1].ends_with("by a newer build, this one can work on it"));
+  status = status_of(all, read_applied(*connection).value());
+  EXPECT_EQ(status.lines[2], "3 contract missing, builds from version 2 on can work on it");
+
+  ASSERT_TRUE(apply_missing(*connection, all, Instant{7}));
+  EXPECT_EQ(check_applied(*connection, all.first(2)).value(), 3);
+  const auto refused = check_applied(*connection, all.first(1));
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().message,
+            "maestro.db has schema version 3, which builds from version 2 on can work on; this one "
+            "is of version 1: a newer maestro wrote it; use that one, or restore a backup from "
+            "before");
+  EXPECT_FALSE(apply_missing(*connection, all.first(1), Instant{8}));
+  status = status_of(all.first(1), read_applied(*connection).value());
+  EXPECT_FALSE(status.usable);
+  EXPECT_TRUE(status.lines[2].ends_with("by a newer build, this one cannot work on it"));
+}
+
+TEST_F(Folder, OfABuildThatKnewNoOldestIsTaken) {
+  ASSERT_TRUE(open());
+  ASSERT_TRUE(connect()->run("ALTER TABLE schema_migrations DROP COLUMN oldest"));
+  EXPECT_TRUE(open());
+  ASSERT_TRUE(connect()->run("INSERT INTO schema_migrations VALUES (2, 'later', 'x', 1)"));
+  expect_refused(open(), "version 2");
 }
 
 TEST_F(Folder, LeavesNothingOfAMigrationThatFails) {

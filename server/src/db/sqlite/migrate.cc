@@ -23,15 +23,29 @@ Result<bool> has_table(Connection& connection) {
   return has_rows(connection, "SELECT 1 FROM sqlite_schema WHERE name = 'schema_migrations'");
 }
 
+// Builds of before did not have it, and read and write the others by name.
+Result<bool> has_oldest(Connection& connection) {
+  return has_rows(connection,
+                  "SELECT 1 FROM pragma_table_info('schema_migrations') WHERE name = 'oldest'");
+}
+
+Status make_table(Connection& connection) {
+  if (Status made = Query(connection, kTable).run(); !made) return made;
+  const Result<bool> there = has_oldest(connection);
+  if (!there) return there.error();
+  return *there ? Status()
+                : connection.run("ALTER TABLE schema_migrations ADD COLUMN oldest INTEGER");
+}
+
 Status apply(Connection& connection, const Migration& step, Instant now) {
   Transaction transaction(connection, "BEGIN IMMEDIATE");
   if (!transaction.begun()) return transaction.begun();
   if (Status done = connection.run(std::string(step.up)); !done) return done;
   const std::string checksum = sha256_hex(step.up);
   Status noted = Query(connection,
-                       "INSERT INTO schema_migrations (version, name, checksum, applied_at) "
-                       "VALUES (?, ?, ?, ?)",
-                       step.version, step.name, checksum, now)
+                       "INSERT INTO schema_migrations (version, name, checksum, applied_at, "
+                       "oldest) VALUES (?, ?, ?, ?, ?)",
+                       step.version, step.name, checksum, now, step.oldest)
                      .run();
   if (!noted) return noted;
   MC_FAULT_POINT("migration.before");
@@ -46,10 +60,14 @@ Result<std::vector<AppliedMigration>> read_applied(Connection& connection) {
   const Result<bool> any = has_table(connection);
   if (!any) return any.error();
   if (!*any) return applied;
-  Query q(connection,
-          "SELECT version, name, checksum, applied_at FROM schema_migrations ORDER BY version");
+  const Result<bool> oldest = has_oldest(connection);
+  if (!oldest) return oldest.error();
+  Query q(connection, "SELECT version, name, checksum, applied_at, " +
+                          std::string(*oldest ? "oldest" : "NULL") +
+                          " FROM schema_migrations ORDER BY version");
   while (q.next())
-    applied.push_back({static_cast<int>(q.integer(0)), q.text(1), q.text(2), q.instant(3)});
+    applied.push_back({static_cast<int>(q.integer(0)), q.text(1), q.text(2), q.instant(3),
+                       static_cast<int>(q.integer(4))});
   if (q.failed()) return q.error();
   return applied;
 }
@@ -64,28 +82,15 @@ Result<int> check_applied(Connection& connection, std::span<const Migration> kno
     if (*foreign)
       return refused("maestro.db holds tables of another program; give another data folder");
   }
-  if (applied->size() > known.size()) {
-    return refused("maestro.db has schema version " + std::to_string(applied->back().version) +
-                   ", this build knows up to " + std::to_string(known.size()) +
-                   ": a newer maestro wrote it; use that one, or restore a backup from before");
-  }
-  for (std::size_t i = 0; i < applied->size(); ++i) {
-    const AppliedMigration& taken = (*applied)[i];
-    if (taken.version != known[i].version || taken.checksum != sha256_hex(known[i].up)) {
-      return refused("migration " + std::to_string(taken.version) + " (" + taken.name +
-                     ") is not the one that maestro.db was made with: this build or the file was "
-                     "tampered with; use an official build, or restore a backup");
-    }
-  }
-  return static_cast<int>(applied->size());
+  return check_schema(known, *applied, "maestro.db", Code::data_folder);
 }
 
 Status apply_missing(Connection& connection, std::span<const Migration> known, Instant now) {
   const Result<int> applied = check_applied(connection, known);
   if (!applied) return applied.error();
   const auto first = static_cast<std::size_t>(*applied);
-  if (first == known.size()) return {};
-  if (Status made = Query(connection, kTable).run(); !made) return made;
+  if (first >= known.size()) return {};
+  if (Status made = make_table(connection); !made) return made;
   for (std::size_t i = first; i < known.size(); ++i) {
     if (Status done = apply(connection, known[i], now); !done) return done;
   }
@@ -96,6 +101,9 @@ Status take_back_last(Connection& connection, std::span<const Migration> known) 
   const Result<int> applied = check_applied(connection, known);
   if (!applied) return applied.error();
   if (*applied == 0) return refused("no migration has been applied");
+  if (static_cast<std::size_t>(*applied) > known.size())
+    return refused("migration " + std::to_string(*applied) +
+                   " is a newer maestro's: take it back with that one");
   const Migration& last = known[static_cast<std::size_t>(*applied) - 1];
   if (last.down.empty()) {
     return refused("migration " + std::to_string(last.version) +

@@ -16,16 +16,17 @@ std::span<const Migration> sqlite_migrations();
 // Those that the file has taken, oldest first; none for an empty file. Errors: store_failed.
 Result<std::vector<AppliedMigration>> read_applied(Connection& connection);
 
-// Whether the applied steps are the first of `known`, unedited; answers how many there are.
-// Errors: data_folder: a newer version wrote the file, a step was edited, or this is not Maestro's.
+// Whether a build that knows these steps may work on the file (check_schema); answers how many it
+// has taken. Errors: data_folder: a newer build's alone, a step was edited, or this is not
+// Maestro's.
 Result<int> check_applied(Connection& connection, std::span<const Migration> known);
 
-// Takes every step that is missing. Errors: as check_applied; store_failed, then the file is at the
-// last step that went well.
+// Takes every step that is missing, none when the file is newer. Errors: as check_applied;
+// store_failed, then the file is at the last step that went well.
 Status apply_missing(Connection& connection, std::span<const Migration> known, Instant now);
 
-// Takes the last step back. Errors: data_folder: there is none, it cannot be taken back, or it
-// would lose data (the first step, as long as the file holds anything).
+// Takes the last step back. Errors: data_folder: there is none, it is a newer build's, it cannot be
+// taken back, or it would lose data (the first step, as long as the file holds anything).
 Status take_back_last(Connection& connection, std::span<const Migration> known);
 
 }  // namespace mc::db

@@ -181,7 +181,8 @@ Status SqliteStore::start_reading() {
   const Result<int> version =
       read([](Connection& c) { return check_applied(c, sqlite_migrations()); });
   if (!version) return version.error();
-  if (*version != static_cast<int>(sqlite_migrations().size()))
+  note_newer_schema(*version, sqlite_migrations());
+  if (*version < static_cast<int>(sqlite_migrations().size()))
     return Error{Code::data_folder,
                  "maestro.db has an older schema than this build; `maestro migrate up` mends it",
                  {}};
