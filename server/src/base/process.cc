@@ -69,10 +69,12 @@ ProcessWatch::ProcessWatch(std::string_view process_name) {
   }
 }
 
-bool ProcessWatch::ended() const {
+bool ProcessWatch::ended() {
   if (ended_ || !pidfd_) return ended_;
   pollfd process{pidfd_.get(), POLLIN, 0};
-  return ::poll(&process, 1, 0) == 1;
+  ended_ = ::poll(&process, 1, 0) == 1;
+  if (ended_) pidfd_.close();
+  return ended_;
 }
 
 }  // namespace mc

@@ -24,8 +24,8 @@ class ProcessWatch {
   explicit ProcessWatch(std::string_view process_name);
 
   // False: it lives, or it cannot be seen from here.
-  bool ended() const;
-  // Becomes readable when it ends; -1: nobody will be told.
+  bool ended();
+  // Becomes readable when it ends; -1: nobody will be told, or ended() has said so.
   int descriptor() const { return pidfd_.get(); }
 
  private:

@@ -22,13 +22,14 @@ pid_t start_sleeper() {
 TEST(ProcessWatch, SeesTheEndOfOneThatLives) {
   const pid_t pid = start_sleeper();
   const std::string name = process_name(pid);
-  const ProcessWatch watch(name);
+  ProcessWatch watch(name);
   EXPECT_FALSE(watch.ended());
   ASSERT_GE(watch.descriptor(), 0);
   ::kill(pid, SIGKILL);
   pollfd process{watch.descriptor(), POLLIN, 0};
   EXPECT_EQ(::poll(&process, 1, 60'000), 1);
   EXPECT_TRUE(watch.ended());
+  EXPECT_EQ(watch.descriptor(), -1);  // who goes on waiting is not woken for ever
   EXPECT_EQ(::waitpid(pid, nullptr, 0), pid);
   EXPECT_TRUE(watch.ended());
   EXPECT_TRUE(ProcessWatch(name).ended());

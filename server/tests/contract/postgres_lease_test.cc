@@ -1,5 +1,6 @@
 // Which of several servers leads, and what one that no longer does can still do: nothing.
 #include <gtest/gtest.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -84,6 +85,7 @@ TEST_F(PostgresLease, WhoWaitsIsToldWhenItIsGivenBack) {
 
 // Claims the lease for a minute, says so, and does nothing more until it is killed.
 [[noreturn]] void lead_until_killed(const PostgresSettings& settings, int said) {
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   auto lease = Lease::open(settings, {.name = "a", .address = "a:1", .time = kLongMax});
   const bool leads = lease.ok() && (*lease)->claim().ok();
   (void)!::write(said, leads ? "y" : "n", 1);
@@ -107,6 +109,11 @@ TEST_F(PostgresLease, OfAProcessThatEndedHereItIsTakenAtOnce) {
   waiting->wait(began + kLongMax);
   EXPECT_LT(std::chrono::steady_clock::now(), began + kLongMax);
   EXPECT_EQ(waiting->claim()->epoch, 2);
+  // Nothing more is to be heard of the dead, but that its lease was given back.
+  const auto later = std::chrono::steady_clock::now() + Millis(50);
+  int woken = 0;
+  for (; std::chrono::steady_clock::now() < later; ++woken) waiting->wait(later);
+  EXPECT_LE(woken, 2);
   EXPECT_TRUE(waiting->claim()->mine);
   ::waitpid(leader, nullptr, 0);
   ::close(said[0]);

@@ -86,10 +86,10 @@ void Lease::wake() {
 
 Result<Leadership> Lease::claim() {
   const auto found = ask();
-  if (!found || found->mine) return found;
+  if (!found) return found;
   if (found->holder != watched_) {
     watched_ = found->holder;
-    watch_ = ProcessWatch(process_of(watched_));
+    watch_ = found->mine ? ProcessWatch() : ProcessWatch(process_of(watched_));
   }
   // The dead answer and write nothing: what they had sent is made before the row changes, or never.
   if (!watch_.ended()) return found;
