@@ -62,7 +62,7 @@ def test_a_killed_leader_is_only_a_pause(scratch):
 
 
 def test_a_worker_leaves_a_replica_that_falls_silent_and_keeps_its_job(scratch):
-    with Cluster(scratch, settings={"MAESTRO_LEASE": "8s"}) as cluster:
+    with Cluster(scratch, settings={"MAESTRO_LEASE": "12s"}) as cluster:
         leader = cluster.wait_leader()
         silent = next(r for r in cluster.replicas if r is not leader)
         with worker(cluster, first=silent), cluster.client(leader) as client:
@@ -73,7 +73,7 @@ def test_a_worker_leaves_a_replica_that_falls_silent_and_keeps_its_job(scratch):
             silent.send(signal.SIGSTOP)
             try:
                 stood, seen = time.time(), lambda: client.get("/api/v1/workers").json()["items"][0]["last_seen_at"]
-                wait_until(lambda: datetime.datetime.fromisoformat(seen()).timestamp() > stood + 9,
+                wait_until(lambda: datetime.datetime.fromisoformat(seen()).timestamp() > stood + 13,
                            "the worker is heard of for longer than its lease")
                 with open(gate, "w", encoding="utf-8"):
                     pass
