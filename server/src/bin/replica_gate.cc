@@ -44,9 +44,11 @@ void ReplicaGate::follow(const std::string& leader, const std::string& address) 
 void ReplicaGate::lead_until(Deadline deadline, const std::string& own_name) {
   follow(own_name, {});
   leads_until_ = deadline;
+  if (shut_) leads_until_ = Deadline::min();
 }
 
 void ReplicaGate::shut() {
+  shut_ = true;
   leads_until_ = Deadline::min();
   follow({}, {});
 }

@@ -24,7 +24,7 @@ class ReplicaGate final : public http::Handler {
   void lead_until(Deadline deadline, const std::string& own_name);
   // `api` must outlive every call. Requires: lead_until came first.
   void open(http::Handler& api) { api_.open(api); }
-  // From now on nothing is served here.
+  // From now on nothing is served here, whatever lead_until says.
   void shut();
   // What /readyz says of the database: empty: it answers.
   void note_database(const std::string& trouble);
@@ -45,6 +45,7 @@ class ReplicaGate final : public http::Handler {
 
   Gate api_;
   std::atomic<Deadline> leads_until_{Deadline::min()};
+  std::atomic<bool> shut_ = false;
   mutable std::mutex mutex_;  // guards what follows
   std::string leader_, address_, trouble_ = "not asked yet";
   const redis::Keeper* redis_ = nullptr;

@@ -157,6 +157,7 @@ Status Replica::lead() {
   options.redis = redis_.get();
   options.public_url = settings_.public_url;
   options.cluster_secret = settings_.jwt_secret;
+  if (options.collector) options.collector->may_remove = [this] { return gate_.leads(); };
   if (options.s3) options.s3->logs.epoch = keeper_->held().epoch;
   options.open_other_store = [fenced = database_, keeper = keeper_.get(),
                               held = keeper_->held()]() mutable {

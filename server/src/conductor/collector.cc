@@ -87,8 +87,19 @@ Status Collector::follow(const std::stop_token& stop) {
     JsonWriter json;
     json.open('{').field("position", groups->back().position).close('}');
     puts.push_back({std::string(kCollectorKind), std::string(kPositionKey), json.take(), {}});
-    if (const Status done = put_(std::move(puts)); !done) return done;
+    if (const Status done = put_in_slices(std::move(puts)); !done) return done;
     position_ = groups->back().position;
+  }
+  return {};
+}
+
+// Others' decisions travel in the same commits: none may be large. What comes last is the position.
+Status Collector::put_in_slices(std::vector<db::RecordPut> puts) {
+  for (auto from = puts.begin(); from != puts.end();) {
+    const auto to = puts.end() - from > kPage ? from + kPage : puts.end();
+    if (const Status done = put_({std::move_iterator(from), std::move_iterator(to)}); !done)
+      return done;
+    from = to;
   }
   return {};
 }
@@ -116,12 +127,20 @@ Status Collector::read_caches() {
 Result<bool> Collector::counts(const db::Record& use, Instant now) {
   const Result<Value> json = parse_json(use.json);
   if (!json || !json->is_object()) return true;  // not ours to judge
-  if (json->int_or("until", 0) <= now.ms) return false;
+  const bool is_over = json->int_or("until", 0) <= now.ms;
   const auto run = run_of_blob_use(use.key);
-  if (!run) return true;
+  if (!run) return !is_over;
+  if (is_over) return is_open(*run);
   const auto events = store_.read_events(*run, 0, 1);
   if (!events) return events.error();
   return !events->empty();
+}
+
+// Its jobs may need what earlier ones made, however long an approval has been waited for.
+Result<bool> Collector::is_open(Uuid id) {
+  const auto run = store_.load_run(id);
+  if (!run) return run.error();
+  return *run && !is_final((*run)->row.status);
 }
 
 Result<bool> Collector::is_used(const std::string& digest, Instant now) {
@@ -141,9 +160,7 @@ Result<bool> Collector::is_used(const std::string& digest, Instant now) {
     }
     more = page->size() == kPage;
   }
-  if (!gone.empty()) {
-    if (const Status dropped = put_(std::move(gone)); !dropped) return dropped.error();
-  }
+  if (const Status dropped = put_in_slices(std::move(gone)); !dropped) return dropped.error();
   return used;
 }
 
@@ -164,6 +181,7 @@ Status Collector::consider(const std::string& digest, Instant now) {
   const bool cached = caches_.contains(digest);
   const Millis unused =
       cached ? std::max(options_.keep_caches, options_.blob_grace) : options_.blob_grace;
+  if (!options_.may_remove()) return Error{Code::unavailable, "another server leads", {}};
   const Result<bool> gone = blobs_.remove_unused(digest, now - unused);
   if (!gone) return gone.error();
   if (!*gone) return {};
@@ -181,8 +199,10 @@ Status Collector::prune(Instant now, const std::stop_token& stop) {
     for (const db::Record& use : *page) {
       after = use.key;
       const Result<Value> json = parse_json(use.json);
-      if (json && json->is_object() && json->int_or("until", 0) <= now.ms)
-        gone.push_back({std::string(kBlobUseKind), use.key, std::nullopt, {}});
+      if (!json || !json->is_object() || json->int_or("until", 0) > now.ms) continue;
+      const Result<bool> counted = counts(use, now);
+      if (!counted) return counted.error();
+      if (!*counted) gone.push_back({std::string(kBlobUseKind), use.key, std::nullopt, {}});
     }
     if (!gone.empty()) {
       if (const Status dropped = put_(std::move(gone)); !dropped) return dropped;
@@ -209,6 +229,7 @@ Status Collector::sweep(Instant now, const std::stop_token& stop) {
     }
     more = page->size() == kBlobPage;
   }
+  caches_.clear();
   if (stop.stop_requested()) return {};
   if (now - pruned_ >= kPruneEvery) {
     if (const Status done = prune(now, stop); !done) return done;

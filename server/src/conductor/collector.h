@@ -27,6 +27,8 @@ struct CollectorOptions {
   Millis keep_artifacts{90LL * 24 * 3'600'000};  // those that do not say themselves
   Millis keep_caches{30LL * 24 * 3'600'000};     // since somebody last asked for it
   Millis blob_grace{24 * 3'600'000};
+  // Asked before each removal: false, when another server may be using the blobs.
+  std::function<bool()> may_remove = [] { return true; };
 };
 
 // Threads: one at a time, any.
@@ -44,10 +46,12 @@ class Collector {
 
  private:
   Status follow(const std::stop_token& stop);
+  Status put_in_slices(std::vector<db::RecordPut> puts);
   Status read_caches();
   // What `digest` has of uses: whether one of them still counts.
   Result<bool> is_used(const std::string& digest, Instant now);
   Result<bool> counts(const db::Record& use, Instant now);
+  Result<bool> is_open(Uuid run);
   Status consider(const std::string& digest, Instant now);
   Status drop_caches(const std::string& digest);
   Status prune(Instant now, const std::stop_token& stop);

@@ -119,6 +119,29 @@ TEST_F(CollectorTest, ArtifactsGoWithTheirRunsUnlessAnotherRunHasThem) {
   EXPECT_EQ(uses(), 0U);
 }
 
+TEST_F(CollectorTest, AnOpenRunKeepsWhatItsJobsMadeAndAReRunDoesNotKeepWhatIsGone) {
+  const std::string digest = put("waits");
+  const Uuid run = start("jobs: {a: {steps: [{run: x}]}, b: {needs: a, steps: [{run: x}]}}");
+  const std::vector<Task> first = poll(worker_);
+  complete(worker_, first.at(0), Outcome::succeeded, 0,
+           {{"app", digest, 3, "text/plain", (10 * kDay).count()}});
+  ASSERT_TRUE(sweep_after(20 * kDay).ok());
+  EXPECT_TRUE(there(digest));
+  EXPECT_EQ(uses(), 1U);
+  complete(worker_, poll(worker_).at(0), Outcome::failed);
+  ASSERT_EQ(status(run), "failed");
+  const auto kept_after = [&](Millis time) {
+    Reply<RunView> reply;
+    core->rerun({.principal = kAda, .run = run, .scope = Rerun::Scope::failed, .from = {}},
+                now + time, reply.done());
+    flush();
+    EXPECT_TRUE(reply.value->ok());
+    return show((*reply).id).find("jobs")->int_or("reused", 0);
+  };
+  EXPECT_EQ(kept_after(9 * kDay), 1);
+  EXPECT_EQ(kept_after(10 * kDay), 0);
+}
+
 TEST_F(CollectorTest, ACacheGoesWhenNobodyAskedForIt) {
   const std::string cached = put("cached");
   remember("default/s/k", cached);
@@ -126,6 +149,14 @@ TEST_F(CollectorTest, ACacheGoesWhenNobodyAskedForIt) {
   EXPECT_TRUE(there(cached) && remembers("default/s/k"));
   ASSERT_TRUE(sweep_after(31 * kDay).ok());
   EXPECT_FALSE(there(cached) || remembers("default/s/k"));
+}
+
+TEST_F(CollectorTest, WhoNoLongerLeadsRemovesNothing) {
+  const std::string stray = put("stray");
+  Collector late(store, *blobs_, {.may_remove = [] { return false; }},
+                 [](std::vector<db::RecordPut>) { return Status(); });
+  EXPECT_FALSE(late.sweep(now + 2 * kDay, std::stop_source().get_token()).ok());
+  EXPECT_TRUE(there(stray));
 }
 
 TEST_F(CollectorTest, WhatIsUsedWhileItLooksStays) {

@@ -291,8 +291,8 @@ void Core::reset(Instant now) {
   Dispatcher fresh;
   for (const auto& [id, worker] : dispatcher_.workers()) fresh.add_worker(worker).running = 0;
   dispatcher_ = std::move(fresh);
-  Status again = recover(now);
-  if (again) again = publish_in_doubt();
+  Status again = publish_in_doubt();
+  if (again) again = recover(now);
   usable_ = again.ok();
   if (!again) {
     hold_until_ = now + kAfterFailure;

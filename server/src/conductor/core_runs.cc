@@ -276,7 +276,8 @@ void Core::rerun(Rerun request, Instant now, Done<RunView> done) {
   const auto scope = request.scope == Rerun::Scope::all      ? engine::RerunScope::all
                      : request.scope == Rerun::Scope::failed ? engine::RerunScope::failed
                                                              : engine::RerunScope::from;
-  Result<engine::RerunPlan> plan = engine::plan_rerun(old, scope, request.from);
+  Result<engine::RerunPlan> plan =
+      engine::plan_rerun(old, scope, request.from, {.now = now, .keep = options_.keep_artifacts});
   if (!plan) return done(plan.error());
   if (!plan->repeats.empty() && !request.accept_effects) {
     Error error{Code::effects_would_repeat, "these jobs would repeat effects on the outside: ", {}};

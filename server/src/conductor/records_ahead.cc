@@ -30,11 +30,14 @@ bool RecordsAhead::has(std::string_view kind, std::string_view key) const {
 
 void RecordsAhead::put(std::vector<db::RecordPut>& batch, db::RecordPut put) {
   read_.erase({put.kind, put.key});
-  ahead_[{put.kind, put.key}] = {put.json, gathering_};
+  Ahead& ahead = ahead_[{put.kind, put.key}];
+  const bool is_there = ahead.batch == gathering_;
+  ahead = {put.json, gathering_};
+  if (!is_there) return batch.push_back(std::move(put));
   const auto earlier = std::find_if(batch.begin(), batch.end(), [&](const db::RecordPut& p) {
     return p.kind == put.kind && p.key == put.key;
   });
-  if (earlier == batch.end()) return batch.push_back(std::move(put));
+  MC_CHECK(earlier != batch.end());
   put.expected = earlier->expected;
   *earlier = std::move(put);
 }

@@ -1,5 +1,6 @@
 #include "engine/rerun.h"
 
+#include <algorithm>
 #include <deque>
 
 #include "base/check.h"
@@ -42,8 +43,15 @@ class Marks {
   std::deque<NodeIndex> queue_;
 };
 
-bool keepable(const JobState& job) {
-  return job.status == JobStatus::succeeded || job.status == JobStatus::reused;
+bool is_there(const ArtifactRef& artifact, const JobState& job, const ArtifactLife& life) {
+  return job.finished_at + (artifact.keep_ms > 0 ? Millis(artifact.keep_ms) : life.keep) > life.now;
+}
+
+bool keepable(const JobState& job, const ArtifactLife& life) {
+  if (job.status != JobStatus::succeeded && job.status != JobStatus::reused) return false;
+  return !job.detail || std::ranges::all_of(job.detail->artifacts, [&](const ArtifactRef& each) {
+    return is_there(each, job, life);
+  });
 }
 
 Error unknown_job(const RunState& run, const std::string& from) {
@@ -56,7 +64,8 @@ Error unknown_job(const RunState& run, const std::string& from) {
 }
 }  // namespace
 
-Result<RerunPlan> plan_rerun(const RunState& old, RerunScope scope, const std::string& from) {
+Result<RerunPlan> plan_rerun(const RunState& old, RerunScope scope, const std::string& from,
+                             const ArtifactLife& life) {
   MC_CHECK(is_final(old.status));
   Marks again(old);
   if (scope == RerunScope::from) {
@@ -69,7 +78,7 @@ Result<RerunPlan> plan_rerun(const RunState& old, RerunScope scope, const std::s
   for (NodeIndex node = 0; node < old.jobs.size(); ++node) {
     const JobState& job = old.jobs[node];
     const bool leaf = !job.group || job.cells.empty();
-    if (scope == RerunScope::all || (leaf && !keepable(job))) again.mark(node);
+    if (scope == RerunScope::all || (leaf && !keepable(job, life))) again.mark(node);
   }
   RerunPlan plan;
   for (NodeIndex node = 0; node < old.jobs.size(); ++node) {

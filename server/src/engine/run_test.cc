@@ -440,6 +440,8 @@ outputs: {version: "v${{ needs.a.outputs.v }}"}
   EXPECT_EQ(to_json(rig.run().outputs), R"({"version":"v1.2"})");
 }
 
+constexpr ArtifactLife kLife{.now = Instant{}, .keep = Millis(1)};
+
 TEST(Rerun, FromAJobKeepsWhatIsBeforeAndBeside) {
   Rig old(kDiamond);
   old.start();
@@ -447,7 +449,7 @@ TEST(Rerun, FromAJobKeepsWhatIsBeforeAndBeside) {
   old.succeed("b");
   old.succeed("c");
   old.fail("d");
-  const auto plan = plan_rerun(old.run(), RerunScope::from, "b");
+  const auto plan = plan_rerun(old.run(), RerunScope::from, "b", kLife);
   ASSERT_TRUE(plan.ok());
   ASSERT_EQ(plan->kept.size(), 2U);
   Rig again(kDiamond);
@@ -455,9 +457,9 @@ TEST(Rerun, FromAJobKeepsWhatIsBeforeAndBeside) {
   EXPECT_EQ(again.status("a"), "reused");
   EXPECT_EQ(again.status("c"), "reused");
   EXPECT_EQ(again.ready(), Keys{"b"});
-  EXPECT_EQ(plan_rerun(old.run(), RerunScope::from, "bb").error().code, Code::job_not_found);
-  EXPECT_EQ(plan_rerun(old.run(), RerunScope::failed, "")->kept.size(), 3U);
-  EXPECT_TRUE(plan_rerun(old.run(), RerunScope::all, "")->kept.empty());
+  EXPECT_EQ(plan_rerun(old.run(), RerunScope::from, "bb", kLife).error().code, Code::job_not_found);
+  EXPECT_EQ(plan_rerun(old.run(), RerunScope::failed, "", kLife)->kept.size(), 3U);
+  EXPECT_TRUE(plan_rerun(old.run(), RerunScope::all, "", kLife)->kept.empty());
 }
 
 TEST(Rerun, NamesExternalEffectsThatWouldRepeat) {
@@ -465,12 +467,13 @@ TEST(Rerun, NamesExternalEffectsThatWouldRepeat) {
   old.start();
   old.succeed("a");
   old.fail("b");
-  EXPECT_TRUE(plan_rerun(old.run(), RerunScope::failed, "")->repeats.empty());
-  EXPECT_EQ(plan_rerun(old.run(), RerunScope::all, "")->repeats, Keys{"a"});
+  EXPECT_TRUE(plan_rerun(old.run(), RerunScope::failed, "", kLife)->repeats.empty());
+  EXPECT_EQ(plan_rerun(old.run(), RerunScope::all, "", kLife)->repeats, Keys{"a"});
   Rig again("jobs: {a: {effects: external, steps: [{run: x}]}, b: {needs: a, steps: [{run: x}]}}");
-  again.start(Object{}, plan_rerun(old.run(), RerunScope::failed, "")->kept);
+  again.start(Object{}, plan_rerun(old.run(), RerunScope::failed, "", kLife)->kept);
   again.fail("b");
-  EXPECT_EQ(plan_rerun(again.run(), RerunScope::all, "")->repeats, Keys{"a"}) << "done before it";
+  EXPECT_EQ(plan_rerun(again.run(), RerunScope::all, "", kLife)->repeats, Keys{"a"})
+      << "done before it";
 }
 }  // namespace
 }  // namespace mc::engine

@@ -3,8 +3,10 @@
 #include <algorithm>
 
 #include "base/log.h"
+#include "base/rng.h"
 #include "base/sha256.h"
 #include "base/text.h"
+#include "base/uuid.h"
 #include "blob/s3/answers.h"
 #include "blob/s3/xml.h"
 
@@ -14,7 +16,7 @@ constexpr std::size_t kAnswerMax = 16 << 20;  // lists of 1000 entries are far b
 constexpr int kListMax = 1000;
 constexpr int kPagesMax = 1000;
 constexpr int kPauseDoublingsMax = 6;
-constexpr const char* kProbeKey = "maestro-probe";
+constexpr const char* kProbeKey = "maestro-probe-";
 constexpr std::string_view kProbe = "maestro writes here\n";
 constexpr const char* kEmptySha256 =
     "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
@@ -166,20 +168,23 @@ Status S3Client::check() {
     return Error{code, "S3: " + error.message + hint, {}};
   };
   if (const auto listed = list("", "", 1); !listed) return as_setting(listed.error());
-  if (const Status put_once = put(kProbeKey, std::string(kProbe)); !put_once)
+  // Its own: others may be starting, too.
+  Rng rng(random_seed());
+  const std::string key = kProbeKey + to_string(make_uuid(place_.clock->now(), rng));
+  if (const Status put_once = put(key, std::string(kProbe)); !put_once)
     return as_setting(put_once.error());
   std::string kept;
-  const Status got = get(kProbeKey, [&](std::string_view piece) {
+  const Status got = get(key, [&](std::string_view piece) {
     kept += piece;
     return kept.size() <= kProbe.size();
   });
+  const Status removed = remove(key);
   if (!got) return as_setting(got.error());
-  if (kept != kProbe)
-    return Error{Code::invalid_setting,
-                 "S3: an object comes back as another one than was put: is S3_ENDPOINT a cache?",
-                 {}};
-  const Status removed = remove(kProbeKey);
-  return removed ? removed : Status(as_setting(removed.error()));
+  if (!removed) return as_setting(removed.error());
+  if (kept == kProbe) return {};
+  return Error{Code::invalid_setting,
+               "S3: an object comes back as another one than was put: is S3_ENDPOINT a cache?",
+               {}};
 }
 
 Status S3Client::put(const std::string& key, std::string body) {

@@ -83,13 +83,13 @@ class Connection {
   // a write are planned once a session, for arrays of any length.
   Answer transact(Kind kind, std::span<const Statement> statements);
 
-  // A transaction of several round trips: begin, run as often as needed, then commit, or roll back.
-  // After a failure only roll_back is of use.
   // When it succeeds, everything that this session could see before will outlive what commits
   // outlive: it waits for the disk, and for the standby where replication is synchronous. After a
   // crash the server shows commits that it had never confirmed.
   Answer settle();
 
+  // A transaction of several round trips: begin, run as often as needed, then commit, or roll back.
+  // After a failure only roll_back is of use.
   // Run without begin is a transaction of its own that has no limits of ours.
   Answer begin(Kind kind, std::span<const Statement> statements);
   Answer run(std::span<const Statement> statements);

@@ -32,8 +32,10 @@ Result<std::vector<Rows>> Readers::ask(const std::vector<Statement>& statements)
         auto opened = Connection::open(settings_);
         if (!opened) return opened.error();
         connection = std::move(*opened);
-        if (const Answer settled = connection->settle(); !settled)
+        if (const Answer settled = connection->settle(); !settled) {
+          connection.reset();  // nobody may read on it
           return to_error(*settled.failure);
+        }
       }
       Answer answer = connection->transact(Kind::read, statements);
       if (answer) return std::move(answer.rows);
