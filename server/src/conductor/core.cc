@@ -223,6 +223,7 @@ void Core::settle_run(Uuid id, Instant) {
   for (const engine::JobState& job : run->state.jobs) {
     if (job.detail && job.detail->approval) approvals_.erase(job.detail->approval->id);
   }
+  history_.note(run->state);
   keep_cold(std::move(run->state));
   hot_.erase(id);
 }
@@ -277,6 +278,7 @@ void Core::reset(Instant now) {
   follow_ups_.clear();
   again_.clear();
   cold_.clear();
+  history_.clear();
   run_keys_.clear();
   receipts_in_flight_.clear();
   records_.clear();

@@ -16,6 +16,13 @@ bool covers(const std::vector<std::string>& have, const std::set<std::string>& w
     return std::find(have.begin(), have.end(), label) != have.end();
   });
 }
+
+std::string bucket_key(const JobWants& wants) {
+  const std::set<std::string> wanted(wants.labels.begin(), wants.labels.end());
+  const std::vector<std::string> sorted(wanted.begin(), wanted.end());
+  return fmt::format("{}\n\n{} {}", join(sorted, "\n"), wants.resources.cpu_milli,
+                     wants.resources.memory);
+}
 }  // namespace
 
 std::vector<std::string> labels_lacking(const WorkerInfo& worker,
@@ -27,6 +34,11 @@ std::vector<std::string> labels_lacking(const WorkerInfo& worker,
   return lacks;
 }
 
+bool may_take(const WorkerInfo& worker, const std::vector<std::string>& labels,
+              const Resources& resources) {
+  return labels_lacking(worker, labels).empty() && suffices(worker.resources, {}, resources);
+}
+
 bool Dispatcher::Place::goes_before(const Place& other) const {
   if (priority != other.priority) return priority > other.priority;
   if (share != other.share) return share < other.share;
@@ -34,11 +46,8 @@ bool Dispatcher::Place::goes_before(const Place& other) const {
 }
 
 void Dispatcher::add(const JobWants& wants, Uuid run, NodeIndex node) {
-  const std::set<std::string> wanted(wants.labels.begin(), wants.labels.end());
-  const std::vector<std::string> sorted(wanted.begin(), wanted.end());
-  Bucket& bucket = buckets_[fmt::format("{}\n\n{} {}", join(sorted, "\n"),
-                                        wants.resources.cpu_milli, wants.resources.memory)];
-  bucket.labels = wanted;
+  Bucket& bucket = buckets_[bucket_key(wants)];
+  bucket.labels = {wants.labels.begin(), wants.labels.end()};
   bucket.resources = wants.resources;
   bucket.levels[wants.priority][wants.project].push_back({run, node, next_order_++});
   ++ready_;
@@ -155,6 +164,42 @@ std::optional<ReadyJob> Dispatcher::take(const WorkerInfo& worker) {
   const ReadyJob job = remove(*next);
   std::erase_if(buckets_, [](const auto& entry) { return entry.second.levels.empty(); });
   return job;
+}
+
+bool Dispatcher::share_a_worker(const JobWants& wants, const Bucket& bucket) const {
+  return std::any_of(workers_.begin(), workers_.end(), [&](const auto& entry) {
+    const WorkerInfo& worker = entry.second;
+    return may_take(worker, wants.labels, wants.resources) &&
+           covers(worker.labels, bucket.labels) && suffices(worker.resources, {}, bucket.resources);
+  });
+}
+
+std::optional<std::vector<ReadyJob>> Dispatcher::ahead_of(const JobWants& wants, Uuid run,
+                                                          NodeIndex node, std::size_t max) const {
+  std::uint64_t own = next_order_;
+  const auto bucket = buckets_.find(bucket_key(wants));
+  if (bucket != buckets_.end()) {
+    const auto level = bucket->second.levels.find(wants.priority);
+    if (level != bucket->second.levels.end() && level->second.contains(wants.project)) {
+      for (const ReadyJob& job : level->second.at(wants.project))
+        if (job.run == run && job.node == node) own = job.order;
+    }
+  }
+  std::vector<ReadyJob> ahead;
+  for (const auto& [key, other] : buckets_) {
+    if (!share_a_worker(wants, other)) continue;
+    for (const auto& [priority, level] : other.levels) {
+      if (priority < wants.priority) break;
+      for (const auto& [project, line] : level) {
+        for (const ReadyJob& job : line) {
+          if (priority == wants.priority && job.order >= own) break;
+          if (ahead.size() == max) return std::nullopt;
+          ahead.push_back(job);
+        }
+      }
+    }
+  }
+  return ahead;
 }
 
 void Dispatcher::drop_stale(const std::function<bool(const ReadyJob&)>& is_ready) {

@@ -69,6 +69,10 @@ struct WorkerInfo {
 std::vector<std::string> labels_lacking(const WorkerInfo& worker,
                                         const std::vector<std::string>& labels);
 
+// Whether an idle `worker` could take a job with these wants.
+bool may_take(const WorkerInfo& worker, const std::vector<std::string>& labels,
+              const Resources& resources);
+
 // See the order above. Large enough that priorities mean something, small enough to be seen.
 inline constexpr std::uint64_t kPassedOver = 16;
 
@@ -80,6 +84,11 @@ class Dispatcher {
   // since): the caller checks and asks again. Takes time by sets of labels and projects with
   // ready jobs, not by the number of jobs.
   std::optional<ReadyJob> take(const WorkerInfo& worker);
+  // Ready jobs that are served before this one, as things stand: those with a
+  // higher priority, then the older ones, among those that some worker may take which may take this
+  // one. nullopt: more than `max`. Also lists those that are stale.
+  std::optional<std::vector<ReadyJob>> ahead_of(const JobWants& wants, Uuid run, NodeIndex node,
+                                                std::size_t max) const;
   // A job of the project runs, and no longer runs, on the worker of that name.
   struct Running {
     std::string project;
@@ -134,6 +143,7 @@ class Dispatcher {
   Share share_of(const std::string& project) const;
   Place first_of(Bucket& bucket) const;
   static Place oldest_of(Bucket& bucket);
+  bool share_a_worker(const JobWants& wants, const Bucket& bucket) const;
   ReadyJob remove(const Place& place);
 
   std::map<std::string, Bucket> buckets_;    // by labels and resources, joined; none is empty

@@ -23,7 +23,7 @@ class WaitsTest : public CoreRig {
   }
   std::string waits_for(Uuid run) {
     Reply<std::string> reply;
-    core->why(kAda, run, "", reply.done());
+    core->why(kAda, run, "", now, reply.done());
     return parse_json(*reply)->find("items")->as_list().at(0).string_or("waits_for", "?");
   }
 };
