@@ -1,7 +1,7 @@
-// How long workflows and their jobs took in earlier runs: what `why` estimates from. A cache of what
-// the store knows, in memory only: a workflow is read in when it is asked about for the first time
-// (core_why.cc) and kept up to date from then on. Only runs that succeeded count, and of those not
-// the ones that took jobs over from another run.
+// How long workflows and their jobs took in earlier runs: what `why` estimates from. A cache of
+// what the store knows, in memory only: a workflow is read in when it is asked about for the first
+// time (core_why.cc) and kept up to date from then on. Only runs that succeeded count, and of those
+// not the ones that took jobs over from another run.
 #pragma once
 
 #include <cstddef>

@@ -37,6 +37,14 @@ std::string lack_text(const WorkerInfo& worker, const JobWants& wants) {
   return "";
 }
 
+// Whether projects that have less of the workers are served first. Tells nothing of them.
+std::string share_text(const Dispatcher& dispatcher, const JobWants& wants) {
+  if (!dispatcher.yields(wants)) return "";
+  const Dispatcher::Share share = dispatcher.share_of(wants.project);
+  return "; projects share by weight: " + wants.project + " has " + std::to_string(share.running) +
+         " running at weight " + std::to_string(share.weight) + ", and one with less goes first";
+}
+
 // Which workers a ready job waits for, and what keeps each of them from taking it.
 std::string capacity_text(const Dispatcher& dispatcher, const JobWants& wants) {
   std::vector<std::string> busy;
@@ -57,7 +65,9 @@ std::string capacity_text(const Dispatcher& dispatcher, const JobWants& wants) {
   const std::string with = needs.empty() ? "" : " with " + needs;
   const std::string order =
       wants.priority == 0 ? "" : "; its priority is " + std::to_string(wants.priority);
-  if (!busy.empty()) return "every worker" + with + " is busy: " + name_some(busy) + order;
+  if (!busy.empty())
+    return "every worker" + with + " is busy: " + name_some(busy) + order +
+           share_text(dispatcher, wants);
   if (!draining.empty()) return "every worker" + with + " is draining: " + name_some(draining);
   if (needs.empty()) return "no worker is registered; start one with `maestro worker`";
   const std::string labels = wants.labels.empty() ? "" : " --labels " + join(wants.labels, ",");

@@ -74,5 +74,21 @@ def test_an_approval_names_those_who_may_and_what_they_type(fresh):
     assert client.finished(run["id"])["status"] == "succeeded"
 
 
+def test_projects_share_slots_by_weight_and_why_says_so(fresh):
+    server = fresh(slots=0, env={"MAESTRO_PROJECT_WEIGHTS": "default=3"})
+    client, worker = server.client(), Worker(server, slots=8)
+    other = server.client(client.token_of("operator", project="other"))
+    own = set()
+    for _ in range(8):
+        other.start(BUILD)
+        own.add(client.start(BUILD)["id"])
+    tasks = worker.poll(8)
+    assert (len(tasks), sum(task["run_id"] in own for task in tasks)) == (8, 6), "3 to 1 of 8"
+    # Another one of the lighter project ends: it has less than its share, and goes first.
+    worker.complete(*[task for task in tasks if task["run_id"] not in own])
+    text = wait_of(client, client.start(BUILD))["waits_for"]
+    assert "projects share by weight: default has 6 running at weight 3" in text, text
+
+
 if __name__ == "__main__":
     harness.main(globals())
