@@ -129,6 +129,24 @@ TEST_F(ApiRig, ARunFromStartToDelete) {
   EXPECT_THAT(call("GET", "/api/v1/runs").body, testing::Not(HasSubstr(id)));
 }
 
+// What the document says of `why` is what comes.
+TEST_F(ApiRig, WhyNamesWhoLiftsAWait) {
+  const auto run = call("POST", "/api/v1/runs", R"({"definition":"jobs: {a: {approve: {}}}"})");
+  const std::string path = "/api/v1/runs/" + json(run).string_or("id", "") + "/why";
+  const Value answer = json(call("GET", path, "", viewer));
+  const Value& item = answer.find("items")->as_list().at(0);
+  EXPECT_TRUE(parse_rfc3339(item.string_or("since", "")).has_value());
+  EXPECT_EQ(item.find("lifted_by")->as_list().at(0).string_or("name", ""), "role:operator");
+  EXPECT_TRUE(item.find("estimate")->is_null()) << "it never ran before";
+  const Value document = *parse_json(openapi_json("1"));
+  const Value* schema = &document;
+  for (const char* name : {"components", "schemas", "Why", "properties", "items", "items"})
+    schema = schema->find(name);
+  for (const Value& field : schema->find("required")->as_list())
+    EXPECT_NE(item.find(field.as_string()), nullptr) << field.as_string();
+  EXPECT_EQ(item.as_object().size(), schema->find("properties")->as_object().size());
+}
+
 TEST_F(ApiRig, ListsPageByPageWithoutGapOrRepeat) {
   std::vector<std::string> made;
   for (int i = 0; i < 7; ++i) made.insert(made.begin(), start(kOneJob));

@@ -112,7 +112,16 @@ constexpr const char* kFirst =
 "approval","capacity","schedule","quota","policy","backoff","upstream","timer","signal",
 "child","worker","matrix_limit","cancel","settling",null]},"waits_for":{"type":"string"},
 "since":{"type":["string","null"],"format":"date-time"},"until":{"type":["string","null"],
-"format":"date-time"}}}}},"required":["items"]},
+"format":"date-time"},"lifted_by":{"type":"array","items":{"type":"object","properties":{
+"kind":{"type":"string","enum":["approver","job","operator","run","signal","time","worker"]},
+"name":{"type":"string"},"run":{"type":["string","null"],"format":"uuid"},"at":{"type":["string",
+"null"],"format":"date-time"},"command":{"type":["string","null"]}},"required":["kind","name",
+"run","at","command"]}},"estimate":{"type":["object","null"],
+"description":"from earlier runs that succeeded; null: they do not tell","properties":{
+"remaining_ms":{"type":"integer","description":"0: it is overdue"},"runs":{"type":"integer",
+"description":"how many runs it rests on"}},"required":["remaining_ms","runs"]}},
+"required":["job","status","reason","waits_for","since","until","lifted_by","estimate"]}}},
+"required":["items"]},
 "Artifact":{"type":"object","properties":{"name":{"type":"string"},"digest":{"type":"string"},
 "size":{"type":"integer"},"media_type":{"type":"string"},"job":{"type":"string"},
 "attempt":{"type":"integer"},"created_at":{"type":["string","null"],"format":"date-time"},

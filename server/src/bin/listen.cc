@@ -69,6 +69,7 @@ StackOptions stack_options(const config::Settings& settings) {
   options.heartbeat = settings.heartbeat;
   options.lease = settings.lease;
   options.open_runs_max = static_cast<int>(settings.open_runs_max);
+  options.project_weights = settings.project_weights;
   options.keep_receipts = settings.keep_receipts;
   options.keep_deleted_runs = settings.keep_deleted_runs;
   options.collector = {.keep_artifacts = settings.keep_artifacts,

@@ -127,6 +127,7 @@ Result<std::unique_ptr<Stack>> Stack::open(const StackOptions& options) {
   settings.public_url = options.public_url;
   settings.embedded_worker = options.embedded_worker;
   settings.one_person = options.one_person;
+  settings.project_weights = options.project_weights;
   if (options.heartbeat.count() > 0) settings.heartbeat = options.heartbeat;
   if (options.lease.count() > 0) settings.lease = options.lease;
   if (options.keep_receipts.count() > 0) settings.keep_receipts = options.keep_receipts;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -39,6 +40,7 @@ struct StackOptions {
   std::optional<conductor::CollectorOptions> collector;  // none: blobs are never removed
   int open_runs_max = 0;
   bool one_person = false;
+  std::map<std::string, int> project_weights;  // as conductor::Options has them
 };
 
 class Stack {

@@ -66,6 +66,30 @@ Result<int> send_signal(Session& session, const Args& args) {
   return 0;
 }
 
+// "since 3m 02s ago; lifted by run #12; usually 40 s more (12 runs); until 2026-…".
+std::string wait_line(const Value& item, Instant now) {
+  std::vector<std::string> parts;
+  if (const std::string since = ago_cell(item, "since", now).text; !since.empty())
+    parts.push_back("since " + since);
+  std::vector<std::string> lifters;
+  if (const Value* lifted = item.find("lifted_by"); lifted != nullptr && lifted->is_list()) {
+    for (const Value& lifter : lifted->as_list()) {
+      if (lifter.string_or("kind", "") != "time") lifters.push_back(lifter.string_or("name", ""));
+    }
+  }
+  if (!lifters.empty()) parts.push_back("lifted by " + join(lifters, " or "));
+  if (const Value* estimate = item.find("estimate"); estimate != nullptr && estimate->is_object()) {
+    const Millis left(estimate->int_or("remaining_ms", 0));
+    const std::int64_t runs = estimate->int_or("runs", 0);
+    parts.push_back(
+        (left.count() > 0 ? "usually " + format_duration(left) + " more" : "usually over by now") +
+        " (" + std::to_string(runs) + (runs == 1 ? " run)" : " runs)"));
+  }
+  if (const std::string until = shown(item, "until"); !until.empty())
+    parts.push_back("until " + until);
+  return join(parts, "; ");
+}
+
 Result<int> why(Session& session, const Args& args) {
   Result<Server*> server = session.server();
   if (!server.ok()) return server.error();
@@ -75,16 +99,20 @@ Result<int> why(Session& session, const Args& args) {
   if (!found->job.empty()) path += "?job=" + percent_encode(found->job);
   Result<Value> answer = (*server)->get(path);
   if (!answer.ok()) return answer.error();
-  const auto field = [](const char* name) {
-    return [name](const Value& item) { return text_cell(item, name); };
-  };
-  session.print_list(*answer,
-                     {{"JOB", field("job")},
-                      {"STATUS", status_cell},
-                      {"WAITS FOR", field("waits_for")},
-                      {"SINCE", field("since")},
-                      {"UNTIL", field("until")}},
-                     "job");
+  if (!session.for_people()) {
+    session.print_list(*answer, {}, "job");
+    return 0;
+  }
+  const Value* items = answer->find("items");
+  if (items == nullptr || !items->is_list()) return 0;
+  const Instant now = system_clock().now();
+  Table table{.heads = {"JOB", "STATUS", "WAITS FOR"}, .rows = {}};
+  for (const Value& item : items->as_list()) {
+    table.rows.push_back(
+        {text_cell(item, "job"), status_cell(item), {printable(shown(item, "waits_for"))}});
+    table.rows.push_back({{}, {}, {printable(wait_line(item, now)), Tone::dim}});
+  }
+  session.print_one(*answer, table);
   return 0;
 }
 
@@ -131,7 +159,12 @@ std::vector<Verb> approval_verbs() {
        {{"RUN", "a run"}, {"EVENT", "the event's name"}},
        {{"--data", "", "JSON", "what comes with it"}},
        send_signal},
-      {"why", "Say what a run or a job waits for", {kRun}, {}, why},
+      {"why",
+       "Say what a run or a job waits for, since when, who can end it, and for how long it usually "
+       "is",
+       {kRun},
+       {},
+       why},
   };
 }
 

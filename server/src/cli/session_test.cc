@@ -57,6 +57,39 @@ TEST(ExitCodes, FollowTheRun) {
   }
 }
 
+TEST(Why, TellsSinceWhenByWhomAndForHowLong) {
+  const auto item = [](const std::string& estimate) {
+    return R"({"items":[{"job":"a","status":"waiting","reason":"lock","waits_for":"the group g",)"
+           R"("since":")" +
+           to_rfc3339(system_clock().now() - Millis(190'000)) +
+           R"(","until":"2030-01-01T00:00:00.000Z","lifted_by":[{"kind":"run","name":"run #7"},)"
+           R"({"kind":"time","name":"the clock"}],"estimate":)" +
+           estimate + "}]}";
+  };
+  const std::pair<std::string, std::string> rows[] = {
+      {R"({"remaining_ms":40000,"runs":12})", "; usually 40 s more (12 runs); until 2030"},
+      {R"({"remaining_ms":0,"runs":1})", "; usually over by now (1 run); until 2030"},
+      {"null", "lifted by run #7; until 2030"},
+  };
+  for (const auto& [estimate, wanted] : rows) {
+    test::Stage stage;
+    stage.script.on("GET " + kRunPath + "/why?job=a", 200, item(estimate));
+    EXPECT_EQ(stage.run({"why", std::string(kId) + "/a"}), 0) << stage.desk.err;
+    EXPECT_NE(stage.desk.out.find("the group g\n"), std::string::npos) << stage.desk.out;
+    EXPECT_NE(stage.desk.out.find("since 3m "), std::string::npos) << stage.desk.out;
+    EXPECT_NE(stage.desk.out.find(" ago; lifted by run #7; "), std::string::npos) << stage.desk.out;
+    EXPECT_NE(stage.desk.out.find(wanted), std::string::npos) << stage.desk.out;
+  }
+}
+
+TEST(Why, IsUnchangedForPrograms) {
+  test::Stage stage;
+  stage.script.on("GET " + kRunPath + "/why", 200, R"({"items":[{"job":"a"},{"job":"b"}]})");
+  EXPECT_EQ(stage.run({"why", kId, "-q"}), 0);
+  EXPECT_EQ(stage.run({"why", kId, "-o", "ndjson"}), 0);
+  EXPECT_EQ(stage.desk.out, "a\nb\n{\"job\":\"a\"}\n{\"job\":\"b\"}\n");
+}
+
 TEST(Create, IsSentAgainWithItsKeyWhenTheServerBehindAProxyFell) {
   test::Stage stage;
   stage.script.on("POST /api/v1/runs", 502, "<html>bad gateway</html>");

@@ -24,7 +24,8 @@ Core::Core(db::Store& store, Options options)
     : store_(store),
       records_(store),
       options_(std::move(options)),
-      rng_(options_.seed != 0 ? options_.seed : random_seed()) {}
+      rng_(options_.seed != 0 ? options_.seed : random_seed()),
+      dispatcher_(options_.project_weights) {}
 
 // --- runs in memory ---
 
@@ -223,6 +224,7 @@ void Core::settle_run(Uuid id, Instant) {
   for (const engine::JobState& job : run->state.jobs) {
     if (job.detail && job.detail->approval) approvals_.erase(job.detail->approval->id);
   }
+  history_.note(run->state);
   keep_cold(std::move(run->state));
   hot_.erase(id);
 }
@@ -277,6 +279,7 @@ void Core::reset(Instant now) {
   follow_ups_.clear();
   again_.clear();
   cold_.clear();
+  history_.clear();
   run_keys_.clear();
   receipts_in_flight_.clear();
   records_.clear();
@@ -288,7 +291,7 @@ void Core::reset(Instant now) {
   schedules_.clear();
   timers_.arm(schedules_timer_, {});
   // Workers and polls stay; what is ready is found again.
-  Dispatcher fresh;
+  Dispatcher fresh(options_.project_weights);
   for (const auto& [id, worker] : dispatcher_.workers()) fresh.add_worker(worker).running = 0;
   dispatcher_ = std::move(fresh);
   Status again = publish_in_doubt();

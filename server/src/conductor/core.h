@@ -20,6 +20,7 @@
 
 #include "base/rng.h"
 #include "conductor/dispatcher.h"
+#include "conductor/history.h"
 #include "conductor/locks.h"
 #include "conductor/records_ahead.h"
 #include "conductor/schedules.h"
@@ -44,6 +45,9 @@ struct Commit {
   std::vector<std::function<void(const Status&)>> after;  // called in order by finish_commit
   bool empty() const { return batch.empty() && after.empty(); }
 };
+
+// Every parent, attempt and node has one child, however often it is asked for.
+Uuid child_id(const engine::RunState& parent, NodeIndex node, int attempt);
 
 // What a job needs of a worker.
 JobWants wants_of(const engine::RunState& run, const engine::JobState& job);
@@ -86,7 +90,8 @@ class Core {
   void log_target(const auth::Principal& by, Uuid id, const std::string& key, int attempt,
                   Done<LogTarget> done);
   void approvals(const auth::Principal& by, const std::string& status, Done<std::string> done);
-  void why(const auth::Principal& by, Uuid id, const std::string& job, Done<std::string> done);
+  void why(const auth::Principal& by, Uuid id, const std::string& job, Instant now,
+           Done<std::string> done);
   void events(const auth::Principal& by, Uuid run, std::int64_t after, int limit,
               Done<std::vector<FeedEvent>> done);
   void subscribe(std::uint64_t ticket, const auth::Principal& by, Uuid run,
@@ -273,6 +278,9 @@ class Core {
   void expire_lease(Uuid run, NodeIndex node, Instant now);
   std::string task_spec(const engine::RunState& run, const engine::JobState& job) const;
 
+  // core_why.cc
+  class Waits;
+
   // core_schedules.cc
   Status load_schedules(Instant now);
   void sync_schedules(const std::string& project, const WorkflowSpec& spec, Instant now);
@@ -294,6 +302,7 @@ class Core {
   std::deque<std::function<void(Instant)>> follow_ups_;
   std::unordered_map<std::string, engine::DefinitionRef> definitions_;
   std::list<std::pair<Uuid, std::shared_ptr<const engine::RunState>>> cold_;  // newest first
+  History history_;                                 // of the workflows that `why` was asked about
   std::unordered_map<std::string, Uuid> run_keys_;  // project \n key → open run
   std::set<std::string> receipts_in_flight_;
   std::map<Uuid, TaskKey> approvals_;  // all of open runs, oldest first

@@ -21,13 +21,12 @@ std::string group_of_run(const engine::RunState& run) {
 std::string group_of_job(const engine::RunState& run, const engine::JobState& job) {
   return job_group(run.facts.project, job.wait_detail);
 }
+}  // namespace
 
-// Every parent, attempt and node has one child, however often it is asked for.
 Uuid child_id(const engine::RunState& parent, NodeIndex node, int attempt) {
   return derive_uuid(parent.created_at, to_string(parent.id) + "/" + std::to_string(node) + "/" +
                                             std::to_string(attempt));
 }
-}  // namespace
 
 // A job that is ready has labels: it would have failed before.
 JobWants wants_of(const engine::RunState& run, const engine::JobState& job) {

@@ -36,6 +36,7 @@ class CoreRig : public testing::Test {
     Options options;
     options.seed = 7;
     options.embedded_worker = "embedded";
+    options.project_weights = weights;
     core = std::make_unique<Core>(store, options);
     ASSERT_TRUE(core->recover(now).ok());
     flush();
@@ -120,6 +121,7 @@ class CoreRig : public testing::Test {
     ASSERT_TRUE(reply.here() && reply.value->ok());
   }
 
+  std::map<std::string, int> weights;  // of the next boot
   std::unique_ptr<db::Store> disk = db::make_memory_store();
   db::FaultyStore store{*disk};
   std::unique_ptr<Core> core;

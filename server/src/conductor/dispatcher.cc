@@ -10,11 +10,20 @@ namespace mc::conductor {
 namespace {
 // A worker that was not heard of for longer keeps nothing for anybody.
 constexpr Millis kKeeperSilent{120'000};
+// How far one job moves on the turn of a project of weight 1.
+constexpr std::uint64_t kStride = 1'000'000;
 
 bool covers(const std::vector<std::string>& have, const std::set<std::string>& want) {
   return std::all_of(want.begin(), want.end(), [&](const std::string& label) {
     return std::find(have.begin(), have.end(), label) != have.end();
   });
+}
+
+std::string bucket_key(const JobWants& wants) {
+  const std::set<std::string> wanted(wants.labels.begin(), wants.labels.end());
+  const std::vector<std::string> sorted(wanted.begin(), wanted.end());
+  return fmt::format("{}\n\n{} {}", join(sorted, "\n"), wants.resources.cpu_milli,
+                     wants.resources.memory);
 }
 }  // namespace
 
@@ -27,18 +36,14 @@ std::vector<std::string> labels_lacking(const WorkerInfo& worker,
   return lacks;
 }
 
-bool Dispatcher::Place::goes_before(const Place& other) const {
-  if (priority != other.priority) return priority > other.priority;
-  if (share != other.share) return share < other.share;
-  return order < other.order;
+bool may_take(const WorkerInfo& worker, const std::vector<std::string>& labels,
+              const Resources& resources) {
+  return labels_lacking(worker, labels).empty() && suffices(worker.resources, {}, resources);
 }
 
 void Dispatcher::add(const JobWants& wants, Uuid run, NodeIndex node) {
-  const std::set<std::string> wanted(wants.labels.begin(), wants.labels.end());
-  const std::vector<std::string> sorted(wanted.begin(), wanted.end());
-  Bucket& bucket = buckets_[fmt::format("{}\n\n{} {}", join(sorted, "\n"),
-                                        wants.resources.cpu_milli, wants.resources.memory)];
-  bucket.labels = wanted;
+  Bucket& bucket = buckets_[bucket_key(wants)];
+  bucket.labels = {wants.labels.begin(), wants.labels.end()};
   bucket.resources = wants.resources;
   bucket.levels[wants.priority][wants.project].push_back({run, node, next_order_++});
   ++ready_;
@@ -46,14 +51,19 @@ void Dispatcher::add(const JobWants& wants, Uuid run, NodeIndex node) {
 }
 
 Dispatcher::Share Dispatcher::share_of(const std::string& project) const {
-  const auto share = shares_.find(project);
-  return share == shares_.end() ? Share{} : share->second;
+  const auto known = shares_.find(project);
+  Share share = known == shares_.end() ? Share{} : known->second;
+  const auto weight = weights_.find(project);
+  share.weight = weight == weights_.end() ? 1 : weight->second;
+  share.turn = std::max(share.turn, turn_);
+  return share;
 }
 
 void Dispatcher::began(const Running& job) {
-  Share& share = shares_[job.project];
+  Share share = share_of(job.project);
   ++share.running;
-  share.given = next_given_++;
+  share.turn += kStride / static_cast<std::uint64_t>(share.weight);
+  shares_[job.project] = share;
   if (job.resources.empty()) return;
   Resources& used = in_use_[job.worker];
   used.cpu_milli += job.resources.cpu_milli;
@@ -92,14 +102,44 @@ bool Dispatcher::keeps(const Bucket& bucket, const WorkerInfo& asking) const {
   });
 }
 
-Dispatcher::Place Dispatcher::first_of(Bucket& bucket) const {
+// The first job of each project in the bucket's highest priority; what is of a lower one goes.
+void Dispatcher::add_first(Bucket& bucket, std::vector<Place>& first) {
   const auto& [priority, level] = *bucket.levels.begin();
-  std::optional<Place> first;
-  for (const auto& [project, line] : level) {
-    Place place{&bucket, priority, project, share_of(project), line.front().order};
-    if (!first || place.goes_before(*first)) first = std::move(place);
+  if (!first.empty() && first.front().priority > priority) return;
+  if (!first.empty() && first.front().priority < priority) first.clear();
+  for (const auto& [project, line] : level)
+    first.push_back({&bucket, priority, project, line.front().order});
+}
+
+// By shares, then by turns, then by age. Requires: `first` is not empty, and all of one priority.
+const Dispatcher::Place& Dispatcher::next_of(const std::vector<Place>& first) {
+  if (first.size() == 1) {
+    turn_ = share_of(first.front().project).turn;
+    return first.front();
   }
-  return *first;
+  std::map<std::string_view, Share> shares;
+  for (const Place& place : first) shares.try_emplace(place.project, share_of(place.project));
+  const Share* least = nullptr;  // with one job more
+  std::uint64_t turn = UINT64_MAX;
+  for (const auto& [project, share] : shares) {
+    const auto weighed = [](const Share& a, const Share& b) {
+      return (a.running + 1) * static_cast<std::size_t>(b.weight);
+    };
+    if (least == nullptr || weighed(share, *least) < weighed(*least, share)) least = &share;
+    turn = std::min(turn, share.turn);
+  }
+  turn_ = turn;
+  const Place* next = nullptr;
+  std::pair<std::uint64_t, std::uint64_t> best;
+  for (const Place& place : first) {
+    const Share& share = shares.at(place.project);
+    if (least->is_behind(share)) continue;
+    const std::pair<std::uint64_t, std::uint64_t> rank{share.turn, place.order};
+    if (next != nullptr && best <= rank) continue;
+    next = &place;
+    best = rank;
+  }
+  return *next;
 }
 
 Dispatcher::Place Dispatcher::oldest_of(Bucket& bucket) {
@@ -107,7 +147,7 @@ Dispatcher::Place Dispatcher::oldest_of(Bucket& bucket) {
   for (const auto& [priority, level] : bucket.levels) {
     for (const auto& [project, line] : level) {
       const std::uint64_t order = line.front().order;
-      if (!oldest || order < oldest->order) oldest = {&bucket, priority, project, {}, order};
+      if (!oldest || order < oldest->order) oldest = {&bucket, priority, project, order};
     }
   }
   return *oldest;
@@ -127,7 +167,7 @@ ReadyJob Dispatcher::remove(const Place& place) {
 
 std::optional<ReadyJob> Dispatcher::take(const WorkerInfo& worker) {
   const Resources used = in_use(worker.name);
-  std::optional<Place> next;
+  std::vector<Place> first;
   Bucket* passed_most = nullptr;
   std::uint64_t sets = 0;
   for (auto& [key, bucket] : buckets_) {
@@ -135,15 +175,13 @@ std::optional<ReadyJob> Dispatcher::take(const WorkerInfo& worker) {
     if (!suffices(worker.resources, {}, bucket.resources)) continue;
     const bool fits = suffices(worker.resources, used, bucket.resources);
     if (!fits && keeps(bucket, worker)) continue;
-    if (fits) {
-      Place place = first_of(bucket);
-      if (!next || place.goes_before(*next)) next = std::move(place);
-    }
+    if (fits) add_first(bucket, first);
     ++bucket.passed;
     ++sets;
     if (passed_most == nullptr || bucket.passed > passed_most->passed) passed_most = &bucket;
   }
-  if (!next) return std::nullopt;
+  if (first.empty()) return std::nullopt;
+  Place next = next_of(first);
   if (passed_most->passed >= kPassedOver * sets) {
     if (!suffices(worker.resources, used, passed_most->resources)) {
       passed_most->kept_by = worker.name;
@@ -152,9 +190,59 @@ std::optional<ReadyJob> Dispatcher::take(const WorkerInfo& worker) {
     next = oldest_of(*passed_most);
     passed_most->passed = 0;
   }
-  const ReadyJob job = remove(*next);
+  const ReadyJob job = remove(next);
   std::erase_if(buckets_, [](const auto& entry) { return entry.second.levels.empty(); });
   return job;
+}
+
+bool Dispatcher::share_a_worker(const JobWants& wants, const Bucket& bucket) const {
+  return std::any_of(workers_.begin(), workers_.end(), [&](const auto& entry) {
+    const WorkerInfo& worker = entry.second;
+    return may_take(worker, wants.labels, wants.resources) &&
+           covers(worker.labels, bucket.labels) && suffices(worker.resources, {}, bucket.resources);
+  });
+}
+
+std::optional<std::vector<ReadyJob>> Dispatcher::ahead_of(const JobWants& wants, Uuid run,
+                                                          NodeIndex node, std::size_t max) const {
+  std::uint64_t own = next_order_;
+  const auto bucket = buckets_.find(bucket_key(wants));
+  if (bucket != buckets_.end()) {
+    const auto level = bucket->second.levels.find(wants.priority);
+    if (level != bucket->second.levels.end() && level->second.contains(wants.project)) {
+      for (const ReadyJob& job : level->second.at(wants.project))
+        if (job.run == run && job.node == node) own = job.order;
+    }
+  }
+  const Share share = share_of(wants.project);
+  std::vector<ReadyJob> ahead;
+  for (const auto& [key, other] : buckets_) {
+    if (!share_a_worker(wants, other)) continue;
+    for (const auto& [priority, level] : other.levels) {
+      if (priority < wants.priority) break;
+      for (const auto& [project, line] : level) {
+        const Share theirs = share_of(project);
+        const bool first = priority > wants.priority || theirs.is_behind(share);
+        if (!first && share.is_behind(theirs)) continue;
+        for (const ReadyJob& job : line) {
+          if (!first && job.order >= own) break;
+          if (ahead.size() == max) return std::nullopt;
+          ahead.push_back(job);
+        }
+      }
+    }
+  }
+  return ahead;
+}
+
+bool Dispatcher::yields(const JobWants& wants) const {
+  const Share share = share_of(wants.project);
+  return std::any_of(buckets_.begin(), buckets_.end(), [&](const auto& entry) {
+    const auto level = entry.second.levels.find(wants.priority);
+    if (level == entry.second.levels.end() || !share_a_worker(wants, entry.second)) return false;
+    return std::any_of(level->second.begin(), level->second.end(),
+                       [&](const auto& line) { return share_of(line.first).is_behind(share); });
+  });
 }
 
 void Dispatcher::drop_stale(const std::function<bool(const ReadyJob&)>& is_ready) {

@@ -3,10 +3,13 @@
 //
 // Order among the jobs that a worker may take:
 //   1. The higher priority first.
-//   2. Within one priority, projects share the workers equally: who has the fewest jobs running is
-//      next (max-min fairness as in Ghodsi et al., "Choosy: Max-Min Fair Sharing for Datacenter
-//      Jobs with Constraints", 2013), among equals who was last given one the longest ago. Only
-//      what runs counts: idleness earns no credit, jobs that were cancelled before cost nothing.
+//   2. Within one priority, projects share the workers by their weights: who has the fewest jobs
+//      running for its weight is next (weighted max-min fairness as in Ghodsi et al., "Choosy:
+//      Max-Min Fair Sharing for Datacenter Jobs with Constraints", 2013). Jobs are whole: among
+//      those whom one job more would put above nobody, turns go by weight (stride scheduling,
+//      Waldspurger, 1995), so that shares are right over time also where slots are fewer than
+//      weights. Only what runs counts: idleness earns no credit, jobs that were cancelled before
+//      cost nothing.
 //   3. Within a project, first come, first served.
 // Nobody starves. A set of labels that a worker could have been served from, kPassedOver times for
 // every set of labels with ready jobs that it may take, is due, and its oldest job is next whatever
@@ -69,17 +72,44 @@ struct WorkerInfo {
 std::vector<std::string> labels_lacking(const WorkerInfo& worker,
                                         const std::vector<std::string>& labels);
 
+// Whether an idle `worker` could take a job with these wants.
+bool may_take(const WorkerInfo& worker, const std::vector<std::string>& labels,
+              const Resources& resources);
+
 // See the order above. Large enough that priorities mean something, small enough to be seen.
 inline constexpr std::uint64_t kPassedOver = 16;
 
+using Weights = std::map<std::string, int>;  // by project; not named: 1
+
 class Dispatcher {
  public:
+  explicit Dispatcher(Weights weights = {}) : weights_(std::move(weights)) {}
   // A job became ready.
   void add(const JobWants& wants, Uuid run, NodeIndex node);
   // The next job that `worker` may take by the order above, removed; it may be stale (cancelled
   // since): the caller checks and asks again. Takes time by sets of labels and projects with
   // ready jobs, not by the number of jobs.
   std::optional<ReadyJob> take(const WorkerInfo& worker);
+  // Ready jobs that are served before this one, as things stand: those with a higher priority, then
+  // those of projects that are behind, then the older ones, among those that some worker may take
+  // which may take this one. nullopt: more than `max`. Also lists those that are stale.
+  std::optional<std::vector<ReadyJob>> ahead_of(const JobWants& wants, Uuid run, NodeIndex node,
+                                                std::size_t max) const;
+  // What a project has of the workers.
+  struct Share {
+    std::size_t running = 0;
+    int weight = 1;
+    std::uint64_t turn = 0;  // when it is its turn, beside those of others: grows by each job given
+    // Whether it has less for its weight than `other`, also with one job more.
+    bool is_behind(const Share& other) const {
+      return (running + 1) * static_cast<std::size_t>(other.weight) <=
+             other.running * static_cast<std::size_t>(weight);
+    }
+  };
+  Share share_of(const std::string& project) const;
+  // Whether jobs of another project go before those of `wants` for having less for their weight:
+  // jobs of the same priority that some worker may take which may take these.
+  bool yields(const JobWants& wants) const;
   // A job of the project runs, and no longer runs, on the worker of that name.
   struct Running {
     std::string project;
@@ -108,11 +138,6 @@ class Dispatcher {
   void drop_silent(Instant before);
 
  private:
-  struct Share {  // what a project has of the workers
-    std::size_t running = 0;
-    std::uint64_t given = 0;  // when it was last given a job: counts up over all
-    auto operator<=>(const Share&) const = default;
-  };
   using Line = std::deque<ReadyJob>;          // of one project, oldest first; never empty
   using Level = std::map<std::string, Line>;  // by project; never empty
   struct Bucket {                             // the jobs with the same labels and resources
@@ -126,16 +151,16 @@ class Dispatcher {
     Bucket* bucket = nullptr;
     int priority = 0;
     std::string project;
-    Share share;
     std::uint64_t order = 0;
-    bool goes_before(const Place& other) const;
   };
   bool keeps(const Bucket& bucket, const WorkerInfo& asking) const;
-  Share share_of(const std::string& project) const;
-  Place first_of(Bucket& bucket) const;
+  static void add_first(Bucket& bucket, std::vector<Place>& first);
+  const Place& next_of(const std::vector<Place>& first);
   static Place oldest_of(Bucket& bucket);
+  bool share_a_worker(const JobWants& wants, const Bucket& bucket) const;
   ReadyJob remove(const Place& place);
 
+  Weights weights_;
   std::map<std::string, Bucket> buckets_;    // by labels and resources, joined; none is empty
   std::map<std::string, Resources> in_use_;  // by name of the worker; none is empty
   std::map<std::string, Share> shares_;      // of projects that have, or lately had, running jobs
@@ -144,7 +169,7 @@ class Dispatcher {
   Instant next_sweep_;
   bool changed_ = false;
   std::uint64_t next_order_ = 1;
-  std::uint64_t next_given_ = 1;
+  std::uint64_t turn_ = 0;  // whose turn it is now: who comes back from idleness begins here
   std::size_t ready_ = 0;
   std::size_t look_at_ = 1'000;  // so many ready jobs are looked through for stale ones
 };

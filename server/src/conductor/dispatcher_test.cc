@@ -189,6 +189,103 @@ TEST(Dispatcher, EveryJobIsGivenOnce) {
     EXPECT_EQ(line.dispatcher.ready_count(), 0U);
   }
 }
+
+// Slots whose jobs end by chance, and projects that always have more: each gets of the time of the
+// slots what its weight is of all weights, however few slots there are.
+TEST(DispatcherWeights, SharesConvergeToTheWeights) {
+  for (std::uint64_t seed = 1; seed <= 60; ++seed) {
+    Rng rng(seed);
+    const std::size_t slots = 1 + rng.below(12);
+    const NodeIndex projects = 2 + static_cast<NodeIndex>(rng.below(3));
+    Weights weights;
+    double all = 0;
+    for (NodeIndex project = 1; project <= projects; ++project)
+      all += weights[std::to_string(project)] = 1 + static_cast<int>(rng.below(4));
+    Line line;
+    line.dispatcher = Dispatcher(weights);
+    std::vector<std::string> at_work;
+    std::map<std::string, double> time;
+    constexpr int kGiven = 3'000;
+    constexpr int kSettled = 300;
+    for (int given = 0; given < kGiven; ++given) {
+      for (NodeIndex project = 1; project <= projects; ++project)
+        line.add(project * 1000, std::to_string(project));
+      if (at_work.size() == slots) {
+        std::swap(at_work[rng.below(slots)], at_work.back());
+        line.dispatcher.ended({at_work.back(), "", {}});
+        at_work.pop_back();
+      }
+      at_work.push_back(std::to_string(line.take(1).at(0) / 1000));
+      line.dispatcher.began({at_work.back(), "", {}});
+      if (given < kSettled) continue;
+      for (const std::string& project : at_work) time[project] += 1;
+    }
+    double total = 0;
+    for (const auto& [project, spent] : time) total += spent;
+    for (const auto& [project, weight] : weights) {
+      EXPECT_NEAR(time[project] / total, weight / all, 0.04)
+          << "seed " << seed << ": project " << project << " of weight " << weight << ", " << slots
+          << " slots";
+    }
+  }
+}
+
+TEST(DispatcherWeights, AProjectThatIsNotNamedWeighsOne) {
+  Line line;
+  line.dispatcher = Dispatcher({{"1", 3}});
+  line.add_many(1, 900);
+  line.add_many(2, 900);
+  EXPECT_NEAR(line.serve(4, 400)[1], 300, 20);
+}
+
+TEST(DispatcherWeights, IdlenessEarnsNoCredit) {
+  Line line;
+  line.dispatcher = Dispatcher({{"2", 3}});
+  line.add_many(1, 900);
+  line.serve(1, 400);
+  line.add_many(2, 400);
+  EXPECT_NEAR(line.serve(1, 100)[2], 75, 8);
+}
+
+TEST(DispatcherWeights, TheLightestIsServedInBoundedTime) {
+  Line line;
+  line.dispatcher = Dispatcher({{"1", 1'000}});
+  line.add_many(2, 1);
+  line.add_many(1, 900);
+  line.serve(1, 100);  // its turn is long over
+  constexpr std::uint64_t kOlder = 3;
+  while (line.dispatcher.ready_count() > kOlder) line.take(1);
+  line.add_many(2, 1);
+  line.add_many(1, 900);
+  EXPECT_EQ(line.serve(1, static_cast<int>((kOlder + 1) * (kPassedOver + 1)))[2], 1);
+}
+
+TEST(Dispatcher, WhoIsAheadIsWhoIsGivenFirst) {
+  Line line;
+  line.worker.id = "w";
+  line.dispatcher.add_worker(line.worker);
+  line.add(1, "a");
+  line.add(2, "a", 0, {"linux"});
+  line.add(3, "a", 0, {"mac"});
+  line.add(4, "b");
+  line.add(5, "a");
+  line.add(6, "b");
+  line.add(7, "a", 9);
+  line.add(8, "a", -1);
+  const auto ahead = [&](const std::string& project, NodeIndex node, std::size_t max) {
+    const auto jobs = line.dispatcher.ahead_of({{}, project, 0, {}}, Uuid{}, node, max);
+    return jobs ? static_cast<int>(jobs->size()) : -1;
+  };
+  EXPECT_EQ(ahead("a", 5, 9), 4) << "7, 1, 2 and 4, but not 3, which waits for another worker";
+  EXPECT_EQ(ahead("a", 5, 4), 4);
+  EXPECT_EQ(ahead("a", 5, 3), -1);
+  EXPECT_FALSE(line.dispatcher.yields({{}, "a", 0, {}}));
+  line.dispatcher.began({"a", "w", {}});
+  EXPECT_TRUE(line.dispatcher.yields({{}, "a", 0, {}}));
+  EXPECT_FALSE(line.dispatcher.yields({{"mac"}, "a", 0, {}})) << "of workers that b cannot have";
+  EXPECT_EQ(ahead("a", 5, 9), 5) << "6 too: its project has none";
+}
+
 constexpr Resources cpus(std::int64_t count) { return {.cpu_milli = count * 1000}; }
 
 // Two workers of four processors each.

@@ -117,7 +117,7 @@ TEST_F(Refusals, AReasonIsAskedOfAJobThatIsNotThere) {
   const Uuid run = start(kWaits);
   const auto why = [&](const char* job) {
     return refused<std::string>(
-        [&](Done<std::string> done) { core->why(kAda, run, job, std::move(done)); });
+        [&](Done<std::string> done) { core->why(kAda, run, job, now, std::move(done)); });
   };
   EXPECT_EQ(why("z"), Code::job_not_found);
   EXPECT_EQ(why("a"), std::nullopt);

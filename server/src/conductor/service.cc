@@ -306,7 +306,7 @@ void Service::run_approvals(auth::Principal by, Uuid id, std::string status,
   });
 }
 void Service::why(auth::Principal by, Uuid id, std::string job, Done<std::string> done) {
-  loop_->post([=](Core& core, Instant) { core.why(by, id, job, done); });
+  loop_->post([=](Core& core, Instant now) { core.why(by, id, job, now, done); });
 }
 void Service::log_target(auth::Principal by, Uuid id, std::string key, int attempt,
                          Done<LogTarget> done) {

@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -51,6 +52,8 @@ struct Options {
   Millis keep_artifacts{90LL * 24 * 3'600'000};  // those that do not say themselves
   // A run on somebody's own machine: whoever decides an approval stands for all who may.
   bool one_person = false;
+  // How much of the workers a project gets beside others, by its name; not named: 1. None is less.
+  std::map<std::string, int> project_weights;
 };
 
 // An idempotency key as it came with a request: same scope, key and digest get the first answer.

@@ -68,6 +68,7 @@ void fields(V& v, engine::JobState& j) {
   v("ready_at", j.ready_at);
   v("started_at", j.started_at);
   v("finished_at", j.finished_at);
+  v("since", j.since);
   v("due", j.due);
   v("worker", j.worker);
   v("wait_detail", j.wait_detail);

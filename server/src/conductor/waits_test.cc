@@ -1,4 +1,7 @@
 // What `why` says of ready jobs, and in which order workers get them.
+#include <algorithm>
+#include <set>
+
 #include "conductor/core_rig_test.h"
 
 namespace mc::conductor {
@@ -21,9 +24,10 @@ class WaitsTest : public CoreRig {
     flush();
     return *reply;
   }
+  void start_other();
   std::string waits_for(Uuid run) {
     Reply<std::string> reply;
-    core->why(kAda, run, "", reply.done());
+    core->why(kAda, run, "", now, reply.done());
     return parse_json(*reply)->find("items")->as_list().at(0).string_or("waits_for", "?");
   }
 };
@@ -31,6 +35,12 @@ class WaitsTest : public CoreRig {
 std::string job_on(const std::string& labels, int priority = 0) {
   return "priority: " + std::to_string(priority) + "\njobs: {a: {runs_on: [" + labels +
          "], steps: [{run: x}]}}";
+}
+
+void WaitsTest::start_other() {
+  StartRun run = request(job_on(""));
+  run.principal.project = "other";
+  start(std::move(run));
 }
 
 TEST_F(WaitsTest, SaysWhatEachWorkerLacks) {
@@ -93,6 +103,39 @@ TEST_F(WaitsTest, SaysWhoIsDrainingAndHowToResume) {
   core->drain_worker(id, true, now, drained.done());
   EXPECT_EQ(waits_for(start(job_on(""))),
             "every worker is draining: w1 (`maestro workers resume " + id + "`)");
+}
+
+TEST_F(WaitsTest, ProjectsShareByTheirWeights) {
+  weights = {{"default", 3}};
+  boot();
+  const std::string id = worker("w1", {});
+  std::set<Uuid> own;
+  for (int i = 0; i < 6; ++i) {
+    start_other();
+    own.insert(start(job_on("")));
+  }
+  const auto tasks = poll(id, 8);
+  EXPECT_EQ(std::count_if(tasks.begin(), tasks.end(),
+                          [&](const Task& task) { return own.contains(task.run_id); }),
+            6);
+}
+
+TEST_F(WaitsTest, SaysWhenAProjectWithLessGoesFirst) {
+  const std::string busy = "every worker is busy: w1 (2 of 2 slots)";
+  const std::string id = worker("w1", {});
+  start(job_on(""));
+  start(job_on(""));
+  ASSERT_EQ(poll(id, 2).size(), 2U);
+  const Uuid next = start(job_on(""));
+  EXPECT_EQ(waits_for(next), busy);
+  start_other();
+  EXPECT_EQ(waits_for(next), busy +
+                                 "; projects share by weight: default has 2 running at weight 1, "
+                                 "and one with less goes first");
+  weights = {{"default", 3}};
+  boot();
+  worker("w1", {});
+  EXPECT_EQ(waits_for(next).find("projects share"), std::string::npos) << "2 of 3 is not too much";
 }
 
 TEST_F(WaitsTest, PrioritiesHoldAcrossARestart) {

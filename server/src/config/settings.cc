@@ -36,6 +36,28 @@ const std::string* find(const Pairs& pairs, std::string_view name) {
   return nullptr;
 }
 
+// What is wrong with "a=3,b=1"; empty: nothing, and `out` has it.
+std::string read_weights(const Setting& setting, std::string_view value,
+                         std::map<std::string, int>& out) {
+  if (trim(value).empty()) return "";
+  for (const std::string& part : split(value, ',')) {
+    const std::string_view entry = trim(part);
+    const std::size_t equals = entry.find('=');
+    const std::string name(trim(entry.substr(0, equals)));
+    const std::string_view number =
+        equals == std::string_view::npos ? "" : trim(entry.substr(equals + 1));
+    if (!is_name(name) || number.empty()) return "PROJECT=WEIGHT is wanted, with commas between";
+    int weight = 0;
+    const auto end = number.data() + number.size();
+    const auto read = std::from_chars(number.data(), end, weight);
+    if (read.ec != std::errc{} || read.ptr != end || weight < setting.min || weight > setting.max)
+      return fmt::format("the weight of {} must be a whole number from {} to {}", name, setting.min,
+                         setting.max);
+    if (!out.emplace(name, weight).second) return "the project " + name + " is there twice";
+  }
+  return "";
+}
+
 class Reader {
  public:
   explicit Reader(const Sources& sources) : sources_(sources) {}
@@ -174,6 +196,10 @@ class Reader {
         const bool fine = std::find(names.begin(), names.end(), to_lower(value)) != names.end();
         return fine ? "" : "one of " + join(names, ", ") + " is wanted";
       }
+      case Kind::weights: {
+        std::map<std::string, int> weights;
+        return read_weights(setting, value, weights);
+      }
       case Kind::address: {
         const std::size_t colon = value.rfind(':');
         return colon != std::string::npos && colon + 1 < value.size() ? "" : "HOST:PORT is wanted";
@@ -272,6 +298,11 @@ void Reader::store(const Setting& setting, const Given& given, Settings& out) {
     *span = *parse_duration(given.value);
     return;
   }
+  if (setting.kind == Kind::weights) {
+    MC_CHECK(setting.name == "project_weights");
+    read_weights(setting, given.value, out.project_weights);
+    return;
+  }
   std::vector<std::string>* list = field_of(kLists, setting.name, out);
   MC_CHECK(list != nullptr);  // a row of the table without a field
   for (const std::string& part : split(given.value, ',')) {
@@ -346,6 +377,8 @@ std::string settings_markdown() {
     if (setting.kind == Kind::url) values = "URL";
     if (setting.kind == Kind::address) values = "HOST:PORT";
     if (setting.kind == Kind::list) values = "list";
+    if (setting.kind == Kind::weights)
+      values = fmt::format("PROJECT=WEIGHT list, {} to {}", setting.min, setting.max);
     if (setting.secret) values += values.empty() ? "secret" : ", secret";
     const auto code = [](std::string_view text) {
       return text.empty() ? std::string() : "`" + std::string(text) + "`";

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <span>
 #include <string>
 #include <string_view>
@@ -14,7 +15,17 @@
 
 namespace mc::config {
 
-enum class Kind : std::uint8_t { text, url, boolean, integer, duration, choice, list, address };
+enum class Kind : std::uint8_t {
+  text,
+  url,
+  boolean,
+  integer,
+  duration,
+  choice,
+  list,
+  address,
+  weights
+};
 
 struct Setting {
   std::string_view name;      // in the file: "worker_slots"
@@ -22,7 +33,7 @@ struct Setting {
   std::string_view variable;  // "MAESTRO_WORKER_SLOTS"; with _FILE behind it: a file that has it
   Kind kind;
   std::string_view fallback;  // the default, as it would be written
-  std::int64_t min;           // integers; milliseconds of durations
+  std::int64_t min;           // integers; milliseconds of durations; each of weights
   std::int64_t max;
   std::string_view choices;  // with commas between
   bool secret;
@@ -49,6 +60,7 @@ struct Settings {
   std::string s3_bucket, s3_endpoint, s3_region, s3_access_key_id, s3_secret_access_key;
   std::string s3_style, s3_prefix;
   std::vector<std::string> feature_flags, worker_labels;
+  std::map<std::string, int> project_weights;
   std::int64_t worker_slots = 0, http_threads = 0, connections_max = 0, rate_limit = 0;
   std::int64_t rate_burst = 0, open_runs_max = 0, s3_cache_mib = 0;
   Millis drain_timeout{0}, heartbeat{0}, lease{0}, keep_receipts{0}, keep_deleted_runs{0};

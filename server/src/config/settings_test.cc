@@ -94,6 +94,36 @@ TEST(Settings, TellsAllThatIsWrongWithHints) {
   EXPECT_EQ(settings.error().problems.size(), 6U) << all;
 }
 
+TEST(Settings, WeightsOfProjectsAreReadWholeOrRefused) {
+  Sources sources;
+  EXPECT_TRUE(read_settings(sources)->project_weights.empty());
+  sources.environment = {{"MAESTRO_PROJECT_WEIGHTS", "intelgraph=3, default = 1,a.b-c=1000"}};
+  EXPECT_EQ(read_settings(sources)->project_weights,
+            (std::map<std::string, int>{{"intelgraph", 3}, {"default", 1}, {"a.b-c", 1000}}));
+  const std::pair<const char*, const char*> rows[] = {
+      {"intelgraph", "PROJECT=WEIGHT is wanted"},
+      {"=3", "PROJECT=WEIGHT is wanted"},
+      {"a=", "PROJECT=WEIGHT is wanted"},
+      {"a=1,", "PROJECT=WEIGHT is wanted"},
+      {"Big Name=2", "PROJECT=WEIGHT is wanted"},
+      {"a=0", "the weight of a must be a whole number from 1 to 1000"},
+      {"a=-1", "the weight of a must be"},
+      {"a=1001", "the weight of a must be"},
+      {"a=1.5", "the weight of a must be"},
+      {"a=99999999999", "the weight of a must be"},
+      {"a=1=2", "the weight of a must be"},
+      {"a=1,b=2,a=1", "the project a is there twice"},
+  };
+  for (const auto& [given, wanted] : rows) {
+    sources.environment = {{"MAESTRO_PROJECT_WEIGHTS", given}};
+    const Result<Settings> refused = read_settings(sources);
+    ASSERT_FALSE(refused.ok()) << given;
+    EXPECT_THAT(messages(refused.error()),
+                HasSubstr(std::string("MAESTRO_PROJECT_WEIGHTS: ") + wanted))
+        << given;
+  }
+}
+
 TEST(Settings, ALeaseOutlivesHeartbeats) {
   Sources sources;
   sources.environment = {{"MAESTRO_LEASE", "5s"}};

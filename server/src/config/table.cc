@@ -93,6 +93,9 @@ constexpr std::array kTable = {
             "API requests of one token at once."),
     bounded("open_runs_max", "", "MAESTRO_OPEN_RUNS_MAX", Kind::integer, "200000", 1, 10'000'000,
             "Runs that are not final; more are refused."),
+    bounded("project_weights", "", "MAESTRO_PROJECT_WEIGHTS", Kind::weights, "", 1, 1'000,
+            "How projects share busy workers, `PROJECT=WEIGHT` with commas between; a project that "
+            "is not named weighs 1. The same on every replica."),
     bounded("drain_timeout", "--drain-timeout", "MAESTRO_DRAIN_TIMEOUT", Kind::duration, "30s", 0,
             kHour, "How long a server that stops waits for its jobs."),
     bounded("heartbeat", "", "MAESTRO_HEARTBEAT", Kind::duration, "2s", 100, 60 * kSecond,

@@ -34,7 +34,7 @@ void count_cell(JobState& group, const RunState& run, bool was_active, bool acti
   }
 }
 
-void set_status(RunState& run, NodeIndex node, JobStatus status, Reason reason) {
+void set_status(RunState& run, NodeIndex node, JobStatus status, Reason reason, Instant now) {
   JobState& job = run.jobs.at(node);
   MC_CHECK(!is_final(job.status));
   if (is_leaf(job)) {
@@ -44,6 +44,7 @@ void set_status(RunState& run, NodeIndex node, JobStatus status, Reason reason) 
   const bool was_active = is_active(job.status);
   job.status = status;
   job.reason = reason;
+  job.since = now;
   if (job.parent != kNoNode && job.phase != Phase::compensate) {
     count_cell(run.jobs.at(job.parent), run, was_active, is_active(status));
   }
@@ -66,18 +67,19 @@ NodeIndex add_node(RunState& run, const JobSpec& spec, std::string key, Phase ph
 }
 
 // Nodes of a phase that begins now are counted from here on.
-void open_phase(RunState& run, Phase phase) {
+void open_phase(RunState& run, Phase phase, Instant now) {
   run.phase = phase;
   run.phase_open = 0;
   for (JobState& job : run.jobs) {
     if (job.phase != phase || job.parent != kNoNode) continue;
+    job.since = now;
     ++run.phase_open;
     if (phase != Phase::graph) ++count_of(run, job.status);
   }
 }
 
 // Succeeded jobs that say how to be undone, last finished first, each waiting for the one before.
-void add_compensations(RunState& run) {
+void add_compensations(RunState& run, Instant now) {
   std::vector<NodeIndex> done;
   for (NodeIndex i = 0; i < run.jobs.size(); ++i) {
     const JobState& job = run.jobs[i];
@@ -95,6 +97,7 @@ void add_compensations(RunState& run) {
     const NodeIndex node = add_node(run, spec, run.jobs[of].key + ":compensate", Phase::compensate);
     JobState& job = run.jobs[node];
     job.group = false;
+    job.since = now;
     job.matrix = run.jobs[of].matrix;
     job.parent = of;
     job.open_needs = of == done.front() ? 0 : 1;
@@ -160,7 +163,7 @@ struct Applier {
     count_of(run, JobStatus::pending) = static_cast<std::uint32_t>(spec.jobs.size());
     for (const KeptJob& kept : e.kept) run.kept.emplace(kept.key, kept);
     run.deadline = now + (spec.timeout.count() > 0 ? spec.timeout : kRunTimeout);
-    open_phase(run, Phase::graph);
+    open_phase(run, Phase::graph, now);
   }
   void operator()(const RunWaiting& e) {
     run.status = RunStatus::waiting;
@@ -187,8 +190,8 @@ struct Applier {
     }
   }
   void operator()(const PhaseStarted& e) {
-    open_phase(run, e.phase);
-    if (e.phase == Phase::compensate) add_compensations(run);
+    open_phase(run, e.phase, now);
+    if (e.phase == Phase::compensate) add_compensations(run, now);
     if (run.status == RunStatus::waiting) run.status = RunStatus::running;
     if (run.status == RunStatus::running) run.reason = Reason::settling;
   }
@@ -219,6 +222,7 @@ struct Applier {
       job.matrix = cell.values;
       job.open_needs = 0;
       job.reason = Reason::matrix_limit;
+      job.since = now;
       job.ancestor_failed = at(e.node).ancestor_failed;
       ++count_of(run, JobStatus::pending);
       ++run.phase_open;
@@ -230,19 +234,20 @@ struct Applier {
     group.status = JobStatus::running;
     group.reason = Reason::none;
     group.started_at = now;
+    group.since = now;
   }
   void operator()(const JobConfigured& e) { configure(at(e.node), e.settings); }
   void operator()(const JobReady& e) {
     JobState& job = at(e.node);
     if (job.reason == Reason::lock) job.holds_lock = true;
-    set_status(run, e.node, JobStatus::ready, Reason::capacity);
+    set_status(run, e.node, JobStatus::ready, Reason::capacity, now);
     job.ready_at = now;
     const Millis patience =
         job.spec->timeout_queue.count() > 0 ? job.spec->timeout_queue : kQueueTimeout;
     set_due(run, e.node, now + bounded(job, patience));
   }
   void operator()(const JobStarted& e) {
-    set_status(run, e.node, JobStatus::running, Reason::none);
+    set_status(run, e.node, JobStatus::running, Reason::none, now);
     JobState& job = at(e.node);
     job.attempt = e.attempt;
     job.fence = e.fence;
@@ -258,7 +263,7 @@ struct Applier {
             now + bounded(job, limit + kCancelLadder + kFinallyTimeout) + kWorkerSlack);
   }
   void operator()(const JobWaiting& e) {
-    set_status(run, e.node, JobStatus::waiting, e.reason);
+    set_status(run, e.node, JobStatus::waiting, e.reason, now);
     JobState& job = at(e.node);
     if (!job.ready_at) job.ready_at = now;
     if (!job.started_at && e.reason != Reason::lock) job.started_at = now;
@@ -270,7 +275,7 @@ struct Applier {
     set_due(run, e.node, e.until);
   }
   void operator()(const ApprovalRequested& e) {
-    set_status(run, e.node, JobStatus::waiting, Reason::approval);
+    set_status(run, e.node, JobStatus::waiting, Reason::approval, now);
     JobState& job = at(e.node);
     job.ready_at = now;
     job.started_at = now;
@@ -282,7 +287,7 @@ struct Applier {
   }
   void operator()(const ApprovalExpired&) {}
   void operator()(const JobCancelling& e) {
-    set_status(run, e.node, JobStatus::cancelling, Reason::cancel);
+    set_status(run, e.node, JobStatus::cancelling, Reason::cancel, now);
     at(e.node).cancel_timed_out = e.timed_out;
     set_due(run, e.node, e.until);
   }
@@ -290,7 +295,7 @@ struct Applier {
     JobState& job = at(e.node);
     end_attempt(job, now, JobStatus::failed, e.failure_kind, e.exit_code, e.signal, e.message,
                 e.steps);
-    set_status(run, e.node, JobStatus::retrying, Reason::backoff);
+    set_status(run, e.node, JobStatus::retrying, Reason::backoff, now);
     job.failure_kind = e.failure_kind;
     job.message = e.message;
     job.worker.clear();
@@ -300,7 +305,7 @@ struct Applier {
     JobState& job = at(e.node);
     take_signal(job, e);
     end_attempt(job, now, e.status, e.failure_kind, e.exit_code, e.signal, e.message, e.steps);
-    set_status(run, e.node, e.status, Reason::none);
+    set_status(run, e.node, e.status, Reason::none, now);
     set_due(run, e.node, {});
     job.failure_kind = e.failure_kind;
     job.tolerated = e.tolerated;

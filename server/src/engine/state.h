@@ -84,7 +84,8 @@ struct JobState {
   std::uint32_t next_cell = 0;   // group: place in `cells` of the first that was not let go yet
   std::vector<NodeIndex> cells;  // group: in matrix order
   Instant ready_at, started_at, finished_at;
-  Instant due;  // when the engine acts by itself; 0: not
+  Instant since;  // when it came to this status and reason; 0: an older snapshot did not say
+  Instant due;    // when the engine acts by itself; 0: not
   std::string worker;
   std::string wait_detail;  // name of the signal, lock group or child workflow
   std::string message;

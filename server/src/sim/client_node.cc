@@ -240,8 +240,8 @@ void ClientNode::look() {
       },
       1);
   ask<std::string>(
-      [this, run](Core& core, Instant, Done<std::string> done) {
-        core.why(who_, run, "", std::move(done));
+      [this, run](Core& core, Instant now, Done<std::string> done) {
+        core.why(who_, run, "", now, std::move(done));
       },
       [](const Result<std::string>&) {}, 1);
 }

@@ -51,6 +51,13 @@ def test_unknown_settings_are_refused_with_a_suggestion(scratch):
     maestro("up", "--data", os.path.join(scratch, "d"), "--listen", "127.0.0.1:0", env={"LOG_LEVEL": "loud"}).expect(2)
 
 
+def test_weights_of_projects_that_cannot_be_are_refused(scratch):
+    for weights, what in (("intelgraph", "PROJECT=WEIGHT"), ("a=0", "from 1 to 1000"), ("a=2,a=3", "twice")):
+        done = maestro("up", "--data", os.path.join(scratch, "d"), "--listen", "127.0.0.1:0",
+                       env={"MAESTRO_PROJECT_WEIGHTS": weights}).expect(2)
+        assert "MAESTRO_PROJECT_WEIGHTS" in done.err and what in done.err, done.err
+
+
 def test_up_takes_its_settings_from_file_environment_and_flags(scratch):
     config, data = os.path.join(scratch, "config.yaml"), os.path.join(scratch, "from-file")
     with open(config, "w", encoding="utf-8") as file:
