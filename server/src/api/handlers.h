@@ -66,10 +66,12 @@ void worker_poll(const CallPtr& call);
 void worker_heartbeat(const CallPtr& call);
 void worker_complete(const CallPtr& call);
 void worker_logs(const CallPtr& call);
-// worker_blobs.cc, worker_cache.cc
+// worker_blobs.cc, worker_parts.cc, worker_cache.cc
 void worker_get_blob(const CallPtr& call);
 void worker_put_blob(const CallPtr& call);
 std::shared_ptr<http::BodySink> worker_blob_sink(const CallPtr& call);
+void worker_patch_blob(const CallPtr& call);
+std::shared_ptr<http::BodySink> worker_part_sink(const CallPtr& call);
 void worker_get_cache(const CallPtr& call);
 void worker_put_cache(const CallPtr& call);
 void worker_list_artifacts(const CallPtr& call);

@@ -9,8 +9,9 @@
 
 namespace mc::api {
 namespace {
-constexpr std::string_view kIntegers[] = {"limit",  "after", "attempt", "tail",
-                                          "offset", "count", "version", "fence"};
+constexpr std::string_view kIntegers[] = {"limit",         "after",        "attempt", "tail",
+                                          "offset",        "count",        "version", "fence",
+                                          "Upload-Offset", "Upload-Length"};
 constexpr std::string_view kRequired[] = {"task_id", "fence"};
 
 template <std::size_t N>
@@ -34,6 +35,10 @@ void write_parameters(JsonWriter& out, const Route& route) {
   if (!route.details.query.empty()) {
     for (const std::string& name : split(route.details.query, ','))
       write_parameter(out, name, "query", among(kRequired, name));
+  }
+  if (!route.details.headers.empty()) {
+    for (const std::string& name : split(route.details.headers, ','))
+      write_parameter(out, name, "header", true);
   }
   if (route.details.idempotent_key) write_parameter(out, "Idempotency-Key", "header", false);
   out.close(']');

@@ -29,6 +29,7 @@ inline constexpr std::uint64_t kRunBody = 8 << 20;  // a definition of 1 MiB, es
 inline constexpr std::uint64_t kWorkerBody = 64 << 20;  // results carry outputs and summaries
 inline constexpr std::uint64_t kLogsBody = 16 << 20;
 inline constexpr std::uint64_t kBlobBody = std::uint64_t{5} << 30;
+inline constexpr std::uint64_t kPartBody = 64 << 20;
 
 // What may be left out of a row.
 struct Details {
@@ -40,6 +41,7 @@ struct Details {
   std::string_view request = {};   // schema of the body
   std::string_view response = {};  // schema of a good answer; empty: none, or text
   std::string_view query = {};     // names of query parameters, with commas between
+  std::string_view headers = {};   // the same of headers that must be there, integers
   bool idempotent_key = false;     // takes Idempotency-Key
   bool or_bytes = false;           // takes application/octet-stream as well
   bool alias = false;              // another path to a row before it: not in the description

@@ -27,8 +27,8 @@ TEST(Routes, EachRowIsReachedByItsOwnPath) {
     const Match found = match(route.method, path + "?a=b");
     ASSERT_NE(found.route, nullptr) << route.method << " " << path;
     EXPECT_EQ(found.route, &route) << route.method << " " << path;
-    EXPECT_EQ(match("PATCH", path).route, nullptr);
-    EXPECT_THAT(match("PATCH", path).allowed, testing::Contains(std::string(route.method)));
+    EXPECT_EQ(match("OPTIONS", path).route, nullptr);
+    EXPECT_THAT(match("OPTIONS", path).allowed, testing::Contains(std::string(route.method)));
   }
 }
 

@@ -3,9 +3,11 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <condition_variable>
 #include <cstring>
+#include <filesystem>
 #include <mutex>
 
 #include "base/text.h"
@@ -15,7 +17,6 @@
 namespace mc::bin {
 namespace {
 
-constexpr std::size_t kFileMax = 2ULL << 30;
 constexpr std::size_t kPiece = 256U << 10;
 // A stream whose reader is this far behind is cut off, as over HTTP.
 constexpr std::size_t kStreamWaitingMax = 1U << 20;
@@ -184,9 +185,13 @@ Result<http::Request> request_of(const client::Call& call, const std::string& to
   for (const auto& [name, value] : call.headers) request.headers.push_back({name, value});
   request.body = call.body;
   if (!call.body_file.empty()) {
-    Result<std::string> body = cli::read_file(call.body_file, kFileMax);
-    if (!body.ok()) return body.error();
-    request.body = std::move(*body);
+    std::error_code unknown;
+    const auto size =
+        static_cast<std::int64_t>(std::filesystem::file_size(call.body_file, unknown));
+    const http::FileBody part{
+        call.body_file, call.body_offset,
+        call.body_size >= 0 ? call.body_size : std::max<std::int64_t>(0, size - call.body_offset)};
+    if (Status read = append_file(part, &request.body); !read.ok()) return read.error();
   }
   return request;
 }

@@ -30,6 +30,15 @@ struct LogRead {
   std::int64_t next_offset = 0;
 };
 
+// Who uploads what in parts: an attempt of a job. Others who upload the same have nothing to do
+// with it.
+struct PartsKey {
+  Uuid run;
+  std::uint32_t node = 0;
+  int attempt = 0;
+  std::string digest;
+};
+
 class BlobStore {
  public:
   virtual ~BlobStore() = default;
@@ -44,6 +53,26 @@ class BlobStore {
     virtual Status finish(std::string_view expected_digest) = 0;
   };
   virtual Result<std::unique_ptr<Upload>> begin_upload() = 0;
+
+  // --- the same in parts: what has arrived stays when a part breaks off, also over a restart ---
+  class Part {
+   public:
+    virtual ~Part() = default;  // what was written has arrived
+    // Errors: conflict (another part of this upload began meanwhile), invalid_field (more than the
+    // upload's size), store_failed (disk full, …: the upload is dropped).
+    virtual Status write(std::string_view bytes) = 0;
+    // How much of the upload is on the disk now; at its size the blob is there. Errors: conflict,
+    // store_failed; invalid_field when the whole has another digest (the upload is dropped).
+    virtual Result<std::int64_t> finish() = 0;
+  };
+  // How many bytes have arrived; 0 when there is no such upload. A part under way ends: no more of
+  // it arrives.
+  virtual std::int64_t arrived(const PartsKey& key) = 0;
+  // Goes on at `offset` with an upload of `size` bytes in all. Errors: conflict (offset is not what
+  // has arrived), overloaded (too many uploads), store_failed (no room for `size`, …).
+  virtual Result<std::unique_ptr<Part>> resume(const PartsKey& key, std::int64_t offset,
+                                               std::int64_t size) = 0;
+
   // Counts as use, also of a server that comes after this one: see remove_unused.
   virtual bool has(std::string_view digest) = 0;
   // The file that holds it (for sendfile) and its size. Errors: not_found.

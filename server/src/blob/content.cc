@@ -27,13 +27,13 @@ Status sync_folder(const std::string& path) {
   if (!fd || ::fsync(fd.get()) != 0) return os_error(Code::store_failed, "cannot sync " + path);
   return {};
 }
+}  // namespace
 
-Instant time_of(const struct stat& info) {
+Instant time_of_change(const struct stat& info) {
   constexpr std::int64_t kMs = 1000;
   constexpr std::int64_t kNanos = 1'000'000;
   return {info.st_mtim.tv_sec * kMs + info.st_mtim.tv_nsec / kNanos};
 }
-}  // namespace
 
 // Nothing that is no digest becomes part of a path.
 std::string hex_of_digest(std::string_view digest) {
@@ -48,7 +48,7 @@ std::string hex_of_digest(std::string_view digest) {
 class DiskUpload final : public BlobStore::Upload {
  public:
   DiskUpload(Content& content, std::string path, Fd fd)
-      : content_(content), folder_(content.folder_), path_(std::move(path)), fd_(std::move(fd)) {}
+      : content_(content), path_(std::move(path)), fd_(std::move(fd)) {}
   ~DiskUpload() override {
     if (!path_.empty()) ::unlink(path_.c_str());
   }
@@ -64,28 +64,13 @@ class DiskUpload final : public BlobStore::Upload {
     if (expected_digest != std::string(kPrefix) + hex) {
       return Error{Code::invalid_field, "the bytes have the digest sha256:" + hex, {}};
     }
-    const std::string target = path_of(folder_, hex);
-    if (content_.touch(expected_digest)) return {};  // known already: this copy is dropped
-    MC_FAULT_POINT("blob.written");
-    if (::fdatasync(fd_.get()) != 0) return os_error(Code::store_failed, "cannot sync an upload");
-    const std::string shelf = folder_ + "/blobs/sha256/" + hex.substr(0, 2);
-    const bool fresh = ::mkdir(shelf.c_str(), 0750) == 0;
-    if (!fresh && errno != EEXIST) return os_error(Code::store_failed, "cannot create " + shelf);
-    MC_FAULT_POINT("blob.before_rename");
-    {
-      const std::scoped_lock lock(content_.aging_);
-      if (::rename(path_.c_str(), target.c_str()) != 0)
-        return os_error(Code::store_failed, "cannot keep an upload");
-    }
+    if (const Status placed = content_.place(path_, fd_, hex); !placed) return placed;
     path_.clear();
-    MC_FAULT_POINT("blob.after_rename");
-    if (const Status synced = sync_folder(shelf); !synced) return synced;
-    return fresh ? sync_folder(folder_ + "/blobs/sha256") : Status{};
+    return {};
   }
 
  private:
   Content& content_;
-  std::string folder_;
   std::string path_;  // of the unfinished file; empty once it is in place
   Fd fd_;
   Sha256 hash_;
@@ -102,6 +87,27 @@ Status Content::prepare() {
     }
   }
   return {};
+}
+
+Status Content::place(const std::string& path, const Fd& fd, const std::string& hex) {
+  if (touch(std::string(kPrefix) + hex)) {
+    ::unlink(path.c_str());  // known already: this copy is dropped
+    return {};
+  }
+  MC_FAULT_POINT("blob.written");
+  if (::fdatasync(fd.get()) != 0) return os_error(Code::store_failed, "cannot sync an upload");
+  const std::string shelf = folder_ + "/blobs/sha256/" + hex.substr(0, 2);
+  const bool fresh = ::mkdir(shelf.c_str(), 0750) == 0;
+  if (!fresh && errno != EEXIST) return os_error(Code::store_failed, "cannot create " + shelf);
+  MC_FAULT_POINT("blob.before_rename");
+  {
+    const std::scoped_lock lock(aging_);
+    if (::rename(path.c_str(), path_of(folder_, hex).c_str()) != 0)
+      return os_error(Code::store_failed, "cannot keep an upload");
+  }
+  MC_FAULT_POINT("blob.after_rename");
+  if (const Status synced = sync_folder(shelf); !synced) return synced;
+  return fresh ? sync_folder(folder_ + "/blobs/sha256") : Status{};
 }
 
 Result<std::unique_ptr<BlobStore::Upload>> Content::begin_upload() {
@@ -149,7 +155,7 @@ std::vector<Content::Stored> Content::list(const std::string& shelf) const {
     struct stat info{};
     if (hex_of_digest(stored.digest).empty() || ::stat(entry.path().c_str(), &info) != 0) continue;
     stored.size = info.st_size;
-    stored.used = time_of(info);
+    stored.used = time_of_change(info);
     all.push_back(std::move(stored));
   }
   std::ranges::sort(all, {}, &Stored::digest);
@@ -192,7 +198,7 @@ Result<bool> Content::remove_unused(std::string_view digest, Instant before) {
   const std::string path = path_of(folder_, hex);
   const std::scoped_lock lock(aging_);
   struct stat info{};
-  if (::stat(path.c_str(), &info) != 0 || time_of(info) >= before) return false;
+  if (::stat(path.c_str(), &info) != 0 || time_of_change(info) >= before) return false;
   if (::unlink(path.c_str()) == 0) return true;
   return os_error(Code::store_failed, "cannot remove a blob");
 }

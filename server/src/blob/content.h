@@ -2,15 +2,20 @@
 // when their bytes are on the disk.
 #pragma once
 
+#include <sys/stat.h>
+
 #include <atomic>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <vector>
 
+#include "base/file.h"
 #include "blob/blob_store.h"
 
 namespace mc::blob {
+
+Instant time_of_change(const struct stat& info);
 
 // Threads: any.
 class Content {
@@ -20,6 +25,9 @@ class Content {
   Status prepare();
 
   Result<std::unique_ptr<BlobStore::Upload>> begin_upload();
+  // Moves the file at `path`, open as `fd` and with the digest `hex`, to its place, durably; drops
+  // it when the blob is known. Requires: the same file system.
+  Status place(const std::string& path, const Fd& fd, const std::string& hex);
   bool has(std::string_view digest) { return touch(digest); }
   Result<BlobStore::File> open(std::string_view digest) const;
   Status remove(std::string_view digest) const;

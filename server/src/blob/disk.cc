@@ -5,6 +5,7 @@
 #include "blob/blob_store.h"
 #include "blob/content.h"
 #include "blob/log_file.h"
+#include "blob/parts.h"
 #include "blob/watchers.h"
 
 namespace mc::blob {
@@ -73,10 +74,19 @@ class OpenLogs {
 
 class DiskStore final : public BlobStore {
  public:
-  explicit DiskStore(const std::string& folder) : folder_(folder), content_(folder) {}
-  Status prepare() { return content_.prepare(); }
+  explicit DiskStore(const std::string& folder)
+      : folder_(folder), content_(folder), parts_(folder, content_) {}
+  Status prepare() {
+    const Status ready = content_.prepare();
+    return ready ? parts_.prepare() : ready;
+  }
 
   Result<std::unique_ptr<Upload>> begin_upload() override { return content_.begin_upload(); }
+  std::int64_t arrived(const PartsKey& key) override { return parts_.arrived(key); }
+  Result<std::unique_ptr<Part>> resume(const PartsKey& key, std::int64_t offset,
+                                       std::int64_t size) override {
+    return parts_.resume(key, offset, size);
+  }
   bool has(std::string_view digest) override { return content_.has(digest); }
   Result<File> open(std::string_view digest) override { return content_.open(digest); }
   Result<std::vector<std::string>> list_unused(Instant before, std::string_view after,
@@ -86,7 +96,8 @@ class DiskStore final : public BlobStore {
   Result<bool> remove_unused(std::string_view digest, Instant before) override {
     return content_.remove_unused(digest, before);
   }
-  Status drop_uploads(Instant) override { return {}; }  // those in memory hold their files
+  // Those in one request hold their files.
+  Status drop_uploads(Instant before) override { return parts_.drop(before); }
 
   Result<std::int64_t> append_log(Uuid run, std::uint32_t node, int attempt, std::int64_t offset,
                                   const std::vector<LogPiece>& pieces) override {
@@ -143,6 +154,7 @@ class DiskStore final : public BlobStore {
 
   std::string folder_;
   Content content_;
+  Parts parts_;
   OpenLogs logs_;
   Watchers watchers_;
 };

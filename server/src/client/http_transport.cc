@@ -15,6 +15,8 @@ http::ClientRequest request_for(const Call& call) {
   request.url = call.path;
   request.body = call.body;
   request.body_file = call.body_file;
+  request.body_offset = call.body_offset;
+  request.body_size = call.body_size;
   request.save_to = call.save_to;
   request.timeout = call.timeout;
   request.on_data = call.on_data;
@@ -36,6 +38,8 @@ Result<Answer> answer_of(Result<http::ClientResponse> response) {
 }
 
 bool may_repeat(const Call& call) {
+  // A part goes where the upload stands, and that has changed: its sender asks again.
+  if (call.method == "PATCH") return false;
   if (call.method == "GET" || call.method == "HEAD" || call.method == "PUT") return true;
   if (call.path.starts_with("/api/v1/worker/")) return true;
   return std::ranges::any_of(call.headers,

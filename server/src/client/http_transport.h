@@ -17,7 +17,7 @@ struct HttpOptions {
 
 // Calls go to the server that answered last. When it cannot be reached, or serves nobody (503), the
 // others are tried, once each and only for calls that may be repeated: GET, HEAD and PUT, the
-// worker protocol, and those with an Idempotency-Key. Requires: a url.
+// worker protocol (but no part of an upload), and those with an Idempotency-Key. Requires: a url.
 std::unique_ptr<Transport> connect_http(HttpOptions options);
 
 // For addresses outside: Call::path is a whole URL, no token is sent.

@@ -19,7 +19,9 @@ struct Call {
   std::string method = "GET";
   std::string path;  // with query, already encoded: "/api/v1/runs?limit=5"
   std::string body;
-  std::string body_file;  // sent instead of `body` when set
+  std::string body_file;         // sent instead of `body` when set
+  std::int64_t body_offset = 0;  // where in the file it begins
+  std::int64_t body_size = -1;   // how much of it from there; -1: the rest
   std::string content_type = "application/json";
   std::vector<std::pair<std::string, std::string>> headers;
   Millis timeout{30'000};

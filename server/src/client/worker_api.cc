@@ -1,5 +1,7 @@
 #include "client/worker_api.h"
 
+#include <charconv>
+
 #include "base/json.h"
 #include "base/text.h"
 #include "wire/logs_codec.h"
@@ -16,7 +18,10 @@ constexpr Millis kCallTimeout{10'000};
 constexpr Millis kPollSlack{5'000};        // beyond what the server was asked to wait
 constexpr Millis kBlobTimeout{3'600'000};  // a blob may be many gigabytes
 constexpr int kFirstErrorStatus = 400;
+constexpr Millis kPartTimeout{600'000};  // 16 MiB by the slowest line that the server bears
 constexpr int kNotFound = 404;
+constexpr int kConflict = 409;
+constexpr const char* kBytesType = "application/octet-stream";
 
 Code code_for_status(int status) {
   switch (status) {
@@ -113,19 +118,40 @@ class ServerWorkerApi final : public WorkerApi {
     return body->int_or("next_offset", request.offset);
   }
 
-  Result<bool> has_blob(const Hold& hold, const std::string& digest) override {
-    Call call{.method = "HEAD", .path = blob_path(hold, digest)};
+  Result<BlobState> find_blob(const Hold& hold, const std::string& digest) override {
+    const Call call{.method = "HEAD", .path = blob_path(hold, digest)};
     const auto answer = transport_->send(call);
     if (!answer.ok()) return answer.error();
-    if (answer->status == kNotFound) return false;
+    if (answer->status == kNotFound) return BlobState{.arrived = upload_offset(*answer)};
+    // An answer to HEAD has no body that says more.
+    if (answer->status == kConflict)
+      return Error{Code::fenced, "the server has taken this task back", {}};
     if (answer->status >= kFirstErrorStatus) return error_of(*answer);
-    return true;
+    return BlobState{.whole = true, .arrived = {}};
+  }
+  Result<std::int64_t> put_part(const Hold& hold, const std::string& digest,
+                                const std::string& file, const FilePart& part) override {
+    Call call{.method = "PATCH",
+              .path = blob_path(hold, digest),
+              .content_type = kBytesType,
+              .headers = {{"Upload-Offset", std::to_string(part.offset)},
+                          {"Upload-Length", std::to_string(part.file_size)}},
+              .timeout = kPartTimeout};
+    if (part.length > 0) {
+      call.body_file = file;
+      call.body_offset = part.offset;
+      call.body_size = part.length;
+    }
+    const auto answer = transport_->send(call);
+    if (!answer.ok()) return answer.error();
+    if (answer->status >= kFirstErrorStatus) return error_of(*answer);
+    return upload_offset(*answer).value_or(part.offset + part.length);
   }
   Status put_blob(const Hold& hold, const std::string& digest, const std::string& file) override {
     return done({.method = "PUT",
                  .path = blob_path(hold, digest),
                  .body_file = file,
-                 .content_type = "application/octet-stream",
+                 .content_type = kBytesType,
                  .timeout = kBlobTimeout});
   }
   Status get_blob(const Hold& hold, const std::string& digest, const std::string& file) override {
@@ -158,6 +184,16 @@ class ServerWorkerApi final : public WorkerApi {
   }
   static std::string blob_path(const Hold& hold, const std::string& digest) {
     return "/api/v1/worker/blobs/" + digest + "?" + task_query(hold);
+  }
+  static std::optional<std::int64_t> upload_offset(const Answer& answer) {
+    for (const auto& [name, value] : answer.headers) {
+      std::int64_t bytes = 0;
+      const char* end = value.data() + value.size();
+      if (name == "upload-offset" && std::from_chars(value.data(), end, bytes).ptr == end &&
+          !value.empty() && bytes >= 0)
+        return bytes;
+    }
+    return std::nullopt;
   }
   static std::string cache_path(const Hold& hold, const std::string& scope,
                                 const std::string& key) {

@@ -33,6 +33,19 @@ struct CacheEntry {
   Instant created_at;                  // set by the server
 };
 
+// What the server has of a blob.
+struct BlobState {
+  bool whole = false;
+  // How many bytes of this task's upload in parts; nullopt: the server takes no parts.
+  std::optional<std::int64_t> arrived;
+};
+// Of a file that is uploaded.
+struct FilePart {
+  std::int64_t offset = 0;
+  std::int64_t length = 0;
+  std::int64_t file_size = 0;
+};
+
 // Every call may fail with `unreachable` (try again later) or with what the server answered:
 // `fenced` (stop this task), `worker_not_found` (register again), others by their code. One per
 // thread.
@@ -48,7 +61,12 @@ class WorkerApi {
   // Returns how many bytes of the attempt's log the server has now.
   virtual Result<std::int64_t> logs(const wire::LogsRequest& request) = 0;
 
-  virtual Result<bool> has_blob(const Hold& hold, const std::string& digest) = 0;
+  virtual Result<BlobState> find_blob(const Hold& hold, const std::string& digest) = 0;
+  // Sends part of the blob, which is whole once the last has been sent. Returns how many bytes the
+  // server has. Errors: conflict (it has others than those before `part`: find_blob says how many).
+  virtual Result<std::int64_t> put_part(const Hold& hold, const std::string& digest,
+                                        const std::string& file, const FilePart& part) = 0;
+  // Sends it, in one request.
   virtual Status put_blob(const Hold& hold, const std::string& digest, const std::string& file) = 0;
   // Writes the blob to `file`. The digest is the caller's to check.
   virtual Status get_blob(const Hold& hold, const std::string& digest, const std::string& file) = 0;

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <mutex>
 
@@ -22,6 +23,7 @@ struct Exchange {
   ClientResponse response;
   CURL* curl = nullptr;
   File source{nullptr, std::fclose};
+  std::int64_t source_left = 0;  // bytes of `source` still to be sent
   File sink{nullptr, std::fclose};
   std::string trouble;
 };
@@ -59,7 +61,11 @@ std::size_t on_body(char* data, std::size_t size, std::size_t count, void* user)
 std::size_t on_upload(char* data, std::size_t size, std::size_t count, void* user) {
   auto& exchange = *static_cast<Exchange*>(user);
   if (exchange.request.body_source) return exchange.request.body_source(data, size * count);
-  return std::fread(data, size, count, exchange.source.get());
+  const auto most = std::min(static_cast<std::int64_t>(size * count), exchange.source_left);
+  const std::size_t got =
+      std::fread(data, 1, static_cast<std::size_t>(most), exchange.source.get());
+  exchange.source_left -= static_cast<std::int64_t>(got);
+  return got;
 }
 
 // IPv4 addresses that only mean something near this machine (RFC 6890).
@@ -144,10 +150,12 @@ void set_method(CURL* curl, const ClientRequest& request, Exchange& exchange) {
     curl_easy_setopt(curl, CURLOPT_READDATA, &exchange);
   } else if (exchange.source) {
     std::fseek(exchange.source.get(), 0, SEEK_END);
-    const long size = std::ftell(exchange.source.get());
-    std::rewind(exchange.source.get());
+    const long rest =
+        std::max(0L, std::ftell(exchange.source.get()) - static_cast<long>(request.body_offset));
+    std::fseek(exchange.source.get(), static_cast<long>(request.body_offset), SEEK_SET);
+    exchange.source_left = request.body_size < 0 ? rest : request.body_size;
     curl_easy_setopt(curl, CURLOPT_UPLOAD, 1L);
-    curl_easy_setopt(curl, CURLOPT_INFILESIZE_LARGE, static_cast<curl_off_t>(size));
+    curl_easy_setopt(curl, CURLOPT_INFILESIZE_LARGE, static_cast<curl_off_t>(exchange.source_left));
     curl_easy_setopt(curl, CURLOPT_READFUNCTION, on_upload);
     curl_easy_setopt(curl, CURLOPT_READDATA, &exchange);
   } else if (!request.body.empty() || request.method == "POST" || request.method == "PUT") {

@@ -29,7 +29,9 @@ struct ClientRequest {
   std::string url;  // http or https
   std::vector<Header> headers;
   std::string body;
-  std::string body_file;  // sent instead of `body` when set
+  std::string body_file;         // sent instead of `body` when set
+  std::int64_t body_offset = 0;  // where in the file it begins
+  std::int64_t body_size = -1;   // how much of it from there; -1: the rest
   // Sent instead, in chunks, when set: fills the buffer and returns how much of it; 0 ends the
   // body.
   std::function<std::size_t(char* into, std::size_t size)> body_source;

@@ -33,6 +33,15 @@ TEST(Client, SendsBodiesFromFilesAndSources) {
   auto answer = client.send({.method = "PUT", .url = rig.url("/f"), .body_file = path});
   ASSERT_TRUE(answer.ok()) << answer.error().message;
   EXPECT_EQ(answer->body, "PUT /f " + bytes);
+  ASSERT_TRUE(write_file(path, "0123456789" + bytes).ok());
+  answer = client.send({.method = "PATCH",
+                        .url = rig.url("/p"),
+                        .body_file = path,
+                        .body_offset = 3,
+                        .body_size = 100'000});
+  ASSERT_TRUE(answer.ok()) << answer.error().message;
+  EXPECT_EQ(answer->body, "PATCH /p 3456789" + bytes.substr(0, 100'000 - 7));
+  ASSERT_TRUE(write_file(path, bytes).ok());
   std::string_view rest = bytes;
   answer = client.send(
       {.method = "PUT", .url = rig.url("/s"), .body_source = [&rest](char* into, std::size_t size) {

@@ -14,6 +14,7 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "base/sha256.h"
 #include "client/worker_api.h"
 #include "worker/job_runner.h"
 #include "worker/sweep.h"
@@ -38,8 +39,15 @@ struct FakeServer {
   std::map<std::string, client::CacheEntry> cache;
   std::vector<ArtifactRef> artifacts;
   std::vector<std::string> cancel, lost;
-  std::atomic<int> failing{0};  // so many calls answer "unreachable"
-  int blobs_refused = 0;        // so many of them asked for a blob
+  std::atomic<int> failing{0};         // so many calls answer "unreachable"
+  int blobs_refused = 0;               // so many of them asked for a blob
+  Code blob_refusal = Code::internal;  // internal: none; else what find_blob answers
+  bool takes_parts = true;
+  std::map<std::string, std::string> arrived;  // of uploads in parts
+  int breaks = 0;                              // so many parts break off half way
+  std::size_t part_bytes = 0;                  // that came in parts
+  std::vector<std::int64_t> part_offsets;
+  int puts = 0;  // in one request
   int registrations = 0, refused = 0, completes = 0, polls = 0;
   Code refuse_registration = Code::internal;  // internal: none
   wire::RegisterRequest last_registration;
@@ -129,7 +137,7 @@ class FakeApi final : public client::WorkerApi {
     server_.changed.notify_all();
     return static_cast<std::int64_t>(log.size());
   }
-  Result<bool> has_blob(const client::Hold&, const std::string& digest) override {
+  Result<client::BlobState> find_blob(const client::Hold&, const std::string& digest) override {
     const bool refused = down();
     const std::scoped_lock lock(server_.mutex);
     if (refused) {
@@ -137,12 +145,44 @@ class FakeApi final : public client::WorkerApi {
       server_.changed.notify_all();
       return away();
     }
-    return server_.blobs.contains(digest);
+    if (server_.blob_refusal != Code::internal) return Error{server_.blob_refusal, "no", {}};
+    client::BlobState state{.whole = server_.blobs.contains(digest), .arrived = {}};
+    if (!state.whole && server_.takes_parts)
+      state.arrived = static_cast<std::int64_t>(server_.arrived[digest].size());
+    return state;
+  }
+  // As the real one: what arrives before the line breaks stays, and only the right end is gone on
+  // with.
+  Result<std::int64_t> put_part(const client::Hold&, const std::string& digest,
+                                const std::string& file, const client::FilePart& part) override {
+    if (down()) return away();
+    const std::scoped_lock lock(server_.mutex);
+    std::string& bytes = server_.arrived[digest];
+    server_.part_offsets.push_back(part.offset);
+    if (part.offset != static_cast<std::int64_t>(bytes.size()))
+      return Error{Code::conflict, "it stands elsewhere", {}};
+    const std::string whole = *read_file(file, kFakeBlobMax);
+    std::string piece =
+        whole.substr(static_cast<std::size_t>(part.offset), static_cast<std::size_t>(part.length));
+    const bool breaks = server_.breaks > 0 && server_.breaks-- > 0;
+    if (breaks) piece.resize(piece.size() / 2);
+    bytes += piece;
+    server_.part_bytes += piece.size();
+    if (breaks) return away();
+    const auto end = static_cast<std::int64_t>(bytes.size());
+    if (end < part.file_size) return end;
+    if ("sha256:" + sha256_hex(bytes) != digest) {
+      server_.arrived.erase(digest);
+      return Error{Code::invalid_field, "another digest", {}};
+    }
+    server_.blobs[digest] = std::move(bytes);
+    return end;
   }
   Status put_blob(const client::Hold&, const std::string& digest,
                   const std::string& file) override {
     if (down()) return away();
     const std::scoped_lock lock(server_.mutex);
+    ++server_.puts;
     server_.blobs[digest] = *read_file(file, kFakeBlobMax);
     return {};
   }

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <iterator>
 
 #include "base/text.h"
 
@@ -19,6 +20,14 @@ constexpr std::size_t kChunkBytesMax = 64 << 10;
 constexpr auto kFirstDelay = std::chrono::milliseconds(20);
 constexpr int kGapsMax = 3;
 constexpr int kServerError = 500;
+
+// Takes the first `size` bytes off the chunk.
+wire::LogChunk cut_front(wire::LogChunk& chunk, std::size_t size) {
+  wire::LogChunk front = chunk;
+  front.text.resize(size);
+  chunk.text.erase(0, size);
+  return front;
+}
 
 bool passes(Code code) {
   return code == Code::unreachable || code == Code::worker_not_found ||
@@ -312,18 +321,55 @@ void LogPump::send_pending() {
   const std::int64_t taken =
       std::clamp<std::int64_t>(*end - offset_, 0, static_cast<std::int64_t>(bytes));
   offset_ += taken;
-  drop_sent(taken);
+  keep_sent(taken);
   if (taken == 0) retry_ = options_.retry_first;
   next_send_ = Steady::now() + options_.batch_time;
 }
 
-void LogPump::drop_sent(std::int64_t count) {
+void LogPump::keep_sent(std::int64_t count) {
   auto left = static_cast<std::size_t>(count);
   pending_bytes_ -= left;
+  sent_bytes_ += left;
   auto chunk = pending_.begin();
-  for (; chunk != pending_.end() && chunk->text.size() <= left; ++chunk) left -= chunk->text.size();
+  for (; chunk != pending_.end() && chunk->text.size() <= left; ++chunk) {
+    left -= chunk->text.size();
+    sent_.push_back(std::move(*chunk));
+  }
   pending_.erase(pending_.begin(), chunk);
-  if (left > 0) pending_.front().text.erase(0, left);
+  if (left > 0) sent_.push_back(cut_front(pending_.front(), left));
+  while (!sent_.empty() && (sent_.size() > kSentChunksKept ||
+                            sent_bytes_ - sent_.front().text.size() >= kSentBytesKept)) {
+    sent_bytes_ -= sent_.front().text.size();
+    sent_.pop_front();
+  }
+}
+
+// What the server has beyond `end` no more is sent again, as far as it is still here.
+void LogPump::take_back(std::int64_t end) {
+  auto missing = static_cast<std::size_t>(std::max<std::int64_t>(0, offset_ - end));
+  std::vector<wire::LogChunk> again;
+  while (missing > 0 && !sent_.empty()) {
+    wire::LogChunk last = std::move(sent_.back());
+    sent_.pop_back();
+    sent_bytes_ -= last.text.size();
+    if (last.text.size() > missing) {
+      sent_.push_back(cut_front(last, last.text.size() - missing));
+      sent_bytes_ += sent_.back().text.size();
+    }
+    missing -= last.text.size();
+    pending_bytes_ += last.text.size();
+    again.push_back(std::move(last));
+  }
+  if (missing > 0) {
+    std::string notice =
+        "\n[maestro: " + std::to_string(missing) + " bytes of the log were lost with a server]\n";
+    pending_bytes_ += notice.size();
+    again.push_back(
+        {.t = system_clock().now().ms, .step = "", .stream = "system", .text = std::move(notice)});
+  }
+  pending_.insert(pending_.begin(), std::make_move_iterator(again.rbegin()),
+                  std::make_move_iterator(again.rend()));
+  offset_ = end;
 }
 
 void LogPump::after_failure(const Error& error) {
@@ -333,12 +379,12 @@ void LogPump::after_failure(const Error& error) {
   next_send_ = Steady::now() + retry_;
 }
 
-// The server has less than it said before: it died with text that was not on its disk yet. The log
-// goes on where it ends there.
+// The server has less than it said before: it died with text that was not on its disk yet, or
+// another leads that was not given all. The log goes on where it ends there.
 bool LogPump::find_server_end() {
   const Result<std::int64_t> end = send_(0, {});
   if (!end.ok()) return false;
-  offset_ = *end;
+  take_back(*end);
   next_send_ = Steady::now();
   return true;
 }

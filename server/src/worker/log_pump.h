@@ -2,12 +2,14 @@
 // of its own, started with the first thing logged.
 //
 // Nothing is lost while the server cannot be reached: at most kPendingBytesMax wait in memory,
-// then the pipes fill and the job blocks. What is beyond bytes_max is dropped and counted,
-// visibly.
+// then the pipes fill and the job blocks. What was sent last is kept as well: a server that turns
+// out to have less than it said, since another leads or its machine lost power, is sent it again.
+// What is beyond bytes_max, or was lost for good, is counted, visibly.
 #pragma once
 
 #include <chrono>
 #include <condition_variable>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -31,6 +33,9 @@ struct LogOptions {
   std::chrono::milliseconds retry_first{200}, retry_max{5'000};
 };
 inline constexpr std::size_t kPendingBytesMax = 1 << 20;
+// A leader writes a log on to where it is safe after each MiB, or some seconds.
+inline constexpr std::size_t kSentBytesKept = 2 << 20;
+inline constexpr std::size_t kSentChunksKept = 4096;
 
 // Sends chunks that begin at `offset`; returns how many bytes the server has now.
 using SendLog = std::function<Result<std::int64_t>(std::int64_t offset,
@@ -89,7 +94,8 @@ class LogPump {
   void send_pending();
   void after_failure(const Error& error);
   bool find_server_end();
-  void drop_sent(std::int64_t count);
+  void keep_sent(std::int64_t count);
+  void take_back(std::int64_t end);
   void renew(Source& source);
 
   const SendLog send_;
@@ -111,6 +117,8 @@ class LogPump {
   std::vector<std::unique_ptr<Source>> sources_;
   std::vector<wire::LogChunk> pending_;
   std::size_t pending_bytes_ = 0;
+  std::deque<wire::LogChunk> sent_;  // what ends at offset_
+  std::size_t sent_bytes_ = 0;
   std::int64_t offset_ = 0;    // bytes the server has
   std::int64_t accepted_ = 0;  // bytes taken in, up to bytes_max
   std::int64_t dropped_ = 0;

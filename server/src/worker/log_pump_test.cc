@@ -125,7 +125,7 @@ TEST(LogPump, FailuresAndRepeatsLoseNothing) {
   EXPECT_EQ(sink.text, all);
 }
 
-TEST(LogPump, GoesOnWhereARestartedServerEnds) {
+TEST(LogPump, SendsAgainWhatANewLeaderLacks) {
   Sink sink;
   sink.lose_once_to = 2;
   LogPump pump(sink.send(), {}, quick());
@@ -138,7 +138,48 @@ TEST(LogPump, GoesOnWhereARestartedServerEnds) {
   }
   pump.say("", "second");
   pump.finish();
-  EXPECT_EQ(sink.text, "fisecond\n");
+  EXPECT_EQ(sink.text, "first\nsecond\n");
+}
+
+TEST(LogPump, WhatIsLostForGoodIsCountedInTheLog) {
+  Sink sink;
+  LogPump pump(sink.send(), {}, quick());
+  Ends pipe;
+  pump.add(std::move(pipe.read), "s", "stdout");
+  std::string all;
+  const auto print = [&](const std::string& line) {
+    all += line;
+    ASSERT_TRUE(write_all(pipe.write.get(), line).ok());
+  };
+  const auto arrives = [&](std::size_t size) {
+    std::unique_lock lock(sink.mutex);
+    return sink.changed.wait_for(lock, kPatience, [&] { return sink.text.size() >= size; });
+  };
+  for (int i = 0; all.size() < 2 * kSentBytesKept; ++i)
+    print("line " + std::to_string(i) + " " + std::string(1000, 'x') + "\n");
+  ASSERT_TRUE(arrives(all.size()));
+  {
+    const std::scoped_lock lock(sink.mutex);
+    sink.lose_once_to = 1000;
+  }
+  print("the server dies with this\n");
+  {
+    std::unique_lock lock(sink.mutex);
+    ASSERT_TRUE(sink.changed.wait_for(lock, kPatience,
+                                      [&] { return sink.lose_once_to == std::string::npos; }));
+  }
+  print("the last line\n");
+  pipe.write.close();
+  pump.finish();
+  EXPECT_EQ(sink.text.substr(0, 1000), all.substr(0, 1000));
+  const std::string rest = sink.text.substr(1000);
+  const std::string begin = "\n[maestro: ", end = " bytes of the log were lost with a server]\n";
+  ASSERT_TRUE(rest.starts_with(begin)) << rest.substr(0, 100);
+  const std::string again = rest.substr(rest.find(end) + end.size());
+  const std::size_t lost = all.size() - 1000 - again.size();
+  EXPECT_THAT(rest, HasSubstr(begin + std::to_string(lost) + end));
+  EXPECT_EQ(again, all.substr(all.size() - again.size()));
+  EXPECT_GE(again.size(), kSentBytesKept - (64 << 10));
 }
 
 TEST(LogPump, AFencedAttemptStopsSending) {

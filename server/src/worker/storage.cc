@@ -41,10 +41,7 @@ Result<Sent> send_blob(TaskRun& run, const std::string& path) {
   if (!digest.ok()) return digest.error();
   std::error_code unknown;
   const auto size = static_cast<std::int64_t>(fs::file_size(path, unknown));
-  const auto known = run.api().has_blob(run.hold(), *digest);
-  if (!known.ok() || !*known) {
-    if (Status sent = run.api().put_blob(run.hold(), *digest, path); !sent) return sent.error();
-  }
+  if (Status sent = run.api().put_blob(run.hold(), *digest, path); !sent) return sent.error();
   return Sent{*digest, size};
 }
 

@@ -11,6 +11,8 @@ import sys
 
 import harness
 from harness import maestro, wait_until
+from upload_test import Line
+from worker_protocol_test import working
 
 S3_SERVER = "nanio==0.1.7"
 KEY, SECRET = "test-key", "test-secret-of-the-bucket"
@@ -19,7 +21,7 @@ name: build
 jobs:
   make:
     steps:
-      - run: echo "the line that must last"; mkdir -p out; head -c 9000000 /dev/zero > out/big; echo small > out/small
+      - run: echo "the line that must last"; mkdir -p out; head -c 20000000 /dev/urandom > out/big; echo small > out/small
       - uses: artifact/upload
         with: {name: result, path: out}
 """
@@ -73,6 +75,7 @@ def test_s3(fresh, scratch):
         check_store(s3)
         check_refusals(s3, scratch)
         check_lost_disk(s3, fresh)
+        check_new_leader(s3, fresh, scratch)
         check_collection(s3, fresh)
     finally:
         s3.stop()
@@ -117,6 +120,24 @@ def check_lost_disk(s3, fresh):
     quiet = client.succeed("name: q\njobs: {say: {steps: [{run: 'echo said in the meantime'}]}}\n")
     s3.start()
     wait_until(lambda: s3.objects(f"logs/{quiet['id']}"), "the log comes into the bucket")
+
+
+def check_new_leader(s3, fresh, scratch):
+    """A server that comes after another has what is in the bucket, and the worker sends the rest of the log again."""
+    server = fresh(env=s3.settings(S3_PREFIX="leader", S3_LOG_INTERVAL="1m"), slots=0)
+    gate = os.path.join(scratch, "gate")
+    os.mkfifo(gate)
+    run_text = f"jobs: {{a: {{runs_on: [far], steps: [{{run: 'seq 1 500; read < {gate}; seq 501 1000'}}]}}}}\n"
+    with Line(server) as line, working(server, scratch, "--url", line.url, "--name", "far", "--labels", "far"):
+        run = server.client().start(run_text)["id"]
+        wait_until(lambda: server.client().log(run, "a").text.endswith("\n500\n"), "the first half has come")
+        server.kill()
+        shutil.rmtree(os.path.join(server.folder, "s3"))
+        server.start()
+        with open(gate, "w", encoding="utf-8") as opened:
+            opened.write("go\n")
+        assert server.client().finished(run)["status"] == "succeeded"
+    assert server.client().log(run, "a").text == "".join(f"{number}\n" for number in range(1, 1001))
 
 
 def check_collection(s3, fresh):

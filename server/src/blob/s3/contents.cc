@@ -59,21 +59,47 @@ class RelayedUpload final : public BlobStore::Upload {
   std::unique_ptr<BlobStore::Upload> local_;
 };
 
+// `local`: null when the whole is in the local copy already, and only S3 may lack it.
+class RelayedPart final : public BlobStore::Part {
+ public:
+  RelayedPart(S3Contents& contents, std::unique_ptr<BlobStore::Part> local, std::string digest,
+              std::int64_t size)
+      : contents_(contents), local_(std::move(local)), digest_(std::move(digest)), size_(size) {}
+  Status write(std::string_view bytes) override {
+    if (local_) return local_->write(bytes);
+    return Error{Code::invalid_field, "the part goes beyond the upload's length", {}};
+  }
+  Result<std::int64_t> finish() override {
+    const auto end = local_ ? local_->finish() : Result<std::int64_t>(size_);
+    if (!end || *end < size_) return end;
+    const Status sent = contents_.send(digest_);
+    return sent ? end : sent.error();
+  }
+
+ private:
+  S3Contents& contents_;
+  const std::unique_ptr<BlobStore::Part> local_;
+  const std::string digest_;
+  const std::int64_t size_;
+};
+
 Error as_store_failure(const Error& error) {
   return {
       error.code == Code::unreachable ? Code::unreachable : Code::store_failed, error.message, {}};
 }
 }  // namespace
 
-S3Contents::S3Contents(S3Client& client, std::string folder, std::int64_t cache_bytes_max,
+S3Contents::S3Contents(S3Client& client, const std::string& folder, std::int64_t cache_bytes_max,
                        Clock& clock)
     : client_(client),
       cache_bytes_max_(cache_bytes_max),
       clock_(clock),
-      local_(std::move(folder)) {}
+      local_(folder),
+      parts_(folder, local_) {}
 
 Status S3Contents::prepare() {
   if (Status ready = local_.prepare(); !ready) return ready;
+  if (Status ready = parts_.prepare(); !ready) return ready;
   std::int64_t bytes = 0;
   for (const Content::Stored& stored : local_.list()) bytes += stored.size;
   local_bytes_ = bytes;
@@ -85,6 +111,26 @@ Result<std::unique_ptr<BlobStore::Upload>> S3Contents::begin_upload() {
   if (!local) return local;
   return std::unique_ptr<BlobStore::Upload>(
       std::make_unique<RelayedUpload>(*this, std::move(*local)));
+}
+
+std::int64_t S3Contents::arrived(const PartsKey& key) {
+  const std::int64_t bytes = parts_.arrived(key);
+  const auto whole = local_.open(key.digest);
+  return whole ? whole->size : bytes;
+}
+
+Result<std::unique_ptr<BlobStore::Part>> S3Contents::resume(const PartsKey& key,
+                                                            std::int64_t offset,
+                                                            std::int64_t size) {
+  std::unique_ptr<BlobStore::Part> part;
+  const auto whole = local_.open(key.digest);
+  if (!whole || offset != whole->size || size != whole->size) {
+    auto resumed = parts_.resume(key, offset, size);
+    if (!resumed) return resumed;
+    part = std::move(*resumed);
+  }
+  return std::unique_ptr<BlobStore::Part>(
+      std::make_unique<RelayedPart>(*this, std::move(part), key.digest, size));
 }
 
 Status S3Contents::send(const std::string& digest) {
@@ -202,6 +248,7 @@ Result<bool> S3Contents::remove_unused(std::string_view digest, Instant before) 
 }
 
 Status S3Contents::drop_uploads(Instant before) {
+  if (const Status dropped = parts_.drop(before); !dropped) return dropped;
   const auto begun = client_.uploads(std::string(kFolder));
   if (!begun) return as_store_failure(begun.error());
   for (const S3Upload& upload : *begun) {

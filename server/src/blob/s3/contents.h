@@ -12,6 +12,7 @@
 
 #include "blob/blob_store.h"
 #include "blob/content.h"
+#include "blob/parts.h"
 #include "blob/s3/client.h"
 
 namespace mc::blob {
@@ -20,11 +21,15 @@ namespace mc::blob {
 class S3Contents {
  public:
   // `folder`: for the local copies; over `cache_bytes_max` the least recently used go.
-  S3Contents(S3Client& client, std::string folder, std::int64_t cache_bytes_max, Clock& clock);
+  S3Contents(S3Client& client, const std::string& folder, std::int64_t cache_bytes_max,
+             Clock& clock);
   // Errors: data_folder.
   Status prepare();
 
   Result<std::unique_ptr<BlobStore::Upload>> begin_upload();
+  std::int64_t arrived(const PartsKey& key);
+  Result<std::unique_ptr<BlobStore::Part>> resume(const PartsKey& key, std::int64_t offset,
+                                                  std::int64_t size);
   bool has(std::string_view digest);
   // Errors: not_found; store_failed: also when the bytes have another digest; unreachable.
   Result<BlobStore::File> open(std::string_view digest);
@@ -46,6 +51,7 @@ class S3Contents {
   const std::int64_t cache_bytes_max_;
   Clock& clock_;
   Content local_;
+  Parts parts_;
   std::atomic<std::int64_t> local_bytes_{0};  // about
   std::mutex mutex_;                          // guards what follows
   std::condition_variable freed_;

@@ -2,8 +2,8 @@
 // enough has come or some time has passed. A log that this process does not have yet is fetched
 // when it is first asked for, or when a worker goes on writing it.
 //
-// What was not in a segment when its machine died is lost: at most what came within `interval` and
-// while S3 could not be reached. The worker then goes on where the log ends.
+// What was not in a segment when its machine died is lost here: at most what came within `interval`
+// and while S3 could not be reached. The worker goes on where the log ends, with what it still has.
 #pragma once
 
 #include <atomic>

@@ -18,6 +18,11 @@ class S3Store final : public BlobStore {
   Status prepare() { return contents_.prepare(); }
 
   Result<std::unique_ptr<Upload>> begin_upload() override { return contents_.begin_upload(); }
+  std::int64_t arrived(const PartsKey& key) override { return contents_.arrived(key); }
+  Result<std::unique_ptr<Part>> resume(const PartsKey& key, std::int64_t offset,
+                                       std::int64_t size) override {
+    return contents_.resume(key, offset, size);
+  }
   bool has(std::string_view digest) override { return contents_.has(digest); }
   Result<File> open(std::string_view digest) override { return contents_.open(digest); }
   Result<std::vector<std::string>> list_unused(Instant before, std::string_view after,

@@ -55,8 +55,13 @@ class OneTask::Api final : public client::WorkerApi {
     const auto end = server_->logs(behind);
     return end.ok() ? Result<std::int64_t>(std::max<std::int64_t>(0, *end - *base)) : end;
   }
-  Result<bool> has_blob(const client::Hold& hold, const std::string& digest) override {
-    return server_->has_blob(hold, digest);
+  Result<client::BlobState> find_blob(const client::Hold& hold,
+                                      const std::string& digest) override {
+    return server_->find_blob(hold, digest);
+  }
+  Result<std::int64_t> put_part(const client::Hold& hold, const std::string& digest,
+                                const std::string& file, const client::FilePart& part) override {
+    return server_->put_part(hold, digest, file, part);
   }
   Status put_blob(const client::Hold& hold, const std::string& digest,
                   const std::string& file) override {
