@@ -265,6 +265,7 @@ class Core {
   Status make_way(const wire::RegisterRequest& request, Instant now);
   void lose_tasks_of(const std::string& instance, Instant now);
   bool is_polling(const WorkerInfo& worker) const;
+  bool is_ready(const ReadyJob& job);
   std::vector<Task> take_tasks(WorkerInfo& worker, int max, Instant now);
   std::optional<Task> grant(const ReadyJob& ready, WorkerInfo& worker, Instant now);
   // Jobs that became ready, or fit since the last time, for those who wait; answers those whose

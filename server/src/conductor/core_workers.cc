@@ -144,11 +144,17 @@ std::optional<Task> Core::grant(const ReadyJob& ready, WorkerInfo& worker, Insta
               .deadline = job.due - engine::kWorkerSlack};
 }
 
+bool Core::is_ready(const ReadyJob& job) {
+  const HotRun* run = find_hot(job.run);
+  return run != nullptr && run->state.jobs[job.node].status == JobStatus::ready;
+}
+
 std::vector<Task> Core::take_tasks(WorkerInfo& worker, int max, Instant now) {
   std::vector<Task> tasks;
   if (draining_ || worker.draining) return tasks;
   while (static_cast<int>(tasks.size()) < std::min(max, kTasksPerPollMax)) {
-    const auto ready = dispatcher_.take(worker);
+    const auto ready =
+        dispatcher_.take(worker, [this](const ReadyJob& job) { return is_ready(job); });
     if (!ready) break;
     if (auto task = grant(*ready, worker, now)) tasks.push_back(std::move(*task));
   }
@@ -156,10 +162,7 @@ std::vector<Task> Core::take_tasks(WorkerInfo& worker, int max, Instant now) {
 }
 
 void Core::match_pollers(Instant now) {
-  dispatcher_.drop_stale([this](const ReadyJob& job) {
-    const HotRun* run = find_hot(job.run);
-    return run != nullptr && run->state.jobs[job.node].status == JobStatus::ready;
-  });
+  dispatcher_.drop_stale([this](const ReadyJob& job) { return is_ready(job); });
   const bool changed = dispatcher_.take_change();
   for (auto poller = pollers_.begin(); changed && poller != pollers_.end();) {
     if (dispatcher_.ready_count() == 0) break;

@@ -98,7 +98,8 @@ bool Dispatcher::keeps(const Bucket& bucket, const WorkerInfo& asking) const {
   if (ids == ids_by_name_.end()) return false;
   return std::any_of(ids->second.begin(), ids->second.end(), [&](const std::string& id) {
     const WorkerInfo& keeper = workers_.at(id);
-    return !keeper.draining && keeper.last_seen + kKeeperSilent >= asking.last_seen;
+    return !keeper.draining && keeper.last_seen + kKeeperSilent >= asking.last_seen &&
+           covers(keeper.labels, bucket.labels) && suffices(keeper.resources, {}, bucket.resources);
   });
 }
 
@@ -157,7 +158,8 @@ ReadyJob Dispatcher::remove(const Place& place) {
   const auto level = place.bucket->levels.find(place.priority);
   const auto line = level->second.find(place.project);
   const ReadyJob job = line->second.front();
-  place.bucket->kept_by.clear();
+  // Who was kept may have what it was kept from.
+  if (!std::exchange(place.bucket->kept_by, {}).empty()) note_change();
   line->second.pop_front();
   if (line->second.empty()) level->second.erase(line);
   if (level->second.empty()) place.bucket->levels.erase(level);
@@ -165,7 +167,7 @@ ReadyJob Dispatcher::remove(const Place& place) {
   return job;
 }
 
-std::optional<ReadyJob> Dispatcher::take(const WorkerInfo& worker) {
+std::optional<ReadyJob> Dispatcher::take(const WorkerInfo& worker, const IsReady& is_ready) {
   const Resources used = in_use(worker.name);
   std::vector<Place> first;
   Bucket* passed_most = nullptr;
@@ -184,6 +186,11 @@ std::optional<ReadyJob> Dispatcher::take(const WorkerInfo& worker) {
   Place next = next_of(first);
   if (passed_most->passed >= kPassedOver * sets) {
     if (!suffices(worker.resources, used, passed_most->resources)) {
+      drop_stale_of(*passed_most, is_ready);
+      if (passed_most->levels.empty()) {
+        std::erase_if(buckets_, [](const auto& entry) { return entry.second.levels.empty(); });
+        return take(worker, is_ready);
+      }
       passed_most->kept_by = worker.name;
       return std::nullopt;
     }
@@ -245,16 +252,19 @@ bool Dispatcher::yields(const JobWants& wants) const {
   });
 }
 
-void Dispatcher::drop_stale(const std::function<bool(const ReadyJob&)>& is_ready) {
-  if (ready_ < look_at_) return;
-  for (auto& [labels, bucket] : buckets_) {
-    for (auto& [priority, level] : bucket.levels) {
-      for (auto& [project, line] : level)
-        ready_ -= std::erase_if(line, [&](const ReadyJob& job) { return !is_ready(job); });
-      std::erase_if(level, [](const auto& entry) { return entry.second.empty(); });
-    }
-    std::erase_if(bucket.levels, [](const auto& entry) { return entry.second.empty(); });
+// Leaves the bucket in its place, also when it is empty.
+void Dispatcher::drop_stale_of(Bucket& bucket, const IsReady& is_ready) {
+  for (auto& [priority, level] : bucket.levels) {
+    for (auto& [project, line] : level)
+      ready_ -= std::erase_if(line, [&](const ReadyJob& job) { return !is_ready(job); });
+    std::erase_if(level, [](const auto& entry) { return entry.second.empty(); });
   }
+  std::erase_if(bucket.levels, [](const auto& entry) { return entry.second.empty(); });
+}
+
+void Dispatcher::drop_stale(const IsReady& is_ready) {
+  if (ready_ < look_at_) return;
+  for (auto& [labels, bucket] : buckets_) drop_stale_of(bucket, is_ready);
   std::erase_if(buckets_, [](const auto& entry) { return entry.second.levels.empty(); });
   look_at_ = std::max<std::size_t>(1'000, 2 * ready_);
 }

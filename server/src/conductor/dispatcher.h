@@ -86,10 +86,11 @@ class Dispatcher {
   explicit Dispatcher(Weights weights = {}) : weights_(std::move(weights)) {}
   // A job became ready.
   void add(const JobWants& wants, Uuid run, NodeIndex node);
+  using IsReady = std::function<bool(const ReadyJob&)>;
   // The next job that `worker` may take by the order above, removed; it may be stale (cancelled
-  // since): the caller checks and asks again. Takes time by sets of labels and projects with
-  // ready jobs, not by the number of jobs.
-  std::optional<ReadyJob> take(const WorkerInfo& worker);
+  // since): the caller checks and asks again. `is_ready` tells which are not: no worker waits for
+  // those. Takes time by sets of labels and projects with ready jobs, not by the number of jobs.
+  std::optional<ReadyJob> take(const WorkerInfo& worker, const IsReady& is_ready);
   // Ready jobs that are served before this one, as things stand: those with a higher priority, then
   // those of projects that are behind, then the older ones, among those that some worker may take
   // which may take this one. nullopt: more than `max`. Also lists those that are stale.
@@ -127,7 +128,7 @@ class Dispatcher {
   // Also counts those that are stale.
   std::size_t ready_count() const { return ready_; }
   // Forgets jobs that are not ready any more; looks once their number has doubled.
-  void drop_stale(const std::function<bool(const ReadyJob&)>& is_ready);
+  void drop_stale(const IsReady& is_ready);
 
   WorkerInfo& add_worker(WorkerInfo worker);
   WorkerInfo* find_worker(const std::string& id);
@@ -159,6 +160,7 @@ class Dispatcher {
   static Place oldest_of(Bucket& bucket);
   bool share_a_worker(const JobWants& wants, const Bucket& bucket) const;
   ReadyJob remove(const Place& place);
+  void drop_stale_of(Bucket& bucket, const IsReady& is_ready);
 
   Weights weights_;
   std::map<std::string, Bucket> buckets_;    // by labels and resources, joined; none is empty

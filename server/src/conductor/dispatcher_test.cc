@@ -10,6 +10,7 @@
 
 namespace mc::conductor {
 namespace {
+const auto kAll = [](const ReadyJob&) { return true; };
 WorkerInfo worker_with(std::vector<std::string> labels) {
   WorkerInfo worker;
   worker.labels = std::move(labels);
@@ -27,7 +28,7 @@ struct Line {
   std::vector<NodeIndex> take(std::size_t count) {
     std::vector<NodeIndex> taken;
     while (taken.size() < count) {
-      const auto job = dispatcher.take(worker);
+      const auto job = dispatcher.take(worker, kAll);
       if (!job) break;
       taken.push_back(job->node);
     }
@@ -42,7 +43,7 @@ struct Line {
         dispatcher.ended({running.front(), "", {}});
         running.pop_front();
       }
-      const auto job = dispatcher.take(worker);
+      const auto job = dispatcher.take(worker, kAll);
       if (!job) break;
       ++given[job->node / 1000];
       running.push_back(std::to_string(job->node / 1000));
@@ -110,7 +111,7 @@ TEST(Dispatcher, JobsThatWereCancelledCostTheirProjectNothing) {
   line.add_many(2, 900);
   int live = 0;
   for (int i = 0; i < 1'000 && live < 100; ++i) {
-    const auto job = line.dispatcher.take(line.worker);
+    const auto job = line.dispatcher.take(line.worker, kAll);
     if (job->node / 1000 == 1 && job->node < 1'800) continue;  // stale: nothing begins
     ++live;
   }
@@ -304,7 +305,7 @@ struct Machines {
   // The node that `name` is given and starts; 0: none.
   NodeIndex take(const std::string& name) {
     WorkerInfo& worker = *dispatcher.find_worker(name);
-    const auto job = dispatcher.take(worker);
+    const auto job = dispatcher.take(worker, is_ready);
     if (!job) return 0;
     running[job->node] = {"p", name, wanted_of(job->node)};
     dispatcher.began(running[job->node]);
@@ -318,6 +319,7 @@ struct Machines {
   static Resources wanted_of(NodeIndex node) { return cpus(node >= 100 ? 4 : 1); }
 
   Dispatcher dispatcher;
+  Dispatcher::IsReady is_ready = kAll;
   std::map<NodeIndex, Dispatcher::Running> running;
 };
 
@@ -371,6 +373,56 @@ TEST(DispatcherResources, ALargeJobGetsAWorkerThoughSmallOnesNeverEnd) {
   }
   EXPECT_TRUE(given);
   EXPECT_LE(kept, 4);  // one worker alone was kept free
+}
+
+TEST(DispatcherResources, WhatWasCancelledKeepsNoWorker) {
+  Machines all;
+  all.add(1, 1);
+  ASSERT_EQ(all.take("w1"), 1U);
+  all.add(1000, 4);
+  all.is_ready = [](const ReadyJob& job) { return job.node < 1000; };
+  for (NodeIndex node = 2; node <= 90; ++node) {
+    all.add(node, 1);
+    ASSERT_EQ(all.take("w1"), node);
+    all.end(node);
+  }
+  EXPECT_EQ(all.dispatcher.ready_count(), 0U);
+}
+
+TEST(DispatcherResources, WhoWasKeptIsOfferedAgainWhenAnotherTookTheJob) {
+  Machines all;
+  all.add(1, 1);
+  ASSERT_EQ(all.take("w1"), 1U);
+  all.add(1000, 4);
+  NodeIndex node = 2;
+  for (all.add(node, 1); all.take("w1") != 0; all.add(++node, 1)) all.end(node);
+  (void)all.dispatcher.take_change();
+  ASSERT_EQ(all.take("w2"), 1000U);
+  EXPECT_TRUE(all.dispatcher.take_change());
+  EXPECT_EQ(all.take("w1"), node);
+}
+
+TEST(DispatcherResources, AKeeperThatHasBecomeSmallKeepsNobodyElseFromIt) {
+  Machines all;
+  for (const NodeIndex node : {1U, 2U}) {
+    all.add(node, 1);
+    ASSERT_EQ(all.take(node == 1 ? "w1" : "w2"), node);
+  }
+  all.add(1000, 4);
+  NodeIndex node = 2;
+  const auto is_kept = [&](const std::string& worker) {
+    for (const NodeIndex end = node + 90; node < end;) {
+      all.add(++node, 1);
+      const NodeIndex given = all.take(worker);
+      if (given == 0) return true;
+      all.end(given);
+    }
+    return false;
+  };
+  ASSERT_TRUE(is_kept("w1"));
+  EXPECT_FALSE(is_kept("w2"));
+  all.dispatcher.find_worker("w1")->resources = cpus(2);
+  EXPECT_TRUE(is_kept("w2"));
 }
 
 TEST(DispatcherResources, AKeeperThatIsGoneKeepsNobodyElseFromIt) {
