@@ -100,7 +100,7 @@ void worker_get_blob(const CallPtr& call) {
       // In this order: an upload that is finished meanwhile is there.
       missing.headers.push_back(upload_offset(blobs.arrived(parts_key(held.target, digest))));
       // Who asks whether it is there is about to refer to it: it is kept from now on.
-      if (blobs.has(digest)) return call->answer({.status = 200});
+      return call->answer(blobs.has(digest) ? http::Response{.status = 200} : std::move(missing));
     }
     const auto file = blobs.open(digest);
     if (!file && file.error().code != Code::not_found) return call->fail(file.error());

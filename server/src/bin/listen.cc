@@ -60,6 +60,7 @@ std::optional<blob::S3Settings> s3_settings(const config::Settings& settings) {
   out.place.prefix = settings.s3_prefix;
   if (!out.place.prefix.empty() && !out.place.prefix.ends_with('/')) out.place.prefix += '/';
   out.cache_bytes_max = settings.s3_cache_mib * kMiB;
+  out.young = std::min(out.young, settings.blob_grace / 4);
   out.logs.interval = settings.s3_log_interval;
   return out;
 }

@@ -75,6 +75,7 @@ def test_s3(fresh, scratch):
         check_store(s3)
         check_refusals(s3, scratch)
         check_lost_disk(s3, fresh)
+        check_lost_objects(s3, fresh)
         check_new_leader(s3, fresh, scratch)
         check_collection(s3, fresh)
     finally:
@@ -97,6 +98,17 @@ def check_refusals(s3, scratch):
                        env=s3.settings(**wrong))
         assert done.code != 0 and named in done.err, (wrong, done.code, done.err)
         assert SECRET not in done.err and "not-the-secret" not in done.err, done.err
+
+
+def check_lost_objects(s3, fresh):
+    """What the bucket has lost, by a rule of its own or by another server, is not taken for there."""
+    server = fresh(env=s3.settings())
+    server.client().succeed(RUN)
+    server.stop()
+    shutil.rmtree(os.path.join(s3.data, "maestro", "sha256"))
+    server.start()
+    server.client().succeed(RUN)
+    assert s3.objects("sha256"), "it is sent again, though the server has a copy"
 
 
 def check_lost_disk(s3, fresh):

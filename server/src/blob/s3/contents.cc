@@ -9,8 +9,6 @@ namespace mc::blob {
 namespace {
 constexpr std::string_view kDigestPrefix = "sha256:";
 constexpr std::string_view kFolder = "sha256/";
-// A blob this young is not sent or renewed again: less than any grace period by far.
-constexpr Millis kYoung{3'600'000};
 constexpr Millis kKnown{10 * 60'000};  // for so long an answer of has() is believed
 constexpr Millis kLocalLeast{60'000};  // whoever was given a local file has it open by then
 constexpr std::size_t kUsedMax = 200'000;
@@ -90,9 +88,10 @@ Error as_store_failure(const Error& error) {
 }  // namespace
 
 S3Contents::S3Contents(S3Client& client, const std::string& folder, std::int64_t cache_bytes_max,
-                       Clock& clock)
+                       Millis young, Clock& clock)
     : client_(client),
       cache_bytes_max_(cache_bytes_max),
+      young_(young),
       clock_(clock),
       local_(folder),
       parts_(folder, local_) {}
@@ -142,12 +141,12 @@ Status S3Contents::send(const std::string& digest) {
   const auto known = client_.head(key);
   if (!known && known.error().code != Code::not_found) return as_store_failure(known.error());
   // An old one is sent again: the garbage collection goes by when it came.
-  const bool young = known && known->size == file->size && clock_.now() - known->modified < kYoung;
+  const bool young = known && known->size == file->size && clock_.now() - known->modified < young_;
   if (!young) {
     if (const Status sent = put_file(client_, key, file->path, file->size); !sent)
       return as_store_failure(sent.error());
   }
-  note_use(digest);
+  note_use(digest, young ? known->modified : clock_.now());
   shrink();
   return {};
 }
@@ -157,18 +156,23 @@ bool S3Contents::has(std::string_view digest) {
   if (key.empty()) return false;
   const std::string name(digest);
   const Busy busy(*this, name);
-  if (!used_since(name, clock_.now() - kKnown)) {
-    const auto known = client_.head(key);
-    if (!known && known.error().code != Code::not_found)
-      log_warn("S3 cannot be asked for a blob", {{"reason", known.error().message}});
-    if (!known) return false;
-    // Another server, which knows nothing of this use, goes by when the object came.
-    if (clock_.now() - known->modified > kYoung) {
-      if (const Status renewed = client_.renew(key); !renewed)
-        log_warn("S3 does not renew an object", {{"reason", renewed.error().message}});
-    }
+  if (is_known(name)) {
+    note_use(name);
+    return true;
   }
-  note_use(name);
+  const auto known = client_.head(key);
+  if (!known && known.error().code != Code::not_found)
+    log_warn("S3 cannot be asked for a blob", {{"reason", known.error().message}});
+  if (!known) return false;
+  // Another server, which knows nothing of this use, goes by when the object came.
+  const bool young = clock_.now() - known->modified < young_;
+  const Status renewed = young ? Status() : client_.renew(key);
+  if (!renewed) {
+    // Whoever asks sends it again, which makes it young, too.
+    log_warn("S3 does not renew an object", {{"reason", renewed.error().message}});
+    return false;
+  }
+  note_use(name, young ? known->modified : clock_.now());
   return true;
 }
 
@@ -261,18 +265,29 @@ Status S3Contents::drop_uploads(Instant before) {
   return {};
 }
 
-void S3Contents::note_use(const std::string& digest) {
+void S3Contents::note_use(const std::string& digest, std::optional<Instant> modified) {
   const Instant now = clock_.now();
   const std::scoped_lock lock(mutex_);
   if (used_.size() >= kUsedMax)
-    std::erase_if(used_, [&](const auto& each) { return each.second < now - kKnown; });
-  used_[digest] = now;
+    std::erase_if(used_, [&](const auto& each) { return each.second.at < now - kKnown; });
+  Use& use = used_[digest];
+  use.at = now;
+  if (modified) use.modified = *modified;
 }
 
 bool S3Contents::used_since(const std::string& digest, Instant since) {
   const std::scoped_lock lock(mutex_);
   const auto found = used_.find(digest);
-  return found != used_.end() && found->second >= since;
+  return found != used_.end() && found->second.at >= since;
+}
+
+// Whether S3 need not be asked: it had the blob a moment ago, and from not long before.
+bool S3Contents::is_known(const std::string& digest) {
+  const Instant now = clock_.now();
+  const std::scoped_lock lock(mutex_);
+  const auto found = used_.find(digest);
+  return found != used_.end() && now - found->second.at < kKnown &&
+         now - found->second.modified < young_;
 }
 
 // Requires nothing: may run on several threads, which then remove the same files.

@@ -6,6 +6,7 @@
 #include <condition_variable>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <unordered_set>
@@ -20,9 +21,10 @@ namespace mc::blob {
 // Threads: any; each blob is worked on by one at a time.
 class S3Contents {
  public:
-  // `folder`: for the local copies; over `cache_bytes_max` the least recently used go.
+  // `folder`: for the local copies; over `cache_bytes_max` the least recently used go. A blob that
+  // came into S3 less than `young` ago is not sent or renewed again.
   S3Contents(S3Client& client, const std::string& folder, std::int64_t cache_bytes_max,
-             Clock& clock);
+             Millis young, Clock& clock);
   // Errors: data_folder.
   Status prepare();
 
@@ -43,12 +45,15 @@ class S3Contents {
  private:
   class Busy;  // holds a digest against the others
   Status fetch(const std::string& digest);
-  void note_use(const std::string& digest);
+  // `modified`: when it came into S3, if that was seen.
+  void note_use(const std::string& digest, std::optional<Instant> modified = {});
+  bool is_known(const std::string& digest);
   bool used_since(const std::string& digest, Instant since);
   void shrink();
 
   S3Client& client_;
   const std::int64_t cache_bytes_max_;
+  const Millis young_;
   Clock& clock_;
   Content local_;
   Parts parts_;
@@ -56,8 +61,11 @@ class S3Contents {
   std::mutex mutex_;                          // guards what follows
   std::condition_variable freed_;
   std::unordered_set<std::string> busy_;
-  // When a blob was last uploaded or asked for by this process: S3 remembers uploads only.
-  std::unordered_map<std::string, Instant> used_;
+  struct Use {
+    Instant at;        // when this process was last given it or asked for it
+    Instant modified;  // all that S3 remembers
+  };
+  std::unordered_map<std::string, Use> used_;
 };
 
 }  // namespace mc::blob

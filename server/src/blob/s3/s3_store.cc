@@ -12,7 +12,7 @@ class S3Store final : public BlobStore {
  public:
   S3Store(const S3Settings& settings, const std::string& folder, std::unique_ptr<BlobStore> local)
       : client_(settings.place),
-        contents_(client_, folder, settings.cache_bytes_max, *settings.place.clock),
+        contents_(client_, folder, settings.cache_bytes_max, settings.young, *settings.place.clock),
         local_(std::move(local)),
         logs_(client_, *local_, settings.logs) {}
   Status prepare() { return contents_.prepare(); }
