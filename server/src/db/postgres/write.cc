@@ -84,9 +84,9 @@ void add_rows(Params& params, const std::vector<PlacedRun>& runs,
   "SELECT l.run, c.project, l.name, l.value, c.number FROM unnest($20, $21, $22) AS " \
   "l(run, name, value) JOIN changed c ON c.id = l.run"
 // The runs of $1, at the places of $23, that `written` does not name.
-#define MC_PG_REFUSE_OTHERS                                                     \
+#define MC_PG_REFUSE_OTHERS(written)                                            \
   "SELECT maestro_refuse('run', w.place) FROM unnest($1, $23) AS w(id, place) " \
-  "LEFT JOIN written d ON d.id = w.id WHERE d.id IS NULL"
+  "LEFT JOIN " written " d ON d.id = w.id WHERE d.id IS NULL"
 
 constexpr std::string_view kUpdateRuns =
     // Whoever changes the row at the same time is waited for, and last_seq looked at again: where
@@ -103,14 +103,13 @@ constexpr std::string_view kUpdateRuns =
     "DISTINCT FROM (r.labels, r.project, r.number) AS relabelled), "
     "changed AS (SELECT * FROM written WHERE relabelled), "
     "gone AS (DELETE FROM run_labels l USING changed c WHERE l.run = c.id), "
-    "labelled AS (" MC_PG_PUT_LABELS ") " MC_PG_REFUSE_OTHERS;
+    "labelled AS (" MC_PG_PUT_LABELS ") " MC_PG_REFUSE_OTHERS("written");
 constexpr std::string_view kInsertRuns =
     // Somebody may be inserting the same run: this waits for them.
     "WITH changed AS (INSERT INTO runs (" MC_PG_ROW_COLUMNS ") SELECT " MC_PG_ROW_COLUMNS
     " FROM unnest(" MC_PG_ROW_ARRAYS ") AS w(" MC_PG_ROW_COLUMNS
     ") ON CONFLICT (id) DO NOTHING RETURNING id, project, number), "
-    "written AS (SELECT id FROM changed), "
-    "labelled AS (" MC_PG_PUT_LABELS ") " MC_PG_REFUSE_OTHERS;
+    "labelled AS (" MC_PG_PUT_LABELS ") " MC_PG_REFUSE_OTHERS("changed");
 
 struct Label {
   Uuid run;
