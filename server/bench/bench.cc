@@ -6,7 +6,7 @@
 
 #include "base/text.h"
 #include "bench/benchmarks.h"
-#include "bench/postgres_floor.h"
+#include "bench/database.h"
 #include "bench/scratch.h"
 #include "bench/server_process.h"
 
@@ -28,7 +28,7 @@ constexpr Benchmark kBenchmarks[] = {
     {"b6", recovery, "recovery: kill -9 of what leads, with 4,000 runs pending", On::both},
     {"b7", footprint, "footprint: start, memory, processor, size"},
     {"b8", local_runner, "local runner: chain of 40 and fan of 100 `true` commands"},
-    {"b9", growth, "growth: large runs, many stored runs, many waiting"},
+    {"b9", growth, "growth: large runs, many stored runs, many waiting", On::both},
     {"b10", http_floor, "HTTP floor: GET /healthz and GET /runs/{id}"},
     {"b12", log_stream, "log streaming: one job printing 1 GB, 200 jobs at once"}};
 
@@ -87,8 +87,8 @@ int run(const cli::BenchOptions& options) {
     }
   }
   if (!options.db_url.empty()) {
-    ServerProcess::keep_data_in(options.db_url, options.replicas);
-    set_reference_database(options.db_url);
+    keep_data_in(options.db_url);
+    ServerProcess::start_replicas(options.replicas);
   }
   const Result<std::string> doubt = doubt_scratch();
   if (!doubt.ok()) return fail(doubt.error());

@@ -7,6 +7,7 @@
 
 #include "base/json.h"
 #include "bench/benchmarks.h"
+#include "bench/database.h"
 #include "bench/seed.h"
 #include "bench/work.h"
 
@@ -188,7 +189,12 @@ Status measure_waiting_runs(std::vector<Figure>& figures) {
 
 Figures growth() {
   std::vector<Figure> figures;
-  for (const auto& measure : {measure_large_runs, measure_stored_runs, measure_waiting_runs}) {
+  const std::pair<const char*, Status (*)(std::vector<Figure>&)> parts[] = {
+      {"b9_large", measure_large_runs},
+      {"b9_stored", measure_stored_runs},
+      {"b9_waiting", measure_waiting_runs}};
+  for (const auto& [name, measure] : parts) {
+    if (const Status apart = move_to_schema(name); !apart) return apart.error();
     if (const Status measured = measure(figures); !measured) return measured.error();
   }
   return figures;

@@ -3,14 +3,13 @@
 #include <chrono>
 #include <vector>
 
+#include "bench/database.h"
 #include "db/postgres/connection.h"
 
 namespace mc::bench {
 namespace {
 using Clock = std::chrono::steady_clock;
 constexpr std::size_t kRowBytes = 256;
-
-std::string database_url;  // set once, before anything is measured
 
 Error failed(const db::pg::Failure& failure) {
   return Error{Code::unavailable, "bench: " + db::pg::to_error(failure).message, {}};
@@ -29,10 +28,8 @@ db::pg::Statement insert_of(int rows) {
 }
 }  // namespace
 
-void set_reference_database(const std::string& postgres_url) { database_url = postgres_url; }
-
 Result<double> unnest_rate(int rows, int batch) {
-  auto connection = db::pg::Connection::open({.url = database_url});
+  auto connection = db::pg::Connection::open({.url = database_url()});
   if (!connection.ok()) return connection.error();
   const db::pg::Answer made =
       (*connection)->script("CREATE TABLE bench_floor (n int8 NOT NULL, payload bytea NOT NULL)");

@@ -1,17 +1,12 @@
 // What PostgreSQL itself can do on this machine with rows that mean nothing.
 #pragma once
 
-#include <string>
-
 #include "base/error.h"
 
 namespace mc::bench {
 
-// Where. Requires: before unnest_rate.
-void set_reference_database(const std::string& postgres_url);
-
 // Inserts `rows` of 256 bytes by one statement and one durable commit a batch, into a table with no
-// index that is gone afterwards; rows a second. Errors: unavailable.
+// index that is gone afterwards; rows a second. Requires: database_url(). Errors: unavailable.
 Result<double> unnest_rate(int rows, int batch);
 
 }  // namespace mc::bench

@@ -1,7 +1,7 @@
 #include "bench/seed.h"
 
 #include "base/text.h"
-#include "db/sqlite/sqlite_store.h"
+#include "bench/database.h"
 
 namespace mc::bench {
 namespace {
@@ -47,7 +47,7 @@ db::RunWrite copy_of(const db::StoredRun& run, Uuid id, std::int64_t number) {
 }  // namespace
 
 Status seed_finished_runs(const std::string& data, int total, std::vector<Uuid>& ids) {
-  Result<std::unique_ptr<db::Store>> store = db::open_sqlite({.folder = data});
+  Result<std::unique_ptr<db::Store>> store = open_store(data);
   if (!store.ok()) return store.error();
   const Result<db::StoredRun> model = newest_finished(**store);
   if (!model.ok()) return model.error();
@@ -64,7 +64,7 @@ Status seed_finished_runs(const std::string& data, int total, std::vector<Uuid>&
     batch = {};
   }
   (*store)->idle();
-  return {};
+  return settle_store();
 }
 
 }  // namespace mc::bench

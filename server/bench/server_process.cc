@@ -16,6 +16,7 @@
 #include "base/json.h"
 #include "base/rng.h"
 #include "base/text.h"
+#include "bench/database.h"
 #include "client/http_transport.h"
 
 namespace mc::bench {
@@ -31,14 +32,13 @@ std::int64_t number(std::string_view text) {
 }
 
 // Set once, before the first server starts.
-std::string database_url;
-int database_replicas = 1;
+int replicas_each = 1;
 
 // What a replica needs in its environment.
 std::vector<std::string> database_variables(const std::string& data) {
-  if (database_url.empty()) return {};
+  if (database_url().empty()) return {};
   // Secrets of a database that holds nothing but these measurements.
-  return {"POSTGRES_URL=" + database_url, "MAESTRO_DATA=" + data,
+  return {"POSTGRES_URL=" + database_url(), "MAESTRO_DATA=" + data,
           "JWT_SECRET=for-measurements-only-0123456789abcdef",
           "SESSION_SECRET=for-measurements-only-fedcba9876543210"};
 }
@@ -53,28 +53,25 @@ std::string first_line(int pipe) {
 }
 }  // namespace
 
-void ServerProcess::keep_data_in(const std::string& postgres_url, int replicas) {
-  database_url = postgres_url;
-  database_replicas = replicas;
-}
+void ServerProcess::start_replicas(int replicas) { replicas_each = replicas; }
 
 Result<std::unique_ptr<ServerProcess>> ServerProcess::start(int worker_slots) {
   Result<Scratch> scratch = Scratch::make();
   if (!scratch.ok()) return scratch.error();
   std::unique_ptr<ServerProcess> server(
-      new ServerProcess(std::move(*scratch), worker_slots, database_replicas));
+      new ServerProcess(std::move(*scratch), worker_slots, replicas_each));
   if (const Status started = server->start_again(); !started) return started.error();
   return server;
 }
 
 Status ServerProcess::start_again() {
   const auto began = std::chrono::steady_clock::now();
-  if (const Status made = database_url.empty() ? Status() : make_token(); !made) return made;
+  if (const Status made = database_url().empty() ? Status() : make_token(); !made) return made;
   for (Replica& replica : replicas_) {
     if (replica.pid > 0) continue;
     if (const Status launched = launch(replica); !launched) return launched;
   }
-  if (!database_url.empty()) {
+  if (!database_url().empty()) {
     if (const Status ready = wait_until_all_are_ready(); !ready) return ready;
   } else {
     const Result<std::string> token = read_file(data() + "/admin.token", kLineMax);
@@ -90,7 +87,7 @@ Status ServerProcess::launch(Replica& replica) {
   std::vector<std::string> words = {
       "maestro",  "up",          "--data",         data(),
       "--listen", "127.0.0.1:0", "--worker-slots", std::to_string(worker_slots_)};
-  if (!database_url.empty()) words = {"maestro", "serve", "--listen", "127.0.0.1:0"};
+  if (!database_url().empty()) words = {"maestro", "serve", "--listen", "127.0.0.1:0"};
   const Result<std::string> line = launch(words, replica.pid);
   if (!line.ok()) return line.error();
   const std::size_t at = line->find("http://");

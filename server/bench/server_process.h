@@ -22,9 +22,9 @@ class ServerProcess {
   ServerProcess(const ServerProcess&) = delete;
   ServerProcess& operator=(const ServerProcess&) = delete;
 
-  // From now on servers are that many replicas on this database, for measurements alone: what they
-  // write stays there. Requires: no server was started yet.
-  static void keep_data_in(const std::string& postgres_url, int replicas);
+  // From now on servers are that many replicas on bench/database.h's database. Requires: no server
+  // was started yet.
+  static void start_replicas(int replicas);
 
   void kill();  // SIGKILL to the one that leads, and waits until it is gone
   void stop();  // SIGTERM to all, and waits until they have stored everything

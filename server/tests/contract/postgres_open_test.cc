@@ -152,8 +152,8 @@ TEST_F(PostgresOpen, RefusesAUserWithoutRightsAndTakesOneWithThoseItNeeds) {
 
 TEST_F(PostgresOpen, RefusesASchemaFromTheFuture) {
   ASSERT_TRUE(migrate_up(settings()));
-  run("INSERT INTO schema_migrations VALUES (2, 'later', 'digest', 1, true)");
-  EXPECT_THAT(refusal(settings()), AllOf(StartsWith("store_failed: "), HasSubstr("version 2"),
+  run("INSERT INTO schema_migrations VALUES (999, 'later', 'digest', 1, true)");
+  EXPECT_THAT(refusal(settings()), AllOf(StartsWith("store_failed: "), HasSubstr("version 999"),
                                          HasSubstr("newer maestro")));
 }
 
@@ -251,25 +251,30 @@ TEST_F(PostgresOpen, ByFourAtOnceMigratesOnce) {
   for (std::string& each : refusals) openers.emplace_back([&] { each = refusal(settings()); });
   for (std::thread& opener : openers) opener.join();
   EXPECT_THAT(refusals, testing::Each(""));
-  EXPECT_EQ(run("SELECT count(*) FROM schema_migrations"), "1");
+  EXPECT_EQ(run("SELECT count(*) FROM schema_migrations"), "2");
 }
 
 TEST_F(PostgresOpen, MigrationsGoUpAndDownAndSayWhereTheyAre) {
   auto status = migrate_status(settings());
   ASSERT_TRUE(status);
   EXPECT_EQ(status->schema, 0);
-  EXPECT_EQ(status->wanted, 1);
-  EXPECT_THAT(status->lines, testing::ElementsAre("1 initial missing"));
+  EXPECT_EQ(status->wanted, 2);
+  EXPECT_THAT(status->lines,
+              testing::ElementsAre("1 initial missing", "2 room_for_updates missing"));
   EXPECT_FALSE(migrate_down(settings()));
   status = migrate_up(settings());
   ASSERT_TRUE(status);
-  EXPECT_EQ(status->schema, 1);
-  EXPECT_THAT(status->lines, testing::ElementsAre(HasSubstr("1 initial applied 20")));
+  EXPECT_EQ(status->schema, 2);
+  EXPECT_THAT(status->lines, testing::ElementsAre(HasSubstr("1 initial applied 20"),
+                                                  HasSubstr("2 room_for_updates applied 20")));
   {
     auto store = open_postgres_store(settings());
     ASSERT_TRUE(store);
     ASSERT_TRUE((*store)->commit(batch_of(write_of(1, 0))));
   }
+  status = migrate_down(settings());
+  ASSERT_TRUE(status);
+  EXPECT_EQ(status->schema, 1);
   EXPECT_FALSE(migrate_down(settings()));
   run("DELETE FROM runs");
   status = migrate_down(settings());

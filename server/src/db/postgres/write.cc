@@ -33,23 +33,11 @@ Statement guard_lease(const PostgresSettings& settings) {
       Params().add(settings.epoch).add(Text{settings.holder})};
 }
 
-Statement guard_runs(const std::vector<PlacedRun>& runs) {
-  Statement out{
-      "WITH held AS (SELECT id, last_seq FROM runs WHERE id = ANY ($1) ORDER BY id FOR UPDATE) "
-      "SELECT maestro_refuse('run', w.place) FROM unnest($1, $2, $3) AS w(id, seq, place) "
-      "LEFT JOIN held h ON h.id = w.id WHERE coalesce(h.last_seq, 0) <> w.seq",
-      {}};
-  out.params.list(runs, [](const PlacedRun& r) { return r.value->run; })
-      .list(runs, [](const PlacedRun& r) { return r.value->expected_seq; })
-      .list(runs, [](const PlacedRun& r) { return r.place; });
-  return out;
-}
-
 std::int64_t last_seq(const RunWrite& write) {
   return write.events ? write.events->last_seq : write.expected_seq;
 }
 
-// $1 … $19, as kRowColumns; then $20 … $22 the labels, each pair once a run.
+// $1 … $19, as MC_PG_ROW_COLUMNS.
 void add_rows(Params& params, const std::vector<PlacedRun>& runs,
               const std::vector<std::string>& labels) {
   const auto number = [&](auto get) {
@@ -88,36 +76,40 @@ void add_rows(Params& params, const std::vector<PlacedRun>& runs,
 #define MC_PG_ROW_COLUMNS                                                                          \
   "id, last_seq, number, project, workflow, status, reason, trigger_kind, actor, ref, commit_id, " \
   "labels, run_key, parent, rerun_of, created_at, finished_at, deleted_at, json"
-#define MC_PG_ROW_ARRAYS                                                                          \
-  "unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19) " \
-  "AS w(" MC_PG_ROW_COLUMNS ")"
-// Of the runs that `changed` names.
+#define MC_PG_ROW_ARRAYS \
+  "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19"
+// $20 … $22, each pair once a run; of the runs that `changed` names.
 #define MC_PG_PUT_LABELS                                                              \
   "INSERT INTO run_labels (run, project, name, value, number) "                       \
   "SELECT l.run, c.project, l.name, l.value, c.number FROM unnest($20, $21, $22) AS " \
   "l(run, name, value) JOIN changed c ON c.id = l.run"
+// The runs of $1, at the places of $23, that `written` does not name.
+#define MC_PG_REFUSE_OTHERS(written)                                            \
+  "SELECT maestro_refuse('run', w.place) FROM unnest($1, $23) AS w(id, place) " \
+  "LEFT JOIN " written " d ON d.id = w.id WHERE d.id IS NULL"
 
 constexpr std::string_view kUpdateRuns =
-    // `before` is the row as it was: the guard holds its lock.
-    "WITH moved AS (UPDATE runs r SET last_seq = w.last_seq, number = w.number, "
+    // Whoever changes the row at the same time is waited for, and last_seq looked at again: where
+    // it still fits, `before` is the row as it was.
+    "WITH written AS (UPDATE runs r SET last_seq = w.last_seq, number = w.number, "
     "project = w.project, workflow = w.workflow, status = w.status, reason = w.reason, "
     "trigger_kind = w.trigger_kind, actor = w.actor, ref = w.ref, commit_id = w.commit_id, "
     "labels = w.labels, run_key = w.run_key, parent = w.parent, rerun_of = w.rerun_of, "
     "created_at = w.created_at, finished_at = w.finished_at, deleted_at = w.deleted_at, "
-    "json = w.json FROM " MC_PG_ROW_ARRAYS
-    " JOIN runs before ON before.id = w.id WHERE r.id = w.id "
+    "json = w.json FROM unnest(" MC_PG_ROW_ARRAYS ", $24) AS w(" MC_PG_ROW_COLUMNS
+    ", built_on) JOIN runs before ON before.id = w.id "
+    "WHERE r.id = w.id AND r.last_seq = w.built_on "
     "RETURNING r.id, r.project, r.number, (before.labels, before.project, before.number) IS "
     "DISTINCT FROM (r.labels, r.project, r.number) AS relabelled), "
-    "changed AS (SELECT * FROM moved WHERE relabelled), "
-    "gone AS (DELETE FROM run_labels l USING changed c WHERE l.run = c.id) " MC_PG_PUT_LABELS;
+    "changed AS (SELECT * FROM written WHERE relabelled), "
+    "gone AS (DELETE FROM run_labels l USING changed c WHERE l.run = c.id), "
+    "labelled AS (" MC_PG_PUT_LABELS ") " MC_PG_REFUSE_OTHERS("written");
 constexpr std::string_view kInsertRuns =
     // Somebody may be inserting the same run: this waits for them.
     "WITH changed AS (INSERT INTO runs (" MC_PG_ROW_COLUMNS ") SELECT " MC_PG_ROW_COLUMNS
-    " FROM " MC_PG_ROW_ARRAYS
-    " ON CONFLICT (id) DO NOTHING RETURNING id, project, number), "
-    "labelled AS (" MC_PG_PUT_LABELS
-    ") SELECT maestro_refuse('run', w.place) FROM unnest($1, $23) AS w(id, place) "
-    "LEFT JOIN changed c ON c.id = w.id WHERE c.id IS NULL";
+    " FROM unnest(" MC_PG_ROW_ARRAYS ") AS w(" MC_PG_ROW_COLUMNS
+    ") ON CONFLICT (id) DO NOTHING RETURNING id, project, number), "
+    "labelled AS (" MC_PG_PUT_LABELS ") " MC_PG_REFUSE_OTHERS("changed");
 
 struct Label {
   Uuid run;
@@ -138,20 +130,19 @@ Statement put_rows(std::string_view sql, const std::vector<PlacedRun>& runs) {
   add_rows(out.params, runs, texts);
   out.params.list(labels, [](const Label& label) { return label.run; })
       .list(labels, [](const Label& label) { return label.name; })
-      .list(labels, [](const Label& label) { return label.value; });
+      .list(labels, [](const Label& label) { return label.value; })
+      .list(runs, [](const PlacedRun& r) { return r.place; });
   return out;
 }
 
 void write_runs(const Batch& batch, std::vector<Statement>& out) {
   const std::vector<PlacedRun> held = runs_of(batch, false);
   if (!held.empty()) {
-    out.push_back(guard_runs(held));
     out.push_back(put_rows(kUpdateRuns, held));
+    out.back().params.list(held, [](const PlacedRun& r) { return r.value->expected_seq; });
   }
   const std::vector<PlacedRun> fresh = runs_of(batch, true);
-  if (fresh.empty()) return;
-  out.push_back(put_rows(kInsertRuns, fresh));
-  out.back().params.list(fresh, [](const PlacedRun& r) { return r.place; });
+  if (!fresh.empty()) out.push_back(put_rows(kInsertRuns, fresh));
 }
 
 void write_snapshots(const Batch& batch, std::vector<Statement>& out) {
