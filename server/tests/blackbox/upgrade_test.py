@@ -191,7 +191,8 @@ def test_a_data_folder_is_taken_over_with_its_runs(scratch):
         for turn, binary in enumerate((BINARY, PREVIOUS, BINARY)):  # an update, the way back, and again
             server.binary = binary
             client = server.start().client()
-            check_up_to_date(status(binary, "--data", folder))
+            check_up_to_date(status(BINARY, "--data", folder))
+            assert status(binary, "--data", folder)["schema"] == status(BINARY, "--data", folder)["schema"]
             assert client.events(done["id"]) == events
             assert "took kept kept" in client.log(done["id"], "take").expect(200).text
             assert client.get("/api/v1/approvals?status=waiting").json()["items"][0]["id"] == approval["id"]

@@ -1,3 +1,3 @@
 -- Purpose: none here. PostgreSQL leaves room for updates on the pages of `runs`; SQLite writes a row
 -- where it is.
--- Min server version: 0.1.0
+-- Oldest schema: 1
