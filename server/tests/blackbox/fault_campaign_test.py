@@ -75,7 +75,8 @@ def test_a_short_campaign_finds_nothing_and_leaves_nothing():
             said = campaign.communicate(timeout=270)[0]
             print(said[-6000:])
             assert campaign.returncode == 0, campaign.returncode
-            assert said.splitlines()[-1] == f"{len(FAULTS)} faults, 0 violations", said.splitlines()[-1]
+            last = said.splitlines()[-1]
+            assert last == f"{len(FAULTS)} faults, 0 violations", last
             for name, printed in FAULTS.items():
                 assert len(re.findall(printed, said)) == 1, name
             assert f"removing what campaign {killed.pid} left" in said

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""How a fault campaign ends when something else than a promise breaks: what it found is told and kept, what it had not
-made stays; a second one takes none that lives for dead."""
+"""How a fault campaign ends when something else than a promise breaks: what it found is told and
+kept, what it had not made stays; a second one takes none that lives for dead."""
 import os
 import shutil
 import subprocess
@@ -50,7 +50,8 @@ def ended_by(error, violations=()):
         if folder_too:
             shutil.rmtree(network.folder_of(owner))
 
-    stubs = [(campaign, "Cluster", Standing), (campaign, "Campaign", Ended), (network, "remove", remove)]
+    stubs = [(campaign, "Cluster", Standing), (campaign, "Campaign", Ended),
+             (network, "remove", remove)]
     real = [(module, name, getattr(module, name)) for module, name, _ in stubs]
     for module, name, stub in stubs:
         setattr(module, name, stub)
@@ -68,7 +69,7 @@ def ended_by(error, violations=()):
 
 
 def test_whatever_ends_it_early_is_a_violation_and_kept():
-    for error in (subprocess.TimeoutExpired("psql", 60), IndexError("choice"), campaign.Broken("it")):
+    for error in (subprocess.TimeoutExpired("psql", 60), IndexError("none"), campaign.Broken("it")):
         assert ended_by(error) == (1, True), error
 
 
