@@ -12,7 +12,6 @@ from cluster import Broken, Cluster, default_binary
 from evidence import check_all
 from faults import FAULTS, how_long
 from followers import Follower
-from load import DOWN
 from machines import SCRATCH, Patience
 from network import Missing
 from submitters import Load
@@ -27,11 +26,12 @@ TOOLS = ("redis-server", "ip", "nft", "nsenter", "setpriv", "mount")
 def arguments():
     parser = argparse.ArgumentParser(
         prog="campaign.sh",
-        usage="scripts/fault/campaign.sh [MINUTES] [--seed N] [--only FAULT,...] [--keep] "
-        "[--list]; the head of the script says more")
+        usage="scripts/fault/campaign.sh [MINUTES] [--seed N] [--only FAULT,...] [--once] "
+        "[--keep] [--list]; the head of the script says more")
     parser.add_argument("minutes", nargs="?", type=float, default=10, metavar="MINUTES")
     parser.add_argument("--seed", type=int, default=None)
     parser.add_argument("--only", default="")
+    parser.add_argument("--once", action="store_true")
     parser.add_argument("--keep", action="store_true")
     parser.add_argument("--list", action="store_true")
     options = parser.parse_args()
@@ -94,17 +94,22 @@ class Campaign:
     def run(self):
         self.load.begin()
         end = self.began + 60 * self.options.minutes
-        while time.monotonic() < end:
-            self.round(min(end, time.monotonic() + ROUND_S))
+        if self.options.once:
+            self.round(self.chance.sample(self.faults, len(self.faults)))
+        while not self.options.once and time.monotonic() < end:
+            self.round(self.chosen(min(end, time.monotonic() + ROUND_S)))
         self.load.close()
         for follower in self.followers:
             follower.over.set()
 
-    def round(self, end):
-        self.load.start_again()
+    def chosen(self, end):
         while time.monotonic() < end:
-            self.throw(
-                self.chance.choices(self.faults, [one.weight or 1 for one in self.faults])[0])
+            yield self.chance.choices(self.faults, [one.weight or 1 for one in self.faults])[0]
+
+    def round(self, faults):
+        self.load.start_again()
+        for one in faults:
+            self.throw(one)
         self.check()
 
     def throw(self, one):
@@ -176,6 +181,7 @@ def run(options):
     """Requires: needs(). Returns the exit code."""
     cluster, campaign = Cluster(os.path.abspath(default_binary())), None
     interrupted = False
+    lock = network.claim(os.getpid())
     try:
         with cluster:
             campaign = Campaign(options, cluster)
@@ -183,7 +189,11 @@ def run(options):
                   flush=True)
             try:
                 campaign.run()
-            except (Broken, Missing, AssertionError, *DOWN) as error:
+            except Missing as error:  # the machine's fault: what was found before counts
+                if not campaign.violations:
+                    raise
+                print(f"ended early: {error}")
+            except Exception as error:  # pylint: disable=broad-exception-caught
                 campaign.violate(f"ended early: {type(error).__name__}: {error}")
             except KeyboardInterrupt:
                 interrupted = True
@@ -198,6 +208,7 @@ def run(options):
         if kept:
             print(f"the data is kept in {cluster.folder}; again with --seed {options.seed}")
         network.remove(os.getpid(), folder_too=not kept)
+        lock.close()
     print(f"{campaign.count} faults, {len(campaign.violations)} violations", flush=True)
     return 1 if campaign.violations or interrupted else 0
 

@@ -41,7 +41,8 @@ def leader(cluster, chance):
 
 
 def follower(cluster, chance):
-    return chance.choice([name for name in REPLICAS if name != leader(cluster, chance)])
+    leading = leader(cluster, chance)
+    return chance.choice([name for name in REPLICAS if name != leading])
 
 
 def nodes_of(database):

@@ -19,6 +19,7 @@ PREFIX = "maestro-fault-"
 NETWORK = "198.18.0."
 SWITCH, LOAD = "switch", "load"
 BRIDGE = "br0"
+LOCK = "lock"  # in a campaign's folder
 CLONE_NEWNET = 0x40000000
 SIOCETHTOOL = 0x8946
 # ETHTOOL_STXCSUM, _SSG, _STSO, _SGSO, _SGRO: off, so that what the cable sees are packets with
@@ -77,9 +78,24 @@ def unmount_below(folder):
         subprocess.run(["umount", "-l", mount], check=False)
 
 
+def claim(owner):
+    """Makes the campaign's folder; it lives as long as the lock that this returns is open."""
+    try:
+        os.mkdir(folder_of(owner))
+    except FileExistsError:
+        raise Missing(f"{folder_of(owner)} is there: an earlier campaign kept it") from None
+    lock = open(os.path.join(folder_of(owner), LOCK), "wb")
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    return lock
+
+
 def lives(owner):
-    with contextlib.suppress(OSError), open(f"/proc/{owner}/cmdline", "rb") as file:
-        return b"fault/campaign.py" in file.read()
+    with contextlib.suppress(FileNotFoundError), \
+            open(os.path.join(folder_of(owner), LOCK), "rb") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
     return False
 
 

@@ -76,7 +76,8 @@ void RateLimiter::settle(const Taken& collected, std::optional<double> used, Ins
   }
   // Reckoned from when it was collected: what the answer took on its way is not charged.
   fill(bucket, now);
-  const double passed = static_cast<double>((now - collected.at).count());
+  const double passed =
+      static_cast<double>(std::max<std::int64_t>(0, (now - collected.at).count()));
   const double owed = std::min(*used, 2 * limit_.burst);  // its limits may be others' than ours
   const double left = limit_.burst - owed + passed * limit_.per_second / kMillisASecond;
   bucket.left = std::min(bucket.left, left - bucket.taken);

@@ -67,6 +67,18 @@ TEST(RateLimiter, ABucketIsNeverFullerThanAllServersTogetherSay) {
   EXPECT_EQ(limiter.take("a", now).count(), 600) << "a debt is one burst at most";
 }
 
+TEST(RateLimiter, AClockThatIsSetBackTakesNothingAway) {
+  RateLimiter limiter({.per_second = 10, .burst = 5});
+  limiter.share([] {});
+  const Instant begin{1'000'000};
+  limiter.take("a", begin);
+  const auto told = limiter.collect(9, begin);
+  const Instant back = begin - Millis(600'000);
+  limiter.settle(told.at(0), 1, back);
+  for (int i = 0; i < 4; ++i) EXPECT_EQ(limiter.take("a", back).count(), 0);
+  EXPECT_EQ(limiter.take("a", back).count(), 100);
+}
+
 // Two servers, answers that take their time, a clock: whatever the order, what passes is bounded.
 TEST(RateLimiter, TwoServersLetThroughTheLimitAndWhatIsUnderWay) {
   for (std::uint64_t seed = 0; seed < 200; ++seed) {

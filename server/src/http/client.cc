@@ -185,13 +185,16 @@ void set_tls(CURL* curl, const Tls& tls) {
 }
 
 // A stream or a long poll notices within kSilentMs that its peer is gone without a word.
-int on_socket(void* /*unused*/, curl_socket_t socket, curlsocktype /*purpose*/) {
+int on_socket(void* user, curl_socket_t socket, curlsocktype /*purpose*/) {
   constexpr int kOn = 1, kIdleS = 5, kEveryS = 2;
-  constexpr unsigned kSilentMs = 12'000;  // tcp(7): ends the probes, whatever their number
+  constexpr std::int64_t kSilentMs = 12'000;  // tcp(7): ends the probes, whatever their number
+  // It also ends a peer that is there and reads nothing, which the call may have more patience for.
+  const auto silent_ms = static_cast<unsigned>(
+      std::max(kSilentMs, static_cast<const ClientRequest*>(user)->stall_timeout.count()));
   ::setsockopt(socket, SOL_SOCKET, SO_KEEPALIVE, &kOn, sizeof kOn);
   ::setsockopt(socket, IPPROTO_TCP, TCP_KEEPIDLE, &kIdleS, sizeof kIdleS);
   ::setsockopt(socket, IPPROTO_TCP, TCP_KEEPINTVL, &kEveryS, sizeof kEveryS);
-  ::setsockopt(socket, IPPROTO_TCP, TCP_USER_TIMEOUT, &kSilentMs, sizeof kSilentMs);
+  ::setsockopt(socket, IPPROTO_TCP, TCP_USER_TIMEOUT, &silent_ms, sizeof silent_ms);
   return CURL_SOCKOPT_OK;
 }
 
@@ -201,6 +204,7 @@ void set_options(CURL* curl, const ClientRequest& request, Exchange& exchange) {
   curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
   curl_easy_setopt(curl, CURLOPT_TCP_NODELAY, 1L);
   curl_easy_setopt(curl, CURLOPT_SOCKOPTFUNCTION, on_socket);
+  curl_easy_setopt(curl, CURLOPT_SOCKOPTDATA, &request);
   curl_easy_setopt(curl, CURLOPT_QUICK_EXIT,
                    1L);  // a cancelled call does not wait for the resolver
   if (request.block_private_addresses || is_loopback(request.url))

@@ -1,5 +1,8 @@
 #include "redis/connection.h"
 
+// tidy: allow third-party: Asio has no word for what children do not inherit
+#include <fcntl.h>
+
 #include <algorithm>
 #include <array>
 #include <atomic>
@@ -8,6 +11,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/ssl.hpp>
 #include <boost/asio/write.hpp>
 #include <optional>
@@ -121,7 +125,8 @@ void Connection::close() { wire_->close(); }
 
 void Connection::interrupt() {
   wire_->interrupted = true;
-  wire_->context.stop();
+  // Wakes who waits. A context that is stopped would not run what close() has to end.
+  asio::post(wire_->context, [] {});
 }
 
 Error Connection::failure(Code code, std::string_view what) const {
@@ -180,11 +185,15 @@ Status Connection::connect_socket(Deadline deadline) {
     const auto now = std::chrono::steady_clock::now();
     const auto share = (deadline - now) / static_cast<std::int64_t>(endpoints.size() - i);
     wire.socket.emplace(wire.context);
+    error_code ignored;
+    wire.socket->open(endpoints[i].protocol(), ignored);  // else connecting says why
+    // Neither a child nor what this process may become has it.
+    if (wire.socket->is_open()) ::fcntl(wire.socket->native_handle(), F_SETFD, FD_CLOEXEC);
     const auto connected = std::make_shared<Outcome>();
     wire.socket->async_connect(endpoints[i], into(connected));
     const auto trouble = wire.wait(*connected, now + share);
     if (!trouble) {
-      error_code ignored;  // a socket of this machine has no such option
+      // A socket of this machine has no such option.
       wire.socket->set_option(asio::ip::tcp::no_delay(true), ignored);
       return {};
     }

@@ -128,23 +128,26 @@ void Keeper::note(const Status& outcome) {
   bool told = false;
   {
     const std::lock_guard lock(mutex_);
-    ++(outcome ? calls_ : failures_);
     // A change of state is told once; so is another kind of trouble. What is wrong from the start
     // is for whoever asks for the first outcome: they may not go on at all.
     told = asked_ ? outcome_.ok() != outcome.ok() ||
                         (!outcome && outcome.error().code != outcome_.error().code)
                   : outcome.ok() || outcome.error().code != Code::invalid_setting;
+  }
+  // Before it is shown: who sees the state finds the line.
+  if (told && outcome) {
+    log_info("Redis carries the rate limits", {{"at", connection_.place().shown()}});
+  } else if (told) {
+    log_warn("Redis is away: this server counts rate limits alone until it is back",
+             {{"reason", outcome.error().message}});
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    ++(outcome ? calls_ : failures_);
     asked_ = true;
     outcome_ = outcome;
   }
   changed_.notify_all();
-  if (!told) return;
-  if (outcome) {
-    log_info("Redis carries the rate limits", {{"at", connection_.place().shown()}});
-  } else {
-    log_warn("Redis is away: this server counts rate limits alone until it is back",
-             {{"reason", outcome.error().message}});
-  }
 }
 
 }  // namespace mc::redis

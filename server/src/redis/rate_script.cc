@@ -4,6 +4,7 @@
 #include <openssl/evp.h>
 
 #include <array>
+#include <chrono>
 
 #include "redis/refusal.h"
 
@@ -67,13 +68,26 @@ Result<Charged> charge(Connection& connection, const RateTerms& terms,
                        std::span<const RateCharge> charges, Millis time) {
   std::vector<Command> commands;
   for (const RateCharge& each : charges) commands.push_back(command_of(false, terms, each));
+  const auto deadline = std::chrono::steady_clock::now() + time;
   Result<std::vector<Reply>> replies = connection.exchange(commands, time);
-  // A server that began anew has no script: then none of them was run.
-  if (replies && lacks_script(replies->front())) {
-    commands.front() = command_of(true, terms, charges.front());
-    replies = connection.exchange(commands, time);
-  }
   if (!replies) return replies.error();
+  // A server that began anew has no script. Another client may bring it while these are on their
+  // way: then some of them were run.
+  std::vector<std::size_t> lacking;
+  commands.clear();
+  for (std::size_t i = 0; i < charges.size(); ++i) {
+    if (!lacks_script((*replies)[i])) continue;
+    commands.push_back(command_of(lacking.empty(), terms, charges[i]));
+    lacking.push_back(i);
+  }
+  if (!lacking.empty()) {
+    const auto left = deadline - std::chrono::steady_clock::now();
+    Result<std::vector<Reply>> again =
+        connection.exchange(commands, std::chrono::duration_cast<Millis>(left));
+    if (!again) return again.error();
+    for (std::size_t i = 0; i < lacking.size(); ++i)
+      (*replies)[lacking[i]] = std::move((*again)[i]);
+  }
   Charged out;
   const double interval = kMicrosASecond / terms.per_second;
   for (const Reply& reply : *replies) {

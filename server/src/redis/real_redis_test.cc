@@ -1,7 +1,12 @@
 // Against a real redis-server that each test starts.
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/stat.h>
+
+#include <set>
+#include <thread>
 
 #include "redis/rate_script.h"
 #include "redis/server_rig_test.h"
@@ -12,6 +17,7 @@ using testing::HasSubstr;
 using testing::Not;
 constexpr Millis kLong{10'000};
 constexpr Millis kShort{200};
+constexpr Millis kSilence{2'000};  // enough for what comes before it
 
 class RealRedis : public testing::Test {
  protected:
@@ -81,8 +87,8 @@ TEST_F(RealRedis, PasswordsUsersAndDatabasesAreCheckedWhenItIsOpened) {
 
 TEST_F(RealRedis, TlsVerifiesTheServerAndShowsOurCertificate) {
   Certificates certificates;
-  const std::string port = free_port(), strict = free_port();
-  ServerRig rig(certificates.options(port, "no"));
+  ServerRig rig(certificates.options("no"));
+  const std::string& port = rig.tls_port();
   const std::string ca = "?ca=" + certificates.file("ca.pem");
   EXPECT_TRUE(opened("rediss://localhost:" + port + ca));
   expect_refused("rediss://localhost:" + port, Code::invalid_setting, "not trusted");
@@ -91,12 +97,13 @@ TEST_F(RealRedis, TlsVerifiesTheServerAndShowsOurCertificate) {
   expect_refused("rediss://127.0.0.1:" + port + ca, Code::invalid_setting, "another host");
   expect_refused("rediss://localhost:" + port + "?ca=/none.pem", Code::invalid_setting,
                  "/none.pem");
-  const Status silent = opened("rediss" + rig.url().substr(5) + ca, kShort);
+  const Status silent = opened("rediss" + rig.url().substr(5) + ca, kSilence);
   ASSERT_FALSE(silent) << "a port without TLS";
   EXPECT_THAT(silent.error().message, HasSubstr("write redis://"));
   EXPECT_FALSE(opened("redis://localhost:" + port)) << "a port that wants TLS";
 
-  ServerRig wants_ours(certificates.options(strict, "yes"));
+  ServerRig wants_ours(certificates.options("yes"));
+  const std::string& strict = wants_ours.tls_port();
   const std::string ours = "&cert=" + certificates.file("client.pem") + "&key=";
   EXPECT_TRUE(opened("rediss://localhost:" + strict + ca + ours + certificates.file("client.key")));
   const Status without = opened("rediss://localhost:" + strict + ca);
@@ -108,14 +115,13 @@ TEST_F(RealRedis, TlsVerifiesTheServerAndShowsOurCertificate) {
 
 TEST_F(RealRedis, ACertificateForAnotherNameIsRefused) {
   Certificates certificates("redis.example");
-  const std::string port = free_port();
-  ServerRig rig(certificates.options(port, "no"));
-  expect_refused("rediss://localhost:" + port + "?ca=" + certificates.file("ca.pem"),
+  ServerRig rig(certificates.options("no"));
+  expect_refused("rediss://localhost:" + rig.tls_port() + "?ca=" + certificates.file("ca.pem"),
                  Code::invalid_setting, "another host");
 }
 
 TEST_F(RealRedis, OneThatIsNotThereOrStandsStillIsNotWaitedFor) {
-  expect_refused("redis://127.0.0.1:" + free_port(), Code::unreachable, "cannot connect");
+  expect_refused(kNowhere, Code::unreachable, "cannot connect");
   expect_refused("redis+unix:///none/socket", Code::unreachable, "cannot connect");
   expect_refused("redis+unix:///" + std::string(200, 'x'), Code::invalid_setting, "107");
   expect_refused("redis://no-such-host.invalid", Code::unreachable, "not found");
@@ -134,6 +140,49 @@ TEST_F(RealRedis, OneThatIsNotThereOrStandsStillIsNotWaitedFor) {
   rig.kill();
   EXPECT_FALSE(connection.exchange({{"PING"}}, kLong));
   EXPECT_FALSE(connection.is_open());
+}
+
+// Sockets of this process that a program would inherit which it starts or becomes.
+std::set<int> heirlooms() {
+  constexpr int kDescriptorsMax = 1024;
+  std::set<int> found;
+  for (int each = 0; each < kDescriptorsMax; ++each) {
+    struct stat status{};
+    if (::fstat(each, &status) == 0 && S_ISSOCK(status.st_mode) &&
+        (::fcntl(each, F_GETFD) & FD_CLOEXEC) == 0)
+      found.insert(each);
+  }
+  return found;
+}
+
+TEST_F(RealRedis, ItsSocketsAreNotInherited) {
+  const std::set<int> before = heirlooms();
+  ServerRig rig;
+  for (const std::string& url : {rig.url(), rig.socket_url("")}) {
+    Connection connection(*parse_url(url), "test");
+    ASSERT_TRUE(connection.open(kLong));
+    EXPECT_EQ(heirlooms(), before) << url;
+  }
+}
+
+TEST_F(RealRedis, ACallThatIsInterruptedEndsAtOnceAndSoDoLaterOnes) {
+  Certificates certificates;
+  ServerRig rig(certificates.options("no"));
+  const std::string ca = "?ca=" + certificates.file("ca.pem");
+  for (const std::string& url : {rig.url(), "rediss://localhost:" + rig.tls_port() + ca}) {
+    Connection connection(*parse_url(url), "waits");
+    ASSERT_TRUE(connection.open(kLong));
+    const auto began = std::chrono::steady_clock::now();
+    std::thread other([&] {
+      EXPECT_TRUE(eventually(
+          [&] { return rig.ask({"CLIENT", "LIST"}).text.find("cmd=blpop") != std::string::npos; }));
+      connection.interrupt();
+    });
+    EXPECT_FALSE(connection.exchange({{"BLPOP", "nothing", "0"}}, 6 * kLong));
+    other.join();
+    EXPECT_FALSE(connection.open(6 * kLong));
+    EXPECT_LT(std::chrono::steady_clock::now() - began, 3 * kLong) << url;
+  }
 }
 
 TEST_F(RealRedis, TheScriptChargesOnceAndRefillsByTheRate) {

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include "base/file.h"
@@ -28,17 +29,8 @@ void remove_folder(const std::string& folder) {
   std::error_code ignored;
   fs::remove_all(folder, ignored);
 }
-}  // namespace
 
-bool eventually(const std::function<bool()>& condition) {
-  const auto end = std::chrono::steady_clock::now() + kPatience;
-  while (!condition()) {
-    if (std::chrono::steady_clock::now() > end) return false;
-    (void)::poll(nullptr, 0, 5);
-  }
-  return true;
-}
-
+// That is free now; another process may take it all the same.
 std::string free_port() {
   const Fd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   sockaddr_in address{};
@@ -50,6 +42,16 @@ std::string free_port() {
   MC_CHECK(::getsockname(socket.get(), any, &size) == 0);
   return std::to_string(ntohs(address.sin_port));
 }
+}  // namespace
+
+bool eventually(const std::function<bool()>& condition) {
+  const auto end = std::chrono::steady_clock::now() + kPatience;
+  while (!condition()) {
+    if (std::chrono::steady_clock::now() > end) return false;
+    (void)::poll(nullptr, 0, 5);
+  }
+  return true;
+}
 
 const std::string& ServerRig::missing() {
   static const std::string why =
@@ -58,10 +60,7 @@ const std::string& ServerRig::missing() {
 }
 
 ServerRig::ServerRig(std::vector<std::string> options, std::string admin)
-    : folder_(make_folder("redis")),
-      port_(free_port()),
-      admin_(std::move(admin)),
-      options_(std::move(options)) {
+    : folder_(make_folder("redis")), admin_(std::move(admin)), options_(std::move(options)) {
   start();
 }
 
@@ -78,7 +77,11 @@ std::string ServerRig::socket_url(const std::string& user_info, const std::strin
   return "redis+unix://" + user_info + folder_ + "/socket" + end;
 }
 
-void ServerRig::start() {
+void ServerRig::spawn_anew() {
+  if (!has_answered_) {
+    port_ = free_port();
+    tls_port_ = free_port();
+  }
   std::vector<std::string> command = {"setpriv",
                                       "--pdeathsig=SIGKILL",
                                       "redis-server",
@@ -95,13 +98,19 @@ void ServerRig::start() {
                                       "--appendonly",
                                       "no"};
   command.insert(command.end(), options_.begin(), options_.end());
+  if (std::ranges::find(options_, "--tls-cert-file") != options_.end())
+    command.insert(command.end(), {"--tls-port", tls_port_});
   pid_ = spawn(command, folder_ + "/log");
+}
+
+void ServerRig::start() {
   asking_ = std::make_unique<Connection>(*parse_url(socket_url(admin_)), "rig");
-  const bool answers = eventually([&] {
-    MC_CHECK(::waitpid(pid_, nullptr, WNOHANG) == 0);  // the log in the folder says why it ended
+  has_answered_ = eventually([&] {
+    // It ends when somebody else has its port by now.
+    if (pid_ == 0 || ::waitpid(pid_, nullptr, WNOHANG) == pid_) spawn_anew();
     return asking_->open(kPatience).ok();
   });
-  MC_CHECK(answers);
+  MC_CHECK(has_answered_);  // the log in the folder says why not
 }
 
 void ServerRig::signal(int number) const { ::kill(pid_, number); }
@@ -154,13 +163,9 @@ void Certificates::make(const std::string& name, const std::vector<std::string>&
   MC_CHECK(wait_for(spawn(command, file("log"))) == 0);
 }
 
-std::vector<std::string> Certificates::options(const std::string& port,
-                                               const std::string& clients) const {
-  return {"--tls-port",         port,
-          "--tls-cert-file",    file("server.pem"),
-          "--tls-key-file",     file("server.key"),
-          "--tls-ca-cert-file", file("ca.pem"),
-          "--tls-auth-clients", clients};
+std::vector<std::string> Certificates::options(const std::string& clients) const {
+  return {"--tls-cert-file",    file("server.pem"), "--tls-key-file",     file("server.key"),
+          "--tls-ca-cert-file", file("ca.pem"),     "--tls-auth-clients", clients};
 }
 
 }  // namespace mc::redis

@@ -32,6 +32,9 @@ class ServerRig {
   std::string url(const std::string& user_info = {}, const std::string& end = {}) const;
   std::string socket_url(const std::string& user_info, const std::string& end = {}) const;
 
+  // Of one that speaks TLS, too (Certificates::options).
+  const std::string& tls_port() const { return tls_port_; }
+
   void start();  // and waits until it answers
   void signal(int number) const;
   void kill();  // as if its power went
@@ -41,8 +44,10 @@ class ServerRig {
   bool has(const std::string& key) { return ask({"EXISTS", key}).integer == 1; }
 
  private:
-  std::string folder_, port_, admin_;
+  void spawn_anew();
+  std::string folder_, port_, tls_port_, admin_;
   std::vector<std::string> options_;
+  bool has_answered_ = false;  // then it keeps its ports
   std::unique_ptr<Connection> asking_;
   pid_t pid_ = 0;
 };
@@ -57,15 +62,15 @@ class Certificates {
   Certificates& operator=(const Certificates&) = delete;
 
   std::string file(const std::string& name) const { return folder_ + "/" + name; }
-  // Of a server on this port that speaks TLS; `clients`: yes or no, whether it wants theirs.
-  std::vector<std::string> options(const std::string& port, const std::string& clients) const;
+  // Of a server that speaks TLS; `clients`: yes or no, whether it wants theirs.
+  std::vector<std::string> options(const std::string& clients) const;
 
  private:
   void make(const std::string& name, const std::vector<std::string>& more) const;
   std::string folder_;
 };
 
-// A port of 127.0.0.1 that is free now.
-std::string free_port();
+// Where no server is: nobody takes this port.
+inline constexpr const char* kNowhere = "redis://127.0.0.1:1";
 
 }  // namespace mc::redis
