@@ -60,8 +60,8 @@ class S3Client {
   // Ends calls in flight on other threads with unreachable, and every later one.
   void stop() { stop_.request_stop(); }
 
-  // Lists, writes, reads and removes once, so that what is wrong with the settings is told at the start. Errors:
-  // invalid_setting, unreachable; they name settings and say how to mend them.
+  // Lists, writes, reads and removes once, so that what is wrong with the settings is told at the
+  // start. Errors: invalid_setting, unreachable; they name settings and say how to mend them.
   Status check();
 
   Status put(const std::string& key, std::string body);

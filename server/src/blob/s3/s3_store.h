@@ -15,8 +15,8 @@ struct S3Settings {
   S3Place place;
   std::string folder;  // copies of blobs in use, and logs, are in `folder`/s3
   std::int64_t cache_bytes_max = std::int64_t{10} << 30;
-  // A blob that came less than this ago is not sent or renewed again: well below the grace period of
-  // what nobody refers to.
+  // A blob that came less than this ago is not sent or renewed again: well below the grace period
+  // of what nobody refers to.
   Millis young{3'600'000};
   S3LogSettings logs;
 };
