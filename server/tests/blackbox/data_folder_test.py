@@ -133,7 +133,7 @@ def test_a_newer_schema_is_refused(fresh):
             table = "migrations" if "migrations" in tables else "schema_migrations"
             columns = [row[1] for row in store.execute(f"pragma table_info({table})")]
             newest = list(store.execute(f"select * from {table} order by 1 desc limit 1").fetchone())
-            newest[0] = 9999
+            newest[0] = newest[columns.index("oldest")] = 9999
             store.execute(f"insert into {table} values ({', '.join('?' * len(columns))})", newest)
         store.commit()
     done = up(server.folder)
