@@ -151,9 +151,8 @@ def test_kept_over_a_restart(fresh):
 
 
 def test_artifacts_go_when_their_time_is_over(fresh):
-    server = fresh(env={"MAESTRO_BLOB_GRACE": "1s", "MAESTRO_KEEP_ARTIFACTS": "1h"})
-    client = server.client()
-    run = client.succeed("""
+    server = fresh(env={"MAESTRO_KEEP_ARTIFACTS": "1h"})
+    run = server.client().succeed("""
 name: keeps
 jobs:
   make:
@@ -162,6 +161,11 @@ jobs:
       - {uses: artifact/upload, with: {name: brief, path: brief, keep: 1s}}
       - {uses: artifact/upload, with: {name: usual, path: usual}}
 """)
+    # Only now: until its job is over an upload is kept by the grace alone.
+    server.stop()
+    server.env["MAESTRO_BLOB_GRACE"] = "1s"
+    server.start()
+    client = server.client()
     items = client.get(f"/api/v1/runs/{run['id']}/artifacts").expect(200).json()["items"]
     brief, usual = sorted(items, key=lambda item: item["name"])
     assert items and all(item["expires_at"] > item["created_at"] for item in items), items

@@ -29,12 +29,16 @@ std::vector<Statement> begin_statements(Kind kind, const PostgresSettings& setti
   std::string limits = "SELECT " + limit("statement_timeout", settings.statement_timeout) + ", " +
                        limit("lock_timeout", settings.lock_timeout) + ", " +
                        limit("idle_in_transaction_session_timeout", settings.statement_timeout);
+  const auto choose = [&](std::string_view name, std::string_view value) {
+    limits += fmt::format(", set_config('{}', '{}', true)", name, value);
+  };
+  // Every question has its index. A plan that was made while a table was small, or was thought to
+  // be for want of statistics, must be one for large tables, too.
+  choose("enable_seqscan", "off");
+  choose("jit", "off");
   if (kind == Kind::read)
     return {{"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", {}}, {limits, {}}};
-  // A plan that was made while a table was small must be one for large tables, too.
-  for (const auto& [name, value] : {std::pair("plan_cache_mode", "force_generic_plan"),
-                                    std::pair("enable_seqscan", "off"), std::pair("jit", "off")})
-    limits += fmt::format(", set_config('{}', '{}', true)", name, value);
+  choose("plan_cache_mode", "force_generic_plan");
   limits +=
       ", set_config('synchronous_commit', CASE current_setting('synchronous_commit') WHEN 'off' "
       "THEN 'on' ELSE current_setting('synchronous_commit') END, true)";

@@ -9,8 +9,8 @@
 #include <memory>
 #include <string>
 
-#include "base/process.h"
 #include "db/postgres/postgres_store.h"
+#include "db/postgres/process.h"
 
 namespace mc::db {
 

@@ -9,7 +9,7 @@
 
 #include "base/file.h"
 
-namespace mc {
+namespace mc::db {
 
 // "BOOT/NAMESPACE/PID/START": of the machine since it booted, of the container (its PID namespace,
 // an inode), and when the process began, in ticks since boot (proc(5), stat, field 22). Empty where
@@ -33,4 +33,4 @@ class ProcessWatch {
   bool ended_ = false;
 };
 
-}  // namespace mc
+}  // namespace mc::db

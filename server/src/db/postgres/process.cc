@@ -1,4 +1,4 @@
-#include "base/process.h"
+#include "db/postgres/process.h"
 
 #include <poll.h>
 #include <sys/stat.h>
@@ -10,7 +10,7 @@
 
 #include "base/text.h"
 
-namespace mc {
+namespace mc::db {
 namespace {
 constexpr std::size_t kFileMax = 8 << 10;
 constexpr std::size_t kStart = 22 - 3;  // of the fields behind the program's name
@@ -77,4 +77,4 @@ bool ProcessWatch::ended() {
   return ended_;
 }
 
-}  // namespace mc
+}  // namespace mc::db

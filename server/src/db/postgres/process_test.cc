@@ -1,4 +1,4 @@
-#include "base/process.h"
+#include "db/postgres/process.h"
 
 #include <gtest/gtest.h>
 #include <poll.h>
@@ -7,7 +7,7 @@
 
 #include <csignal>
 
-namespace mc {
+namespace mc::db {
 namespace {
 
 // One that does nothing until it is killed.
@@ -64,4 +64,4 @@ TEST(ProcessWatch, OfOtherMachinesAndContainersNothingIsKnown) {
 }
 
 }  // namespace
-}  // namespace mc
+}  // namespace mc::db
