@@ -9,31 +9,15 @@
 #include "base/file.h"
 #include "base/rng.h"
 #include "base/sha256.h"
-#include "blob/blob_store.h"
+#include "blob/disk_rig_test.h"
 
 namespace mc::blob {
 namespace {
 namespace fs = std::filesystem;
 constexpr Uuid kRun{1, 2};
 
-class Disk : public testing::Test {
+class Disk : public DiskRig {
  protected:
-  void SetUp() override {
-    std::string pattern = fs::temp_directory_path().string() + "/mc_blob_XXXXXX";
-    ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
-    folder_ = pattern;
-    reopen();
-  }
-  void TearDown() override {
-    store_.reset();
-    fs::remove_all(folder_);
-  }
-  void reopen() {
-    store_.reset();
-    auto opened = open_disk(folder_);
-    ASSERT_TRUE(opened.ok()) << opened.error().message;
-    store_ = std::move(*opened);
-  }
   std::int64_t append(std::int64_t offset, const std::string& text,
                       const std::string& step = "build") {
     auto end = store_->append_log(kRun, 0, 1, offset, {{7, step, "stdout", text}});
@@ -52,9 +36,6 @@ class Disk : public testing::Test {
   std::string log_path(const std::string& ending) {
     return folder_ + "/logs/" + to_string(kRun) + "/0.1." + ending;
   }
-
-  std::string folder_;
-  std::unique_ptr<BlobStore> store_;
 };
 
 std::string digest_of(std::string_view bytes) { return "sha256:" + sha256_hex(bytes); }

@@ -6,30 +6,15 @@
 
 #include "base/file.h"
 #include "base/sha256.h"
+#include "blob/disk_rig_test.h"
 
 namespace mc::blob {
 namespace {
 namespace fs = std::filesystem;
 constexpr std::string_view kText = "hello world";
 
-class PartsTest : public testing::Test {
+class PartsTest : public DiskRig {
  protected:
-  void SetUp() override {
-    std::string pattern = fs::temp_directory_path().string() + "/mc_parts_XXXXXX";
-    ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
-    folder_ = pattern;
-    reopen();
-  }
-  void TearDown() override {
-    store_.reset();
-    fs::remove_all(folder_);
-  }
-  void reopen() {
-    store_.reset();
-    auto opened = open_disk(folder_);
-    ASSERT_TRUE(opened.ok()) << opened.error().message;
-    store_ = std::move(*opened);
-  }
   static PartsKey key(int attempt = 1, std::string_view bytes = kText) {
     return {{1, 2}, 0, attempt, "sha256:" + sha256_hex(bytes)};
   }
@@ -42,9 +27,6 @@ class PartsTest : public testing::Test {
     return (*part)->finish();
   }
   bool is_swept() { return fs::is_empty(folder_ + "/parts"); }
-
-  std::string folder_;
-  std::unique_ptr<BlobStore> store_;
 };
 
 TEST_F(PartsTest, ABlobIsThereWhenItsLastPartIs) {

@@ -63,7 +63,7 @@ TEST_F(Patient, ItGoesOnWhereANewLeaderStands) {
 }
 
 TEST_F(Patient, WhatAPowerCutSpoiltIsSentOnceMoreAndNoMore) {
-  server_.arrived[digest_] = "xxx";
+  server_.arrived[digest_] = "210";
   ASSERT_TRUE(put().ok());
   EXPECT_EQ(server_.blobs[digest_], kBytes);
   server_.blobs.clear();

@@ -50,11 +50,11 @@ def ended_by(error, violations=()):
         if folder_too:
             shutil.rmtree(network.folder_of(owner))
 
-    stubs = [(campaign, "Cluster", Standing), (campaign, "Campaign", Ended),
-             (network, "remove", remove)]
-    real = [(module, name, getattr(module, name)) for module, name, _ in stubs]
-    for module, name, stub in stubs:
-        setattr(module, name, stub)
+    stand_ins = [(campaign, "Cluster", Standing), (campaign, "Campaign", Ended),
+                 (network, "remove", remove)]
+    real = [(module, name, getattr(module, name)) for module, name, _ in stand_ins]
+    for module, name, stand_in in stand_ins:
+        setattr(module, name, stand_in)
     folder = network.folder_of(os.getpid())
     try:
         try:
