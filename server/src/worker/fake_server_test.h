@@ -44,6 +44,7 @@ struct FakeServer {
   Code blob_refusal = Code::internal;  // internal: none; else what find_blob answers
   bool takes_parts = true;
   std::map<std::string, std::string> arrived;  // of uploads in parts
+  bool stands = false;                         // takes parts, and keeps nothing of them
   int breaks = 0;                              // so many parts break off half way
   std::size_t part_bytes = 0;                  // that came in parts
   std::vector<std::int64_t> part_offsets;
@@ -164,6 +165,7 @@ class FakeApi final : public client::WorkerApi {
     const std::string whole = *read_file(file, kFakeBlobMax);
     std::string piece =
         whole.substr(static_cast<std::size_t>(part.offset), static_cast<std::size_t>(part.length));
+    if (server_.stands) return part.offset;
     const bool breaks = server_.breaks > 0 && server_.breaks-- > 0;
     if (breaks) piece.resize(piece.size() / 2);
     bytes += piece;

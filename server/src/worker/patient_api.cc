@@ -31,6 +31,8 @@ Status PatientApi::send_parts(const client::Hold& hold, const std::string& diges
     if (!end.ok()) return end.error();
     best = std::max(best, *end);
     if (*end >= next.file_size) return {};
+    if (*end <= next.offset)
+      return Error{Code::unreachable, "the server took a part and stands where it stood", {}};
     next.offset = *end;
   }
 }

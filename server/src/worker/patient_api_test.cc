@@ -56,6 +56,12 @@ TEST_F(Patient, WhatArrivedBeforeABreakIsNotSentAgain) {
   EXPECT_THAT(server_.part_offsets, ElementsAre(0, 2, 4, 6));
 }
 
+TEST_F(Patient, AServerThatNeverGetsAnyFurtherIsNotAskedForEver) {
+  server_.stands = true;
+  EXPECT_EQ(put(3).error().code, Code::unreachable);
+  EXPECT_EQ(server_.part_offsets.size(), 4U);
+}
+
 TEST_F(Patient, ItGoesOnWhereANewLeaderStands) {
   server_.arrived[digest_] = "012";
   ASSERT_TRUE(put().ok());
