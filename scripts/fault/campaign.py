@@ -7,8 +7,9 @@ import signal
 import sys
 import time
 
+import checker
 import network
-from cluster import Broken, Cluster, default_binary
+from cluster import PROJECTS, Broken, Cluster, default_binary
 from evidence import check_all
 from faults import FAULTS, how_long
 from followers import Follower
@@ -18,6 +19,7 @@ from submitters import Load
 
 ROUND_S = 240  # of faults; then everything must end and is checked
 ACK_S = 90     # for a whole cluster to acknowledge something
+SAID_S = 10    # for the log of a replica to say what /readyz says
 WORK_S = (1.0, 4.0)  # between two faults
 COUNTS = ("runs", "acknowledgements", "events", "overlaps")
 TOOLS = ("redis-server", "ip", "nft", "nsenter", "setpriv", "mount")
@@ -74,14 +76,20 @@ class Campaign:
         self.chance = random.Random(options.seed)
         self.faults = list(self.usable())
         self.load = Load(cluster, self.chance.getrandbits(32))
-        self.followers = [Follower(cluster, name, 0) for name in cluster.replicas]
+        replicas = list(cluster.replicas)
+        self.followers = [Follower(cluster, replicas[at % len(replicas)], project)
+                          for at, project in enumerate(PROJECTS)]
+        self.followers += [Follower(cluster, name, PROJECTS[0]) for name in replicas[1:]]
+        self.excused = []  # (begin, end) of faults in which a replica may not know who leads
+        self.judged = self.both_s = 0.0  # up to when that was judged; while excused, the longest
+        self.moves = 0
         self.violations, self.by_kind, self.checked = [], {}, {}
         self.position = 0  # up to which the events were checked
         self.began = time.monotonic()
 
     def usable(self):
         for one in self.options.faults:
-            why = one.unable()
+            why = one.unable(self.cluster.binary)
             if why:
                 print(f"skipped: {one.name}: {why}", flush=True)
             else:
@@ -125,25 +133,48 @@ class Campaign:
         self.cluster.network.heal()
         lasted = time.monotonic() - began
         self.cluster.wait_whole()
+        if not one.is_orderly:
+            self.excused.append((began, time.monotonic()))
         self.wait_for_acknowledgement()
         pause = self.load.pause_s()
+        self.wait_for_acknowledgement(len(PROJECTS))
         count, longest = self.by_kind.get(one.kind, (0, 0.0))
         self.by_kind[one.kind] = count + 1, max(longest, pause)
         print(f"{time.monotonic() - self.began:6.0f} s  {one.kind:9} {what}; {lasted:.1f} s; "
               f"pause {pause:.1f} s", flush=True)
+        self.check_leads()
         self.note_surprises(one.name)
 
-    def wait_for_acknowledgement(self):
-        before, patience = self.load.acknowledged, Patience(ACK_S)
-        while self.load.acknowledged == before:
+    def wait_for_acknowledgement(self, projects=1):
+        """Until something was acknowledged in so many projects."""
+        before, patience = self.load.counts(), Patience(ACK_S)
+        while True:
+            now = self.load.counts()
+            silent = [name for name in now if now[name] == before[name]]
+            if len(silent) <= len(now) - projects:
+                return
             if patience.over():
-                raise Broken(f"a whole cluster acknowledged nothing within {ACK_S} s")
+                raise Broken(f"a whole cluster acknowledged nothing within {ACK_S} s "
+                             f"in {', '.join(silent)}")
             time.sleep(0.01)
 
     def note_surprises(self, where):
         surprises, self.cluster.surprises[:] = list(self.cluster.surprises), []
         for what in surprises + self.load.take_wrong():
             self.violate(f"{where}: {what}")
+
+    def check_leads(self):
+        """Requires: a whole cluster. Judges what was said about leading since it was asked last."""
+        patience = Patience(SAID_S)
+        answers = self.cluster.wait_whole()
+        while checker.check_leaders(self.cluster.listener.all(), answers) and not patience.over():
+            time.sleep(0.1)
+            answers = self.cluster.wait_whole()
+        moves, now = self.cluster.listener.all(), time.monotonic()
+        wrong, both_s = checker.check_leads(moves, self.excused, self.judged)
+        self.judged, self.moves, self.both_s = now, len(moves), max(self.both_s, both_s)
+        for what in wrong + checker.check_leaders(moves, answers):
+            self.violate(what)
 
     def violate(self, what):
         self.violations.append(what)
@@ -160,6 +191,7 @@ class Campaign:
             self.violate(what)
         for name in COUNTS:
             self.checked[name] = self.checked.get(name, 0) + getattr(found, name)
+        self.check_leads()
         self.note_surprises("at the end of a round")
         print(
             f"{time.monotonic() - self.began:6.0f} s  checked {found.runs} runs, "
@@ -174,7 +206,8 @@ class Campaign:
         runs, acknowledgements, events, overlaps = (self.checked.get(name, 0) for name in COUNTS)
         print(f"{runs} runs, {acknowledgements} acknowledgements, {events} events told to "
               f"followers checked; {overlaps} attempts still ran when the "
-              f"next one of their job began; {time.monotonic() - self.began:.0f} s")
+              f"next one of their job began; {self.moves} times somebody began or ceased to lead a "
+              f"shard, two for {self.both_s:.1f} s at most; {time.monotonic() - self.began:.0f} s")
 
 
 def run(options):

@@ -10,6 +10,11 @@ STATUS = {"cancel": "cancelled"}
 SAID = {"signal": "signal.received", "approve": "approval.decided", "cancel": "run.cancelling"}
 
 
+def project_of(events):
+    """Of a run."""
+    return events[0].get("project", "default")
+
+
 def check_run(events):
     """Of any run: its numbering, its jobs' holders, that it ended once and everything with it."""
     wrong = check_sequence(events)
@@ -84,6 +89,8 @@ def check_acknowledged(run, jobs, events):
     if not events:
         return ["acknowledged and lost: there is no event of it"]
     first, wrong = events[0], []
+    if project_of(events) != run.project:
+        wrong.append(f"acknowledged in project {run.project}, is in {project_of(events)}")
     told = dict(map(tuple, first.get("labels", [])))
     asked = {"key": run.key, "shape": run.shape}
     if first["type"] != "run.queued" or told != asked or first.get("inputs") != {"n": run.n}:
@@ -121,12 +128,13 @@ def check_keys(runs):
 
 
 def check_groups(runs, limit=1):
-    """Concurrency groups of runs, over the order in which everything was committed."""
+    """Concurrency groups of runs, each of one project, over the order in which everything was
+    committed."""
     group_of, moves, wrong = {}, [], []
     for run_id, events in runs.items():
         group = events[0].get("lock_group")
         if group:
-            group_of[run_id] = group
+            group_of[run_id] = f"{group} of {project_of(events)}"
             moves += [(event["position"], event["seq"], run_id, event["type"]) for event in events
                       if event["type"] in ("run.started", "run.finished")]
     inside = defaultdict(set)
@@ -232,4 +240,79 @@ def check_feed(who, told, runs, before):
     wrong += [
         f"{who} never told of event {seq} of run {run_id}" for run_id, seq in sorted(missed)[:5]
     ]
+    return wrong
+
+
+LATE_S = 0.2  # two replicas are heard with this difference at most
+
+
+class Led:
+    """A time in which a replica said that it leads a shard; `end` None: it goes on."""
+
+    def __init__(self, move):
+        self.replica, self.shard, self.epoch = move.replica, move.shard, move.epoch
+        self.begin, self.end = move.at, None
+
+    def overlap_s(self, other):
+        ends = [led.end for led in (self, other) if led.end is not None]
+        return min(ends, default=float("inf")) - max(self.begin, other.begin)
+
+    def __str__(self):
+        end = "now" if self.end is None else f"{self.end:.2f}"
+        return f"{self.replica} (epoch {self.epoch}, {self.begin:.2f} to {end})"
+
+
+def times_led(moves):
+    """`moves` (leads.Move), as they were heard."""
+    led, now = [], {}
+    for move in moves:
+        for at in [at for at in now if at[0] == move.replica and move.shard in (None, at[1])]:
+            now.pop(at).end = move.at
+        if move.epoch is not None:
+            led.append(Led(move))
+            now[move.replica, move.shard] = led[-1]
+    return led
+
+
+def check_leads(moves, excused, since=0):
+    """No epoch of a shard was anybody's twice; each replica's grow, and so do all as they were
+    heard; no two replicas said at the same time that they lead a shard. `excused`: (begin, end) of
+    the times in which some may not have heard that others lead. Returns what is wrong with those
+    that began after `since`, and the longest time in which two said so while they were excused."""
+    wrong, longest, by_shard = [], 0.0, defaultdict(list)
+    for led in times_led(moves):
+        by_shard[led.shard].append(led)
+    for shard, some in sorted(by_shard.items()):
+        for at, led in enumerate(some):
+            if led.begin <= since:
+                continue
+            for other in some[:at]:
+                is_excused = any(begin <= led.begin <= end for begin, end in excused)
+                if other.epoch == led.epoch:
+                    wrong.append(f"shard {shard}: an epoch was given twice: {other}, {led}")
+                elif other.epoch > led.epoch and (other.replica == led.replica or not is_excused):
+                    wrong.append(f"shard {shard}: epochs do not grow: {other}, {led}")
+                both_s = 0 if other.replica == led.replica else led.overlap_s(other)
+                if both_s <= LATE_S:
+                    continue
+                if any(begin <= led.begin and led.begin + both_s <= end for begin, end in excused):
+                    longest = max(longest, both_s)
+                else:
+                    wrong.append(f"shard {shard} was led by two: {other}, {led}")
+    return wrong, longest
+
+
+def check_leaders(moves, answers):
+    """At rest: who says in its log that it leads a shard is who all say leads it. `answers`:
+    replica → what /readyz says."""
+    said = defaultdict(list)
+    for led in times_led(moves):
+        if led.end is None:
+            said[led.shard].append(led.replica)
+    wrong = []
+    for name, answer in answers.items():
+        for shard in answer["shards"]:
+            if said[shard["shard"]] != [shard["leader"]]:
+                wrong.append(f"{name} says that {shard['leader']} leads shard {shard['shard']}; "
+                             f"by their logs it is {said[shard['shard']]}")
     return wrong

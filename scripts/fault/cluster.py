@@ -1,6 +1,7 @@
 """The cluster that a campaign hurts: a database of two nodes, Redis, replicas, workers, each at its
 own address."""
 import contextlib
+import hashlib
 import os
 import subprocess
 import sys
@@ -10,6 +11,7 @@ sys.path.append(os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__f
 # pylint: disable=wrong-import-position
 from machines import ROOT, Client, Patience, clean_env  # noqa: E402
 
+from leads import Listener  # noqa: E402
 from network import LOAD, Missing, Network, folder_of  # noqa: E402
 from postgres import Database, wait_until  # noqa: E402
 from processes import Process  # noqa: E402
@@ -18,10 +20,13 @@ from processes import Process  # noqa: E402
 
 PORT = 4000
 REPLICAS = {"r1": 11, "r2": 12, "r3": 13}
+LATE = "r4"  # a replica that only some faults start
+# Of five shards of eight, two of one.
+PROJECTS = ("default", *(f"project-{number}" for number in range(1, 6)))
 DATABASES = {"database1": 21, "database2": 22}
 WORKERS = {"w1": 41, "w2": 42, "w3": 43}
 REDIS, REDIS_PORT = "redis", 6379
-NODES = {LOAD: 2, **REPLICAS, **DATABASES, REDIS: 31, **WORKERS}
+NODES = {LOAD: 2, **REPLICAS, LATE: 14, **DATABASES, REDIS: 31, **WORKERS}
 SHARED_DISK_MB, WORKER_DISK_MB = 512, 96
 SLOTS = 4
 LEASE_S = 5  # of workers: faults last longer or shorter than this
@@ -38,6 +43,10 @@ class Broken(Exception):
     """A promise that did not hold; the text says which."""
 
 
+def shard_of(project, shards):
+    return int.from_bytes(hashlib.sha256(project.encode()).digest()[:4], "big") % shards
+
+
 def default_binary():
     return os.environ.get("MAESTRO_BIN") or os.path.join(ROOT, "build", "bin", "maestro")
 
@@ -48,8 +57,8 @@ class Cluster:
     def __init__(self, binary):
         self.binary, self.folder = binary, folder_of(os.getpid())
         self.surprises = []  # ends of processes that nobody asked for
-        self.network = self.database = self.redis = self.token = None
-        self.replicas, self.workers = {}, {}
+        self.network = self.database = self.redis = self.late = self.listener = None
+        self.replicas, self.workers, self.tokens = {}, {}, {}
 
     def __enter__(self):
         self.prepare_folders()
@@ -67,16 +76,33 @@ class Cluster:
             "REDIS_URL": f"redis://{self.network.address(REDIS)}:{REDIS_PORT}"
         }
         self.maestro("migrate", "up")
-        self.token = self.maestro("tokens", "create", "campaign", "--role", "admin", "--direct")
+        self.tokens["default"] = self.maestro("tokens", "create", "campaign", "--role", "admin",
+                                              "--direct")
+        self.listener = Listener(self.path("logs"))
+        self.listener.listen()
         for name in REPLICAS:
-            self.replicas[name] = self.process(
-                name, ["serve", "--listen", self.listen(name)], self.env)
+            self.replicas[name] = self.replica(name)
             self.replicas[name].start()
+        self.late = self.replica(LATE)
         self.wait_whole()
+        self.add_tokens()
         self.add_workers()
         return self
 
+    def replica(self, name):
+        made = self.process(name, ["serve", "--listen", self.listen(name)], self.env)
+        made.ended = self.listener.note_end
+        return made
+
+    def add_tokens(self):
+        """Of an admin of each project."""
+        with self.client("r1") as client:
+            for project in PROJECTS[1:]:
+                self.tokens[project] = client.token_of("admin", project=project)
+
     def __exit__(self, *_):
+        if self.listener:
+            self.listener.close()
         if self.network:
             self.network.close()
 
@@ -130,7 +156,7 @@ class Cluster:
                        self.path("logs"), self.surprises)
 
     def add_workers(self):
-        with Client(self.url("r1"), self.token) as client:
+        with self.client("r1") as client:
             token = client.token_of("worker")
         with open(os.open(self.path("worker.token"), os.O_CREAT | os.O_WRONLY, 0o600),
                   "w",
@@ -159,11 +185,12 @@ class Cluster:
         except (OSError, ValueError):
             return None
 
-    def leader(self):
-        """The name of the replica that leads, or None."""
+    def leader(self, project="default"):
+        """The name of the replica that leads the shard of the project, or None: as the first one
+        knows that says so of itself."""
         for name in self.replicas:
             ready = self.readiness(name)
-            if ready and ready["checks"]["lease"] == "leads":
+            if ready and leaders_of(ready)[shard_of(project, len(ready["shards"]))] == name:
                 return name
         return None
 
@@ -177,32 +204,36 @@ class Cluster:
             time.sleep(0.05)
         raise Broken(f"nobody led within {deadline_s} s without faults")
 
-    def client(self, name):
-        return Client(self.url(name), self.token)
+    def client(self, name, project="default"):
+        """An admin of the project, at that replica."""
+        return Client(self.url(name), self.tokens[project])
 
     def wait_whole(self):
-        """Everything that a fault ended is started; all replicas are ready, one leads."""
+        """Everything that a fault ended is started, and the late replica is gone; all replicas are
+        ready and agree who leads what, and the shards are shared evenly. Returns what they say."""
         self.database.whole()
+        self.late.kill()
         for process in [self.redis, *self.replicas.values(), *self.workers.values()]:
             process.go_on()
             if not process.lives():
                 process.start()
+        return self.wait_shared(list(self.replicas))
+
+    def wait_shared(self, names):
+        """These replicas are ready and share all shards. Raises Broken when they do not in time."""
         patience = Patience(WHOLE_S)
         while True:
-            ready = {name: self.readiness(name) for name in self.replicas}
-            leaders = [
-                name for name, said in ready.items() if said and said["checks"]["lease"] == "leads"
-            ]
-            if len(leaders) == 1 and all(ready.values()):
-                return leaders[0]
+            ready = {name: self.readiness(name) for name in names}
+            if is_shared(ready):
+                return ready
             if patience.over():
                 raise Broken(f"not whole {WHOLE_S} s after the faults: {ready}")
-            self.start_missing()
+            self.start_missing(names)
             time.sleep(0.1)
 
-    def start_missing(self):
-        for process in self.replicas.values():
-            if not process.lives():
+    def start_missing(self, names):
+        for name, process in self.replicas.items():
+            if name in names and not process.lives():
                 process.start()
 
     def workers_registered(self):
@@ -210,18 +241,37 @@ class Cluster:
             items = client.get("/api/v1/workers").expect(200).json()["items"]
         return sum(item.get("status") != "lost" for item in items)
 
-    def hand_over(self):
-        """The leader stops in order; returns who leads then."""
-        old = self.wait_leader()
-        code = self.replicas[old].end()
+    def end_in_order(self, process):
+        code = process.end()
         if code != 0:
-            self.surprises.append(f"{old} was stopped in order and ended with {code}")
-        new = self.wait_leader()
-        self.replicas[old].start()
-        return new
+            self.surprises.append(f"{process.node} was stopped in order and ended with {code}")
+
+    def hand_over(self):
+        """Every shard gets another leader, since one replica after the other stops in order."""
+        for name, process in self.replicas.items():
+            self.end_in_order(process)
+            self.wait_shared([other for other in self.replicas if other != name])
+            process.start()
+            self.wait_shared(list(self.replicas))
 
     def wait_replayed(self):
         """The standby has what the primary has."""
         sql = "SELECT pg_current_wal_lsn() <= replay_lsn FROM pg_stat_replication"
         wait_until(lambda: self.database.ask(self.database.primary, sql, check=False) == "t",
                    "the standby replays")
+
+
+def leaders_of(ready):
+    """Shard → who leads it, as an answer of /readyz says; None: nobody."""
+    return {each["shard"]: each["leader"] for each in ready["shards"]}
+
+
+def is_shared(ready):
+    """`ready`: replica → what its /readyz says, or None."""
+    if not all(ready.values()):
+        return False
+    leaders = [leaders_of(said) for said in ready.values()]
+    if any(each != leaders[0] for each in leaders):
+        return False
+    shares = [list(leaders[0].values()).count(name) for name in ready]
+    return sum(shares) == len(leaders[0]) and max(shares) - min(shares) <= 1

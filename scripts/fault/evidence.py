@@ -6,6 +6,7 @@ import time
 from collections import defaultdict
 
 import checker
+from cluster import PROJECTS
 from load import DOWN
 from machines import Patience
 from submitters import JOBS
@@ -46,7 +47,7 @@ def check_all(cluster, load, followers, position):
     found.runs = len(runs)
     by_run = defaultdict(list)
     for run in open_runs:
-        by_run[run.id].append(f"never seen to end ({run.shape}): {gather.why(run.id)}")
+        by_run[run.id].append(f"never seen to end ({run.shape}): {gather.why(run)}")
     for run_id, events in runs.items():
         by_run[run_id] += checker.check_run(events)
     for run in acknowledged:
@@ -57,7 +58,7 @@ def check_all(cluster, load, followers, position):
     found.overlaps = checker.count_overlaps([mark for mark in marks if mark.run in runs])
     found.wrong += checker.check_keys(runs) + checker.check_groups(runs)
     found.wrong += gather.check_kept(load) + gather.check_standby()
-    for run_id, wrong in gather.check_answers([run.id for run in acknowledged], runs).items():
+    for run_id, wrong in gather.check_answers(acknowledged, runs).items():
         by_run[run_id] += wrong
     for follower in followers:
         found.events += gather.check_follower(follower, runs, position, found.wrong)
@@ -112,10 +113,10 @@ class Gatherer:
                 return runs
             time.sleep(0.5)
 
-    def why(self, run_id):
+    def why(self, run):
         try:
-            with self.cluster.client(self.cluster.wait_leader()) as client:
-                return client.get(f"/api/v1/runs/{run_id}/why").text[:600]
+            with self.cluster.client(self.cluster.wait_leader(), run.project) as client:
+                return client.get(f"/api/v1/runs/{run.id}/why").text[:600]
         except DOWN as error:
             return f"no answer ({error!r})"
 
@@ -126,31 +127,29 @@ class Gatherer:
     @staticmethod
     def check_follower(follower, runs, position, wrong):
         """Appends to `wrong`; returns how many events the follower was told of."""
-        end = max((event["position"] for events in runs.values() for event in events), default=0)
+        mine = {run_id: events for run_id, events in runs.items()
+                if checker.project_of(events) == follower.project}
+        end = max((event["position"] for events in mine.values() for event in events), default=0)
         patience = Patience(HEARD_S)
         while follower.after < end and not patience.over():
             time.sleep(0.05)
         told = follower.take()
-        wrong += checker.check_feed(follower.replica, told, runs, position)
+        wrong += checker.check_feed(follower.name, told, mine, position)
         return len(told)
 
     def check_kept(self, load):
         """Workflows that were stored are there as they were; secrets are there and can be
         opened."""
-        wrong = []
-        with self.cluster.client(self.cluster.wait_leader()) as client:
-            secrets = {
-                item["name"]
-                for item in pages(client, "/api/v1/secrets") if not item.get("broken")
-            }
-            for (kind, name), text in load.take_kept().items():
-                if kind == "secrets":
-                    there = name in secrets
-                else:
-                    answer = client.get(f"/api/v1/workflows/{name}")
-                    there = answer.status == 200 and answer.json()["definition"] == text
-                if not there:
-                    wrong.append(f"acknowledged and lost or changed: {kind} {name}")
+        wrong, kept = [], load.take_kept()
+        for project in PROJECTS:
+            with self.cluster.client(self.cluster.wait_leader(), project) as client:
+                secrets = {
+                    item["name"]
+                    for item in pages(client, "/api/v1/secrets") if not item.get("broken")
+                }
+                for (where, kind, name), text in kept.items():
+                    if where == project and not is_kept(client, secrets, kind, name, text):
+                        wrong.append(f"acknowledged and lost or changed: {kind} {name} of {where}")
         return wrong
 
     def check_standby(self):
@@ -163,25 +162,30 @@ class Gatherer:
             wrong += checker.check_agreement("the table " + name, answers)
         return wrong
 
-    def check_answers(self, run_ids, runs):
+    def check_answers(self, acknowledged, runs):
         """Every replica says the same of every run, events are those of the database, and the next
-        leader, who reads it all from the log, says what the last one had in memory."""
+        leaders, who read it all from the log, say what the last ones had in memory."""
         wrong, said = defaultdict(list), {}
-        clients = {name: self.cluster.client(name) for name in self.cluster.replicas}
-        for run_id in run_ids:
-            answers = {name: shown(client, run_id) for name, client in clients.items()}
-            wrong[run_id] += checker.check_agreement("the run", answers)
-            said[run_id] = next(iter(answers.values()))
-        name = self.cluster.hand_over()
-        self.cluster.wait_whole()
-        with self.cluster.client(name) as client:
-            for run_id in run_ids:
-                answers = {"the last leader": said[run_id], name: shown(client, run_id)}
-                wrong[run_id] += checker.check_agreement("the run", answers)
-                wrong[run_id] += self.check_events(client, run_id, runs.get(run_id, []))
+        clients = self.clients()
+        for run in acknowledged:
+            answers = {name: shown(clients[name, run.project], run.id)
+                       for name in self.cluster.replicas}
+            wrong[run.id] += checker.check_agreement("the run", answers)
+            said[run.id] = next(iter(answers.values()))
+        self.cluster.hand_over()
+        at = next(iter(self.cluster.replicas))
+        for run in acknowledged:
+            client = clients[at, run.project]
+            answers = {"the last leader": said[run.id], "the next one": shown(client, run.id)}
+            wrong[run.id] += checker.check_agreement("the run", answers)
+            wrong[run.id] += self.check_events(client, run.id, runs.get(run.id, []))
         for client in clients.values():
             client.close()
         return wrong
+
+    def clients(self):
+        return {(name, project): self.cluster.client(name, project)
+                for name in self.cluster.replicas for project in PROJECTS}
 
     @staticmethod
     def check_events(client, run_id, events):
@@ -193,6 +197,13 @@ class Gatherer:
         return [] if told == stored else [
             f"the database has the events {stored}, the API tells {told}"
         ]
+
+
+def is_kept(client, secrets, kind, name, text):
+    if kind == "secrets":
+        return name in secrets
+    answer = client.get(f"/api/v1/workflows/{name}")
+    return answer.status == 200 and answer.json()["definition"] == text
 
 
 def shown(client, run_id):

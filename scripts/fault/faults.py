@@ -3,13 +3,14 @@ that is; what comes after the yield takes back what healing the network and star
 not.
 
 A fault may leave processes dead and the network cut: the campaign heals both. What it needs
-besides root is in `unable`, which returns why it cannot run here, or nothing."""
+besides root is in `unable`."""
 import contextlib
+import mmap
 import os
 import signal
 import time
 
-from cluster import DATABASES, LEASE_S, REDIS, REPLICAS, WORKERS
+from cluster import DATABASES, LATE, LEASE_S, REDIS, REPLICAS, WORKERS
 from network import LOAD
 from processes import Process, faketime
 
@@ -20,23 +21,37 @@ BALLAST = "ballast"
 
 
 class Fault:
-    """`weight`: how often it is chosen; 0: only when it was asked for by name or kind."""
+    """`weight`: how often it is chosen; 0: only when it was asked for by name or kind.
+    `is_orderly`: every replica can know at any time what it leads."""
 
-    def __init__(self, kind, run, weight):
+    def __init__(self, kind, run, weight, is_orderly):
         self.kind, self.run, self.weight, self.name = kind, run, weight, run.__name__
+        self.is_orderly = is_orderly
 
-    def unable(self):
-        return "libfaketime is not installed" if self.kind == "clock" and not faketime() else None
+    def unable(self, binary):
+        """Why it cannot be with this program, or nothing."""
+        if self.kind != "clock":
+            return None
+        if not faketime():
+            return "libfaketime is not installed"
+        return "AddressSanitizer bears no libfaketime" if is_sanitized(binary) else None
 
 
-def fault(kind, weight=1.0):
+def is_sanitized(binary):
+    with open(binary, "rb") as file, \
+            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        return content.find(b"__asan_init") >= 0
+
+
+def fault(kind, weight=1.0, is_orderly=False):
     def add(run):
-        FAULTS[run.__name__] = Fault(kind, run, weight)
+        FAULTS[run.__name__] = Fault(kind, run, weight, is_orderly)
         return run
     return add
 
 
 def leader(cluster, chance):
+    """Who leads the project `default`; what else it leads is hurt, too."""
     return cluster.leader() or chance.choice(list(REPLICAS))
 
 
@@ -204,6 +219,9 @@ for each in ROLES:
     of_role(each, "dies", "kill", "is killed", Process.kill, 2 if each == "leader" else 1)
 
 
+LEADER_DIES = FAULTS["leader_dies"].run
+
+
 @fault("stop")
 def database_stands_still(cluster, chance):
     node = chance.choice(nodes_of(cluster.database))
@@ -228,11 +246,57 @@ def all_replicas_die(cluster, _):
 
 
 @fault("kill")
+def two_replicas_die(cluster, chance):
+    names = [leader(cluster, chance), follower(cluster, chance)]
+    for name in names:
+        cluster.replicas[name].kill()
+    yield f"{' and '.join(names)} are killed at once"
+
+
+# Replicas that come and go: the shards are spread anew.
+
+@fault("share", is_orderly=True)
 def update(cluster, chance):
     for name in chance.sample(list(REPLICAS), len(REPLICAS)):
-        cluster.replicas[name].end()
+        cluster.end_in_order(cluster.replicas[name])
         cluster.replicas[name].start()
     yield "the replicas were stopped in order and started, one after the other"
+
+
+@fault("share", is_orderly=True)
+def replica_leaves_and_joins(cluster, chance):
+    name = chance.choice(list(REPLICAS))
+    cluster.end_in_order(cluster.replicas[name])
+    yield f"{name} was stopped in order, and started later"
+    cluster.replicas[name].start()
+    yield
+
+
+@fault("share", is_orderly=True)
+def replica_joins_late(cluster, _):
+    cluster.late.start()
+    cluster.wait_shared([*REPLICAS, LATE])
+    yield f"{LATE} joined and took its share, and was stopped in order later"
+    cluster.end_in_order(cluster.late)
+    yield
+
+
+@fault("share")
+def replica_joins_and_dies(cluster, _):
+    cluster.late.start()
+    yield f"{LATE} joined and was killed"
+    cluster.late.kill()
+    yield
+
+
+@fault("share")
+def replica_joins_while_the_leader_dies(cluster, chance):
+    name = leader(cluster, chance)
+    cluster.late.start()
+    time.sleep(chance.uniform(0.0, 2.0))
+    cluster.replicas[name].kill()
+    yield f"{LATE} joins, {name}, which leads, is killed meanwhile"
+    yield
 
 
 # PostgreSQL.
@@ -398,14 +462,14 @@ def database_crashes_before_a_late_standby(cluster, chance):
 
 @fault("pair")
 def leader_dies_before_a_late_standby(cluster, chance):
-    late, death = late_standby(cluster, chance), leader_dies(cluster, chance)
+    late, death = late_standby(cluster, chance), LEADER_DIES(cluster, chance)
     yield late + next(death)
     yield from death
 
 
 @fault("pair")
 def leader_dies_while_a_node_is_lossy(cluster, chance):
-    yield from together(cluster, chance, lossy_node, leader_dies)
+    yield from together(cluster, chance, lossy_node, LEADER_DIES)
 
 
 @fault("pair")
@@ -415,12 +479,13 @@ def database_crashes_while_a_worker_is_alone(cluster, chance):
 
 @fault("pair")
 def database_fails_over_and_the_leader_dies(cluster, chance):
-    yield from together(cluster, chance, leader_dies, database_fails_over)
+    yield from together(cluster, chance, LEADER_DIES, database_fails_over)
 
 
 @fault("pair")
 def leader_stands_still_while_a_follower_is_alone(cluster, chance):
-    yield from together(cluster, chance, follower_is_alone, leader_stands_still)
+    yield from together(cluster, chance, follower_is_alone,
+                        FAULTS["leader_stands_still"].run)
 
 
 def together(cluster, chance, *runs):

@@ -1,4 +1,4 @@
-"""Followers of the feed of all runs, one at each replica, over everything that happens to it: what
+"""Followers of the feeds of projects, at each replica, over everything that happens to it: what
 they are told is held against the event log (checker.check_feed)."""
 import json
 import threading
@@ -12,9 +12,10 @@ SILENCE_S = 20  # the feed says something every 15 s
 class Follower:
     """A thread of its own; goes on from the last position, as an EventSource does."""
 
-    def __init__(self, cluster, replica, after):
+    def __init__(self, cluster, replica, project):
         self.cluster, self.replica, self.over = cluster, replica, threading.Event()
-        self.after = after     # the last position that had an id
+        self.project, self.name = project, f"the feed of {project} at {replica}"
+        self.after = 0         # the last position that had an id
         self.connections = 0
         self.lock = threading.Lock()  # guards told
         self.told = []         # (connection, asked for what comes after, position, run, seq, type)
@@ -29,7 +30,7 @@ class Follower:
                 self.over.wait(0.1)
 
     def follow(self):
-        stream = Sse(self.cluster.url(self.replica), self.cluster.token, "/api/v1/events",
+        stream = Sse(self.cluster.url(self.replica), self.cluster.tokens[self.project], "/api/v1/events",
                      {"Last-Event-ID": str(self.after)})
         try:
             if stream.status != 200:

@@ -25,6 +25,7 @@ class Process:
         self.folder, self.surprises = folder, surprises
         self.log = os.path.join(folder, node + ".log")
         self.process, self.expected = None, False
+        self.ended = lambda node: None  # is told of each end
 
     def start(self, offset_s=None):
         """With an offset its clock is that much ahead (or behind); `shift` changes it while it
@@ -61,8 +62,12 @@ class Process:
         if not self.expected:
             self.surprises.append(f"{self.node} ended by itself, exit {self.process.returncode}: "
                                   + tail(self.log, 600).strip())
-        self.process = None
+        self.forget()
         return False
+
+    def forget(self):
+        self.process = None
+        self.ended(self.node)
 
     def send(self, number):
         if self.lives():
@@ -80,7 +85,7 @@ class Process:
         self.expected = True
         self.process.kill()
         self.process.wait()
-        self.process = None
+        self.forget()
 
     def end(self):
         """In order. Returns its exit code; one that takes too long is killed and its code is
@@ -94,5 +99,6 @@ class Process:
             code = self.process.wait(STOP_S)
         if code is None:
             self.kill()
-        self.process = None
+        else:
+            self.forget()
         return code

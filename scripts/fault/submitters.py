@@ -1,10 +1,11 @@
-"""The load of a campaign: submitters ask all replicas in turn for runs of many shapes, nudge them
-on, and keep what was acknowledged. Every job writes a line when it begins and when it ends."""
+"""The load of a campaign: submitters ask all replicas for runs of many shapes in several projects,
+nudge them on, and keep what was acknowledged. Every job writes a line when it begins and when it ends."""
 import json
 import random
 import threading
 import time
 
+from cluster import PROJECTS
 from load import DOWN, FINAL, passing
 
 SUBMITTERS = 6  # a replica that is silent holds up some of them, not all
@@ -64,8 +65,9 @@ WEIGHTS = {"long": 0.5, "cancel": 0.7}
 class Acknowledged:
     """A run that was acknowledged, and what else was said about it."""
 
-    def __init__(self, run_id, number, key, shape, n):
-        self.id, self.number, self.key, self.shape, self.n = run_id, number, key, shape, n
+    def __init__(self, project, made, key, shape, n):
+        self.project, self.id, self.number = project, made["id"], made["number"]
+        self.key, self.shape, self.n = key, shape, n
         self.said = set()    # what a 2xx was given for: signal, approve, cancel
         self.ended = None    # the final status that was seen; it may never change
         self.began = time.monotonic()
@@ -81,6 +83,7 @@ class Load:
         self.cluster = cluster
         self.lock = threading.Lock()  # guards what follows, to `longest`
         self.runs, self.kept, self.acknowledged, self.told = [], {}, 0, 0
+        self.by_project = dict.fromkeys(PROJECTS, 0)  # how many acknowledgements
         self.silent = {}              # replica → until when it is avoided
         self.wrong = []               # violations that the load itself saw
         self.last = time.monotonic()  # when something was acknowledged
@@ -94,10 +97,11 @@ class Load:
         ]
 
     def begin(self):
-        with self.cluster.client(self.cluster.wait_leader()) as client:
-            text = "name: child" + self.head + "jobs: {a: %s}" % job()
-            client.call("PUT", "/api/v1/workflows/child", raw=text,
-                        headers={"Content-Type": "application/yaml"}).expect(200, 201)
+        text = "name: child" + self.head + "jobs: {a: %s}" % job()
+        for project in PROJECTS:
+            with self.cluster.client(self.cluster.wait_leader(), project) as client:
+                client.call("PUT", "/api/v1/workflows/child", raw=text,
+                            headers={"Content-Type": "application/yaml"}).expect(200, 201)
         self.last = time.monotonic()
         self.starting.set()
         for submitter in self.submitters:
@@ -109,14 +113,15 @@ class Load:
             if submitter.thread.is_alive():
                 submitter.thread.join(60)
 
-    def note(self, run=None, kept=None):
-        """Something was acknowledged just now."""
+    def note(self, project, run=None, kept=None):
+        """Something was acknowledged in the project just now."""
         with self.lock:
             now = time.monotonic()
             if self.starting.is_set():
                 self.longest = max(self.longest, now - self.last)
             self.last = now
             self.acknowledged += 1
+            self.by_project[project] += 1
             if run:
                 self.runs.append(run)
             if kept:
@@ -141,6 +146,11 @@ class Load:
         with self.lock:
             wrong, self.wrong = self.wrong, []
             return wrong
+
+    def counts(self):
+        """How many acknowledgements each project has had."""
+        with self.lock:
+            return dict(self.by_project)
 
     def pause_s(self):
         """The longest time without an acknowledgement since this was asked last."""
@@ -212,11 +222,11 @@ class Submitter:
 
     # Asking. Any replica may be asked anything, at any time.
 
-    def ask(self, method, path, raw=None, body=None, headers=None):
+    def ask(self, project, method, path, raw=None, body=None, headers=None):
         """One try at any replica: the answer, or None when it is in trouble."""
         name = self.chance.choice(self.load.likely())
-        client = self.clients.get(name) or self.load.cluster.client(name)
-        self.clients[name] = client
+        client = self.clients.get((name, project)) or self.load.cluster.client(name, project)
+        self.clients[name, project] = client
         try:
             answer = client.call(method,
                                  path,
@@ -232,10 +242,10 @@ class Submitter:
             self.load.over.wait(0.02)
             return None
 
-    def insist(self, method, path, raw, headers):
+    def insist(self, project, method, path, raw, headers):
         """Asks until there is an answer; None: it is all over."""
         while not self.load.over.is_set():
-            answer = self.ask(method, path, raw=raw, headers=headers)
+            answer = self.ask(project, method, path, raw=raw, headers=headers)
             if answer is not None:
                 return answer
         return None
@@ -250,35 +260,36 @@ class Submitter:
                           "labels": {"key": key, "shape": shape}})
         headers = {"Idempotency-Key": key, "Content-Type": "application/json"}
         # The same key until there is an answer: however often it is asked, there is one run.
-        answer = self.insist("POST", "/api/v1/runs", raw, headers)
+        project = self.chance.choice(PROJECTS)
+        answer = self.insist(project, "POST", "/api/v1/runs", raw, headers)
         if answer is None:
             return
         made = answer.expect(201).json()
-        run = Acknowledged(made["id"], made["number"], key, shape, n)
+        run = Acknowledged(project, made, key, shape, n)
         self.mine.append(run)
-        self.load.note(run=run)
+        self.load.note(project, run=run)
         if self.count % AGAIN_EVERY == 0:
-            again = self.ask("POST", "/api/v1/runs", raw, headers=headers)
+            again = self.ask(project, "POST", "/api/v1/runs", raw, headers=headers)
             if again is not None and again.expect(201).json()["id"] != run.id:
                 self.load.complain(f"one key, two runs: {run.id} and {again.json()['id']}")
 
     def keep_one(self):
         """A version of a workflow under a name of its own, or a secret."""
-        name = f"{self.name}-{self.count}"
+        name, project = f"{self.name}-{self.count}", self.chance.choice(PROJECTS)
         if self.count % (2 * KEEP_EVERY) == 0:
             name = name.replace("-", "_")
-            answer = self.insist("PUT", f"/api/v1/secrets/{name}",
+            answer = self.insist(project, "PUT", f"/api/v1/secrets/{name}",
                                  json.dumps({"value": "of " + name}),
                                  {"Content-Type": "application/json"})
-            kept = {("secrets", name): None}
+            kept = {(project, "secrets", name): None}
         else:
             text = f"name: {name}\njobs: {{a: {{steps: [{{uses: noop}}]}}}}\n"
-            answer = self.insist("PUT", f"/api/v1/workflows/{name}", text,
+            answer = self.insist(project, "PUT", f"/api/v1/workflows/{name}", text,
                                  {"Content-Type": "application/yaml"})
-            kept = {("workflows", name): text}
+            kept = {(project, "workflows", name): text}
         if answer is not None:
             answer.expect(200, 201)
-            self.load.note(kept=kept)
+            self.load.note(project, kept=kept)
 
     def nudge(self, run):
         """Does what the run waits for, and notes whether it has ended."""
@@ -289,18 +300,18 @@ class Submitter:
             self.say(run, "cancel", path + "/cancel", {})
         elif run.shape == "approval" and "approve" not in run.said:
             asked = [
-                a for a in self.read(path + "/approvals").get("items", [])
+                a for a in self.read(run.project, path + "/approvals").get("items", [])
                 if a["status"] == "waiting"
             ]
             if asked:
                 self.say(run, "approve", f"/api/v1/approvals/{asked[0]['id']}",
                          {"decision": "approve"})
-        status = self.read(path).get("status")
+        status = self.read(run.project, path).get("status")
         if status in FINAL:
             run.ended = status
 
-    def read(self, path):
-        answer = self.ask("GET", path)
+    def read(self, project, path):
+        answer = self.ask(project, "GET", path)
         if answer is None:
             return {}
         if answer.status == 404:
@@ -309,11 +320,11 @@ class Submitter:
         return answer.expect(200).json()
 
     def say(self, run, what, path, body):
-        answer = self.ask("POST", path, body=body)
+        answer = self.ask(run.project, "POST", path, body=body)
         if answer is None:
             return
         # 409: it was taken the first time, when the answer was lost.
         answer.expect(200, 202, 409)
         if answer.status != 409:
             run.said.add(what)
-            self.load.note()
+            self.load.note(run.project)

@@ -14,6 +14,7 @@
 #include <memory>
 
 #include "base/file.h"
+#include "base/text.h"
 
 namespace mc::bench {
 namespace {
@@ -22,6 +23,7 @@ constexpr int kStallMs = 60'000;
 constexpr std::size_t kReadBytes = 64 << 10;
 
 struct Line {
+  int port = 0;
   Fd socket;
   std::string in;
   Clock::time_point sent;
@@ -65,6 +67,12 @@ std::size_t whole_answer(const std::string& in) {
   return in.size() >= size ? size : 0;
 }
 
+// Whether the server ends the connection with this answer: it was passed on to another replica.
+bool is_last(const std::string& answer) {
+  const std::string head = to_lower(std::string_view(answer).substr(0, answer.find("\r\n\r\n")));
+  return head.find("\r\nconnection: close") != std::string::npos;
+}
+
 int status_of(const std::string& answer) {
   int status = 0;
   constexpr std::size_t kAt = sizeof("HTTP/1.1 ") - 1;
@@ -80,12 +88,9 @@ class Loop {
   Result<Load> run() {
     for (int i = 0; i < plan_.connections; ++i) {
       const std::size_t turn = static_cast<std::size_t>(i) % plan_.ports.size();
-      Result<Fd> socket = dial(plan_.ports[turn]);
-      if (!socket.ok()) return socket.error();
       auto line = std::make_unique<Line>();
-      line->socket = std::move(*socket);
-      epoll_event event{.events = EPOLLIN, .data = {.ptr = line.get()}};
-      ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, line->socket.get(), &event);
+      line->port = plan_.ports[turn];
+      if (const Status connected = connect(*line); !connected) return connected.error();
       lines_.push_back(std::move(line));
     }
     load_.ms.reserve(static_cast<std::size_t>(plan_.requests));
@@ -101,6 +106,15 @@ class Loop {
   }
 
  private:
+  Status connect(Line& line) {
+    Result<Fd> socket = dial(line.port);
+    if (!socket.ok()) return socket.error();
+    line.socket = std::move(*socket);  // closed, the one before is watched no more
+    epoll_event event{.events = EPOLLIN, .data = {.ptr = &line}};
+    ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, line.socket.get(), &event);
+    return {};
+  }
+
   Status send_next(Line& line) {
     if (sent_ >= plan_.requests) return {};
     const std::string request = plan_.request(sent_++);
@@ -129,7 +143,15 @@ class Loop {
       return failed(fmt::format("{} was expected, not: {}", plan_.status, line.in));
     const std::chrono::duration<double, std::milli> took = Clock::now() - line.sent;
     load_.ms.push_back(took.count());
+    const bool last = is_last(line.in);
     line.in.erase(0, size);
+    if (sent_ >= plan_.requests) {
+      line.socket = Fd();
+      return {};
+    }
+    if (last) {
+      if (const Status connected = connect(line); !connected) return connected;
+    }
     return send_next(line);
   }
 

@@ -61,7 +61,7 @@ Result<double> ingest_rate(const ServerProcess& server) {
     if (!end.ok()) return end.error();
     request.offset = *end;
     if (seconds_since(beaten) < 2) continue;
-    const auto beat = hand->api().heartbeat({hand->id(), {{task.task_id, task.fence}}});
+    const auto beat = hand->api().heartbeat({hand->id(), {{task.task_id, task.fence}}}, {});
     if (!beat.ok()) return beat.error();
     beaten = Clock::now();
   }

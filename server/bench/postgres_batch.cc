@@ -37,20 +37,20 @@ bool by_unnest(pg::Connection& connection, const std::vector<Group>& groups, Uui
                std::string_view payload) {
   std::vector<pg::Statement> all;
   all.push_back({"INSERT INTO commits (id) VALUES ($1)", pg::Params().add(id)});
+  all.push_back({"SELECT 1 FROM feeds WHERE shard = 0 FOR NO KEY UPDATE", {}});
   all.push_back(
-      {"WITH place AS (UPDATE feed SET position = position + $6 RETURNING position - $6 AS before) "
+      {"WITH placed AS MATERIALIZED (SELECT nextval('positions') AS position, e.* FROM "
+       "unnest($1, $2, $3, $4, $5) AS e(run, first_seq, last_seq, time, payload)), "
+       "noted AS (UPDATE feeds SET position = (SELECT max(position) FROM placed) WHERE shard = 0) "
        "INSERT INTO events (position, run, first_seq, last_seq, time, payload) "
-       "SELECT place.before + e.n, e.run, e.first_seq, e.last_seq, e.time, e.payload FROM place, "
-       "unnest($1, $2, $3, $4, $5) WITH ORDINALITY AS "
-       "e(run, first_seq, last_seq, time, payload, n)",
+       "SELECT position, run, first_seq, last_seq, time, payload FROM placed",
        {}});
   all.back()
       .params.list(groups, [](const Group& g) { return g.run; })
       .list(groups, [](const Group& g) { return g.seq; })
       .list(groups, [](const Group& g) { return g.seq; })
       .list(groups, [](const Group&) { return kTime.ms; })
-      .list(groups, [&](const Group&) { return payload; })
-      .add(std::ssize(groups));
+      .list(groups, [&](const Group&) { return payload; });
   return bool(connection.transact(pg::Kind::write, all));
 }
 
@@ -68,8 +68,8 @@ bool by_copy(PGconn* conn, const std::vector<Group>& groups, Uuid id, std::strin
       "BEGIN; SELECT set_config('statement_timeout', '10000ms', true), "
       "set_config('lock_timeout', '5000ms', true), "
       "set_config('idle_in_transaction_session_timeout', '10000ms', true); "
-      "INSERT INTO commits (id) VALUES ('{}'); UPDATE feed SET position = position + {} "
-      "RETURNING position - {}",
+      "INSERT INTO commits (id) VALUES ('{}'); UPDATE feeds SET position = position + {} "
+      "WHERE shard = 0 RETURNING position - {}",
       to_string(id), groups.size(), groups.size());
   PGresult* placed = PQexec(conn, begin.c_str());
   std::int64_t position = 0;

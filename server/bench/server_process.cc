@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <chrono>
@@ -18,10 +19,12 @@
 #include "base/text.h"
 #include "bench/database.h"
 #include "client/http_transport.h"
+#include "db/shard.h"
 
 namespace mc::bench {
 namespace {
 constexpr std::size_t kLineMax = 4096;
+constexpr std::string_view kProject = "default";  // of all that is measured
 
 Error failed(const std::string& what) { return Error{Code::unavailable, "bench: " + what, {}}; }
 
@@ -88,7 +91,7 @@ Status ServerProcess::launch(Replica& replica) {
       "maestro",  "up",          "--data",         data(),
       "--listen", "127.0.0.1:0", "--worker-slots", std::to_string(worker_slots_)};
   if (!database_url().empty()) words = {"maestro", "serve", "--listen", "127.0.0.1:0"};
-  const Result<std::string> line = launch(words, replica.pid);
+  const Result<std::string> line = launch(words, replica.pid, replica.name);
   if (!line.ok()) return line.error();
   const std::size_t at = line->find("http://");
   if (at == std::string::npos) {
@@ -100,7 +103,8 @@ Status ServerProcess::launch(Replica& replica) {
 }
 
 // Starts this program; answers the first line that it writes.
-Result<std::string> ServerProcess::launch(std::vector<std::string> words, int& pid) {
+Result<std::string> ServerProcess::launch(std::vector<std::string> words, int& pid,
+                                          const std::string& name) {
   std::array<int, 2> ends{};
   if (::pipe2(ends.data(), O_CLOEXEC) != 0) return failed("no pipe");
   const Fd reader(ends[0]);
@@ -111,6 +115,7 @@ Result<std::string> ServerProcess::launch(std::vector<std::string> words, int& p
   posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, log().c_str(),
                                    O_WRONLY | O_CREAT | O_APPEND, 0600);
   std::vector<std::string> variables = database_variables(data());
+  if (!name.empty()) variables.push_back("MAESTRO_NAME=" + name);
   std::vector<char*> arguments, environment;
   for (std::string& word : words) arguments.push_back(word.data());
   arguments.push_back(nullptr);
@@ -143,29 +148,41 @@ Status ServerProcess::make_token() {
   return {};
 }
 
-std::string ServerProcess::standing(const Replica& replica) const {
+ServerProcess::Standing ServerProcess::standing(const Replica& replica) const {
   const auto answer =
       client::connect_http({.urls = {replica.url}, .token = token_})->send({.path = "/readyz"});
-  if (!answer.ok() || answer->status != 200) return "";
+  if (!answer.ok() || answer->status != 200) return {};
   const Result<Value> body = parse_json(answer->body);
   const Value* checks = body.ok() ? body->find("checks") : nullptr;
-  return checks != nullptr ? checks->string_or("lease", "") : "";
+  const Value* shards = body.ok() ? body->find("shards") : nullptr;
+  if (checks == nullptr || shards == nullptr || !shards->is_list()) return {};
+  const std::string lease = checks->string_or("lease", "");
+  Standing standing{.is_settled = lease == "leads" || lease == "follows",
+                    .leads = body->int_or("leads", 0)};
+  for (const Value& shard : shards->as_list())
+    standing.leaders.push_back(shard.string_or("leader", ""));
+  return standing;
 }
 
-// The last leader's lease may have to lapse first.
+// The leases of before may have to lapse first, and shards to move to those who come.
 Status ServerProcess::wait_until_all_are_ready() {
   const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(60);
   while (std::chrono::steady_clock::now() < end) {
-    std::size_t leaders = 0, followers = 0;
+    bool settled = true;
+    std::int64_t least = db::kShardsMax, most = 0, led = 0;
+    std::size_t shards = 0;
     for (const Replica& replica : replicas_) {
-      const std::string role = standing(replica);
-      leaders += role == "leads" ? 1 : 0;
-      followers += role == "follows" ? 1 : 0;
+      const Standing found = standing(replica);
+      settled = settled && found.is_settled;
+      least = std::min(least, found.leads);
+      most = std::max(most, found.leads);
+      led += found.leads;
+      shards = found.leaders.size();
     }
-    if (leaders == 1 && leaders + followers == replicas_.size()) return {};
+    if (settled && most - least <= 1 && led == static_cast<std::int64_t>(shards)) return {};
     ::poll(nullptr, 0, 5);
   }
-  return failed("no replica leads; do others run on this database?");
+  return failed("the replicas do not share the shards; do others run on this database?");
 }
 
 namespace {
@@ -179,11 +196,16 @@ void end(int& pid, int signal) {
 
 void ServerProcess::kill() {
   for (Replica& replica : replicas_) {
-    if (replicas_.size() == 1 || standing(replica) == "leads") return end(replica.pid, SIGKILL);
+    const auto ours = [&](const Standing& found) {
+      const auto shards = static_cast<int>(found.leaders.size());
+      return shards > 0 &&
+             found.leaders[static_cast<std::size_t>(db::shard_of(kProject, shards))] ==
+                 replica.name;
+    };
+    if (replicas_.size() == 1 || ours(standing(replica))) return end(replica.pid, SIGKILL);
   }
 }
 
-// Followers first: none takes over from a leader that goes.
 void ServerProcess::stop() {
   for (auto replica = replicas_.rbegin(); replica != replicas_.rend(); ++replica)
     end(replica->pid, SIGTERM);

@@ -47,18 +47,27 @@ class ServerProcess {
  private:
   struct Replica {
     int pid = -1;
-    std::string url;
+    std::string name, url;
   };
   ServerProcess(Scratch scratch, int worker_slots, int replicas)
       : scratch_(std::move(scratch)),
         worker_slots_(worker_slots),
-        replicas_(static_cast<std::size_t>(replicas)) {}
-  Result<std::string> launch(std::vector<std::string> words, int& pid);
+        replicas_(static_cast<std::size_t>(replicas)) {
+    for (Replica& replica : replicas_)
+      replica.name = "bench-" + std::to_string(&replica - replicas_.data());
+  }
+  Result<std::string> launch(std::vector<std::string> words, int& pid,
+                             const std::string& name = "");
   Status launch(Replica& replica);
   Status make_token();
   Status wait_until_all_are_ready();
-  // What a replica says of itself: its state in /readyz, "" when it does not answer so.
-  std::string standing(const Replica& replica) const;
+  // What a replica says in /readyz; nothing when it does not answer so.
+  struct Standing {
+    bool is_settled = false;
+    std::int64_t leads = 0;            // shards
+    std::vector<std::string> leaders;  // of each shard
+  };
+  Standing standing(const Replica& replica) const;
   const Replica& behind(int door) const {
     return replicas_[static_cast<std::size_t>(door) % replicas_.size()];
   }

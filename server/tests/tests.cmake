@@ -33,7 +33,8 @@ if(MC_TESTS)
   # One suite for every store.
   file(GLOB contract_tests CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/tests/contract/*.cc)
   if(contract_tests)
-    add_executable(test_contract ${contract_tests})
+    add_executable(test_contract ${contract_tests} ${SRC}/bin/lease_keeper.cc
+                   ${SRC}/bin/lease_keeper_test.cc)
     target_include_directories(test_contract PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
     target_link_libraries(test_contract PRIVATE mc_db_memory mc_db_sqlite mc_db_postgres
                           mc_db_faulty mc_testing)

@@ -12,17 +12,8 @@ namespace mc::api {
 namespace {
 using Steady = std::chrono::steady_clock;
 
-// The token of "Authorization: Bearer TOKEN"; "" when there is none.
-std::string_view bearer(const http::Request& request) {
-  constexpr std::string_view kScheme = "bearer ";
-  const std::string* header = request.header("authorization");
-  if (header == nullptr || header->size() < kScheme.size()) return {};
-  if (to_lower(std::string_view(*header).substr(0, kScheme.size())) != kScheme) return {};
-  return trim(std::string_view(*header).substr(kScheme.size()));
-}
-
 Result<auth::Principal> authenticate(const World& world, const http::Request& request) {
-  const std::string_view token = bearer(request);
+  const std::string_view token = bearer_of(request);
   if (token.empty()) {
     return Error{Code::unauthenticated, "send a token: Authorization: Bearer mst_…", {}};
   }
@@ -97,7 +88,7 @@ http::Response method_refusal(const Match& found, const http::Request& head) {
 // What the head alone decides; fills `principal` for routes that need one.
 std::optional<http::Response> check(World& world, const Match& found, const http::Request& head,
                                     auth::Principal& principal, bool first_look) {
-  if (world.stopped) return refusal({Code::shutting_down, "the server is stopping", {}}, head);
+  if (world.stopped) return refusal(stopping(), head);
   const bool known = !found.allowed.empty();
   if (!found.open && (known || head.path.starts_with("/api/"))) {
     Result<auth::Principal> who = authenticate(world, head);
@@ -118,7 +109,7 @@ std::optional<http::Response> check(World& world, const Match& found, const http
   if (!first_look) return std::nullopt;
   if (route.details.rate == Rate::api) {
     const std::string& who = principal.token_id.empty() ? head.remote : principal.token_id;
-    const Millis wait = world.limiter.take(who, world.clock.now());
+    const Millis wait = world.counts->limiter.take(who, world.clock.now());
     if (wait.count() > 0) {
       http::Response response = http::problem(
           {Code::rate_limited, "this token sends too many requests", {}}, head.request_id);
@@ -149,6 +140,16 @@ CallPtr make_call(const std::shared_ptr<World>& world, Match found, http::Reques
 }
 }  // namespace
 
+std::string_view bearer_of(const http::Request& request) {
+  constexpr std::string_view kScheme = "bearer ";
+  const std::string* header = request.header("authorization");
+  if (header == nullptr || header->size() < kScheme.size()) return {};
+  if (to_lower(std::string_view(*header).substr(0, kScheme.size())) != kScheme) return {};
+  return trim(std::string_view(*header).substr(kScheme.size()));
+}
+
+Counts::Counts(RateLimit limit) : limiter(limit), metrics(routes().size()) {}
+
 bool GoodDefinitions::has(const std::string& digest) const {
   const std::lock_guard lock(mutex_);
   return digests_.contains(digest);
@@ -160,14 +161,28 @@ void GoodDefinitions::add(const std::string& digest) {
   digests_.insert(digest);
 }
 
+void OpenBodies::put(const void* body, std::shared_ptr<void> holds) {
+  const std::lock_guard lock(mutex_);
+  holds_[body] = std::move(holds);
+}
+
+void OpenBodies::drop(const void* body) {
+  const std::lock_guard lock(mutex_);
+  holds_.erase(body);
+}
+
+void OpenBodies::drop_all() {
+  const std::lock_guard lock(mutex_);
+  holds_.clear();
+}
+
 World::World(Deps with)
     : service(with.service),
       clock(with.clock),
       tokens(std::move(with.tokens)),
       secrets(std::move(with.secrets)),
       options(std::move(with.options)),
-      metrics(routes().size()),
-      limiter(options.rate_limit),
+      counts(with.counts ? with.counts : std::make_shared<Counts>(options.rate_limit)),
       pool(options.pool_threads) {}
 
 Api::Api(Deps deps) : world_(std::make_shared<World>(std::move(deps))) {
@@ -182,18 +197,21 @@ Api::~Api() { stop(); }
 void Api::stop() {
   world_->stopped = true;
   world_->streams.stop();
+  world_->gate.close();
   world_->pool.stop();
+  world_->bodies.drop_all();
 }
 
-RateLimiter& Api::limiter() { return world_->limiter; }
+RateLimiter& Api::limiter() { return world_->counts->limiter; }
 
 http::Admission Api::admit(const http::Request& head) {
+  const Gate::Guest inside = world_->gate.enter();
   Match found = match(head.method, head.target);
   auth::Principal principal;
   http::Admission admission;
   admission.refusal = check(*world_, found, head, principal, true);
   if (admission.refusal) {
-    world_->metrics.count(found.index, admission.refusal->status, Millis(0));
+    world_->counts->metrics.count(found.index, admission.refusal->status, Millis(0));
     return admission;
   }
   const Route& route = *found.route;
@@ -206,6 +224,7 @@ http::Admission Api::admit(const http::Request& head) {
 }
 
 void Api::handle(http::Request request, http::Reply reply) {
+  const Gate::Guest inside = world_->gate.enter();
   Match found = match(request.method, request.target);
   auth::Principal principal;
   // Asked again: the token may have been revoked while the body was on its way.

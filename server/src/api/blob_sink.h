@@ -14,6 +14,7 @@ namespace mc::api {
 class BlobSink : public http::BodySink, public std::enable_shared_from_this<BlobSink> {
  public:
   explicit BlobSink(CallPtr call) : call_(std::move(call)) {}
+  ~BlobSink() override { call_->world->bodies.drop(this); }
   void write(std::string piece, Next next) final;
   bool begun() const { return begun_; }
 
@@ -22,6 +23,13 @@ class BlobSink : public http::BodySink, public std::enable_shared_from_this<Blob
   virtual Status begin(const conductor::LogTarget& target) = 0;
   virtual Status append(std::string_view piece) = 0;
   virtual http::Response refuse(const Error& error) const;
+  // Keeps something of the blob store until this ends or the Api is stopped. Once; on the pool.
+  template <class T>
+  T* keep(std::unique_ptr<T> thing) {
+    T* kept = thing.get();
+    call_->world->bodies.put(this, std::move(thing));
+    return kept;
+  }
 
   const CallPtr call_;
 

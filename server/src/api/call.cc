@@ -23,7 +23,7 @@ LogLevel level_of(const Call& call, int status) {
 
 void Call::answer(http::Response response) const {
   const auto took = std::chrono::duration_cast<Millis>(std::chrono::steady_clock::now() - began);
-  world->metrics.count(route_index, response.status, took);
+  world->counts->metrics.count(route_index, response.status, took);
   const LogLevel level = level_of(*this, response.status);
   if (logs(level)) {
     log(level, "request",
@@ -86,10 +86,12 @@ conductor::Done<bool> no_content_or_error(CallPtr call) {
   };
 }
 
+Error stopping() { return {Code::shutting_down, "the server is stopping", {}}; }
+
 void offload(const CallPtr& call, std::function<void()> work) {
   if (call->world->pool.run(std::move(work))) return;
   const bool stopped = call->world->stopped;
-  call->fail(stopped ? Error{Code::shutting_down, "the server is stopping", {}}
+  call->fail(stopped ? stopping()
                      : Error{Code::overloaded, "too many requests wait: try again soon", {}});
 }
 

@@ -48,6 +48,9 @@ std::string media_type(const http::Request& request);
 conductor::Done<std::string> json_or_error(CallPtr call, int status = 200);
 conductor::Done<bool> no_content_or_error(CallPtr call);
 
+// What is said of what comes after the end.
+Error stopping();
+
 // Runs `work` on the pool; overloaded when it is full.
 void offload(const CallPtr& call, std::function<void()> work);
 

@@ -29,6 +29,8 @@ class RunFollower : public std::enable_shared_from_this<RunFollower> {
       : call_(std::move(call)), run_(run), last_(after), final_(final) {}
 
   void open(const std::shared_ptr<http::StreamWriter>& writer) {
+    const Gate::Guest inside = call_->world->gate.enter();
+    if (!inside) return writer->close();
     writer_ = writer;
     stream_ = call_->world->streams.add(writer);
     if (stream_ == 0) return writer->close();
@@ -39,7 +41,8 @@ class RunFollower : public std::enable_shared_from_this<RunFollower> {
         });
     writer->on_close([self = shared_from_this()] {
       self->call_->world->streams.remove(self->stream_);
-      if (!self->call_->world->stopped) self->call_->service().unsubscribe(self->subscription_);
+      if (const Gate::Guest within = self->call_->world->gate.enter())
+        self->call_->service().unsubscribe(self->subscription_);
     });
     catch_up();
   }

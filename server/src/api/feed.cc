@@ -25,16 +25,15 @@ struct Page {
 void read_page(const CallPtr& call, std::int64_t after, int limit,
                std::function<void(Result<Page>)> done) {
   const bool taken = call->world->pool.run([call, after, limit, done] {
-    const auto groups = call->service().store().read_feed(after, limit);
+    auto groups = call->service().store().read_feed(after, limit);
     if (!groups) return done(groups.error());
     if (groups->empty()) return done(Page{{}, after, true});
     const std::int64_t last = groups->back().position;
-    call->service().events(
-        call->principal, Uuid{}, after, limit, [done, last](Result<std::vector<FeedEvent>> events) {
-          if (!events) return done(events.error());
-          std::erase_if(*events, [last](const FeedEvent& event) { return event.position > last; });
-          done(Page{std::move(*events), last, false});
-        });
+    call->service().feed(call->principal, std::move(*groups),
+                         [done, last](Result<std::vector<FeedEvent>> events) {
+                           if (!events) return done(events.error());
+                           done(Page{std::move(*events), last, false});
+                         });
   });
   if (!taken) done(Error{Code::overloaded, "too many requests wait: try again soon", {}});
 }
@@ -49,6 +48,8 @@ class FeedFollower : public std::enable_shared_from_this<FeedFollower> {
   FeedFollower(CallPtr call, std::int64_t after) : call_(std::move(call)), position_(after) {}
 
   void open(const std::shared_ptr<http::StreamWriter>& writer) {
+    const Gate::Guest inside = call_->world->gate.enter();
+    if (!inside) return writer->close();
     writer_ = writer;
     stream_ = call_->world->streams.add(writer);
     if (stream_ == 0) return writer->close();
@@ -58,7 +59,8 @@ class FeedFollower : public std::enable_shared_from_this<FeedFollower> {
     });
     writer->on_close([self = shared_from_this()] {
       self->call_->world->streams.remove(self->stream_);
-      if (!self->call_->world->stopped) self->call_->service().unsubscribe(self->subscription_);
+      if (const Gate::Guest within = self->call_->world->gate.enter())
+        self->call_->service().unsubscribe(self->subscription_);
     });
     poke();
   }

@@ -27,6 +27,8 @@ class LogFollower : public std::enable_shared_from_this<LogFollower> {
         offset_(offset) {}
 
   void open(const std::shared_ptr<http::StreamWriter>& writer) {
+    const Gate::Guest inside = call_->world->gate.enter();
+    if (!inside) return writer->close();
     writer_ = writer;
     conductor::Service& service = call_->service();
     stream_ = call_->world->streams.add(writer);
@@ -47,8 +49,10 @@ class LogFollower : public std::enable_shared_from_this<LogFollower> {
  private:
   void end() {
     call_->world->streams.remove(stream_);
+    const Gate::Guest inside = call_->world->gate.enter();
+    if (!inside) return;
     call_->service().blobs().unwatch_logs(watch_);
-    if (!call_->world->stopped) call_->service().unsubscribe(subscription_);
+    call_->service().unsubscribe(subscription_);
   }
 
   // On the conductor's thread.

@@ -37,8 +37,10 @@ void get_metrics(const CallPtr& call) {
     labels.emplace_back("method=\"\",route=\"none\"");
     const World& world = *call->world;
     call->answer({.content_type = "text/plain; version=0.0.4; charset=utf-8",
-                  .body = service_metrics(world.service.health(), world.options.version) +
-                          world.metrics.text(labels) + process_metrics() +
+                  .body = service_metrics(world.options.health ? world.options.health()
+                                                               : world.service.health(),
+                                          world.options.version) +
+                          world.counts->metrics.text(labels) + process_metrics() +
                           (world.options.redis_metrics ? world.options.redis_metrics() : "")});
   });
 }

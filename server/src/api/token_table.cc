@@ -57,14 +57,51 @@ Result<auth::Principal> TokenTable::check(std::string_view token, Instant now) c
   return auth::Principal{row.name, row.role, row.project, row.groups, row.id};
 }
 
+std::optional<std::string> TokenTable::project_of(std::string_view token) const {
+  if (!auth::is_token(token)) return std::nullopt;
+  const auth::TokenHash hash = auth::hash_token(token);
+  const std::shared_lock lock(mutex_);
+  const auto found = rows_.find(hash);
+  if (found == rows_.end() || !auth::same(found->first, hash)) return std::nullopt;
+  return found->second.project;
+}
+
+Status TokenTable::refresh(db::Store& store) {
+  constexpr int kAttempts = 5;
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    std::uint64_t before = 0;
+    {
+      const std::shared_lock lock(mutex_);
+      before = changes_;
+    }
+    Result<std::vector<TokenRow>> read = read_all(store);
+    if (!read) return read.error();
+    Rows rows;
+    for (TokenRow& row : *read) {
+      const auth::TokenHash hash = row.hash;
+      rows.emplace(hash, std::move(row));
+    }
+    const std::lock_guard lock(mutex_);
+    if (changes_ != before) continue;  // what was read may be older than that
+    for (auto& [hash, row] : rows_) {
+      if (row.lent) rows.emplace(hash, std::move(row));
+    }
+    rows_ = std::move(rows);
+    return {};
+  }
+  return Error{Code::conflict, "tokens change faster than they are read", {}};
+}
+
 void TokenTable::put(TokenRow row) {
   const std::lock_guard lock(mutex_);
   const auth::TokenHash hash = row.hash;
+  ++changes_;
   rows_.insert_or_assign(hash, std::move(row));
 }
 
 void TokenTable::remove(std::string_view id) {
   const std::lock_guard lock(mutex_);
+  ++changes_;
   std::erase_if(rows_, [&](const auto& entry) { return entry.second.id == id; });
 }
 

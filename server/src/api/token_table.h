@@ -41,14 +41,22 @@ class TokenTable {
 
   // Errors: unauthenticated (no such token), token_expired.
   Result<auth::Principal> check(std::string_view token, Instant now) const;
+  // The project of a token, also of one that has expired; nullopt: not known.
+  std::optional<std::string> project_of(std::string_view token) const;
+  // Reads them again from a store to which others write, too. What is put or removed here meanwhile
+  // stays so, and what is lent. Errors, which change nothing: store_failed; conflict: too much of
+  // that.
+  Status refresh(db::Store& store);
   void put(TokenRow row);
   void remove(std::string_view id);
   std::vector<TokenRow> list() const;  // oldest first
   std::optional<TokenRow> find(std::string_view id) const;
 
  private:
-  mutable std::shared_mutex mutex_;  // guards rows_
-  std::unordered_map<auth::TokenHash, TokenRow> rows_;
+  using Rows = std::unordered_map<auth::TokenHash, TokenRow>;
+  mutable std::shared_mutex mutex_;  // guards what follows
+  Rows rows_;
+  std::uint64_t changes_ = 0;  // made here
 };
 
 // What the store keeps (the hash, never the token), and what the API shows (neither).

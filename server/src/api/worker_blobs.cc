@@ -9,6 +9,8 @@
 namespace mc::api {
 
 void BlobSink::write(std::string piece, Next next) {
+  const Gate::Guest inside = call_->world->gate.enter();
+  if (!inside) return next(refuse(stopping()));
   auto self = shared_from_this();
   auto go_on = [self, piece = std::move(piece), next] { self->take(piece, next); };
   if (target_) return on_pool(std::move(go_on), next);
@@ -24,8 +26,10 @@ void BlobSink::write(std::string piece, Next next) {
 }
 
 void BlobSink::on_pool(std::function<void()> work, const Next& next) {
-  if (!call_->world->pool.run(std::move(work)))
-    next(refuse({Code::overloaded, "too many uploads: try again soon", {}}));
+  if (call_->world->pool.run(std::move(work))) return;
+  const bool stopped = call_->world->stopped;
+  next(refuse(stopped ? stopping()
+                      : Error{Code::overloaded, "too many uploads: try again soon", {}}));
 }
 
 void BlobSink::take(const std::string& piece, const Next& next) {
@@ -56,12 +60,12 @@ class WholeSink final : public BlobSink {
   Status begin(const conductor::LogTarget& /*target*/) override {
     auto begun = call_->service().blobs().begin_upload();
     if (!begun) return begun.error();
-    upload_ = std::move(*begun);
+    upload_ = keep(std::move(*begun));
     return {};
   }
   Status append(std::string_view piece) override { return upload_->write(piece); }
 
-  std::unique_ptr<blob::BlobStore::Upload> upload_;
+  blob::BlobStore::Upload* upload_ = nullptr;  // kept
 };
 
 void store_whole(const CallPtr& call, std::string_view digest) {

@@ -50,7 +50,7 @@ class PartSink final : public BlobSink {
     key_ = parts_key(target, place->digest);
     auto part = call_->service().blobs().resume(*key_, place->offset, place->size);
     if (!part) return part.error();
-    part_ = std::move(*part);
+    part_ = keep(std::move(*part));
     return {};
   }
   Status append(std::string_view piece) override { return part_->write(piece); }
@@ -60,14 +60,14 @@ class PartSink final : public BlobSink {
   // Who begins at the wrong place is told the right one.
   http::Response refuse(const Error& error) const override {
     http::Response response = BlobSink::refuse(error);
-    if (error.code == Code::conflict && key_ && !part_)
+    if (error.code == Code::conflict && key_ && part_ == nullptr)
       response.headers.push_back(upload_offset(call_->service().blobs().arrived(*key_)));
     return response;
   }
 
  private:
   std::optional<blob::PartsKey> key_;
-  std::unique_ptr<blob::BlobStore::Part> part_;
+  blob::BlobStore::Part* part_ = nullptr;  // kept
 };
 }  // namespace
 

@@ -1,8 +1,11 @@
 // The worker protocol: register, poll, heartbeat, complete, logs.
+#include <memory>
+
 #include "api/call.h"
 #include "api/handlers.h"
 #include "base/json.h"
 #include "wire/logs_codec.h"
+#include "wire/offer.h"
 #include "wire/task_codec.h"
 
 namespace mc::api {
@@ -66,10 +69,20 @@ void worker_register(const CallPtr& call) {
 
 void worker_poll(const CallPtr& call) {
   with_body(call, wire::decode_poll_request, [call](wire::PollRequest request) {
-    call->service().poll(
-        std::move(request), call->request.gone, [call](const Result<std::vector<Task>>& tasks) {
-          tasks ? call->json(wire::encode_tasks(*tasks)) : call->fail(tasks.error());
-        });
+    // Shared by the conductor and the answer.
+    const auto aside = std::make_shared<conductor::PollAside>();
+    const auto answer = [call, aside](const Result<std::vector<Task>>& tasks) {
+      if (!tasks) return call->fail(tasks.error());
+      http::Response response{.content_type = "application/json",
+                              .body = wire::encode_tasks(*tasks)};
+      if (aside->drains) response.headers.push_back({std::string(wire::kDrainingHeader), "1"});
+      if (aside->next) {
+        response.headers.push_back(
+            {std::string(wire::kNextHeader), wire::encode_next(aside->next->offer)});
+      }
+      call->answer(std::move(response));
+    };
+    call->service().poll(std::move(request), call->request.gone, answer, aside);
   });
 }
 

@@ -1,7 +1,9 @@
-// What all calls share. Lives until the last call has ended; Api::stop() ends its threads.
+// What all calls share. Lives until the last call has ended; Api::stop() ends its threads, after
+// which nothing of the service is used.
 #pragma once
 
 #include <atomic>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <set>
@@ -9,9 +11,8 @@
 #include <unordered_map>
 
 #include "api/api.h"
-#include "api/metrics.h"
+#include "api/gate.h"
 #include "api/pool.h"
-#include "api/rate_limiter.h"
 #include "api/streams.h"
 
 namespace mc::api {
@@ -28,6 +29,19 @@ class GoodDefinitions {
   std::set<std::string> digests_;
 };
 
+// What bodies under way hold of the blob store: it may go while their connections do not. Threads:
+// any; what is dropped is dropped under the lock, so that nothing of it is left after drop_all.
+class OpenBodies {
+ public:
+  void put(const void* body, std::shared_ptr<void> holds);
+  void drop(const void* body);
+  void drop_all();
+
+ private:
+  std::mutex mutex_;  // guards holds_
+  std::map<const void*, std::shared_ptr<void>> holds_;
+};
+
 struct World {
   explicit World(Deps with);
 
@@ -36,12 +50,15 @@ struct World {
   std::shared_ptr<TokenTable> tokens;
   std::shared_ptr<SecretTable> secrets;
   const Options options;
-  Metrics metrics;
-  RateLimiter limiter;
+  const std::shared_ptr<Counts> counts;
   GoodDefinitions good_definitions;
   std::mutex in_flight_mutex;       // guards in_flight
   std::set<std::string> in_flight;  // idempotency keys being worked on
   std::atomic<bool> stopped{false};
+  // Entered by whoever comes from a connection and uses the service, its store or its blobs. Work
+  // on the pool and answers of the service need not: both are over before the service may go.
+  Gate gate;
+  OpenBodies bodies;
   Streams streams;
   Pool pool;  // last: its work uses everything above
 };

@@ -59,6 +59,7 @@ namespace mc {
   X(too_many_runs, 429, 8, "Too many runs are open")                                   \
   X(internal, 500, 8, "Something went wrong inside")                                   \
   X(store_failed, 503, 8, "The store cannot take writes")                              \
+  X(schema_unfit, 503, 8, "The schema of the database is none this build can work on") \
   X(shutting_down, 503, 8, "The server is stopping")                                   \
   X(overloaded, 503, 8, "The server has too much to do")                               \
   X(usage, 422, 2, "The command line is wrong")                                        \

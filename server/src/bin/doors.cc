@@ -32,6 +32,7 @@ cli::Doors open_doors(Signals& signals) {
   };
   doors.direct_token = make_direct_token;
   doors.migrate = migrate;
+  doors.migrate_shards = migrate_shards;
   doors.backup = back_up;
   doors.bench = bench::run;
   return doors;

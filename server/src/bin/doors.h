@@ -17,6 +17,7 @@ Result<std::unique_ptr<cli::LocalServer>> open_local(const cli::LocalOptions& op
 Value read_local_cache(const cli::LocalOptions& options, const std::string& key);
 Result<std::string> make_direct_token(const cli::NewToken& wanted);
 Result<Value> migrate(const std::string& action, const std::string& data);
+Result<Value> migrate_shards(int shards);
 Result<Value> back_up(const std::string& data, const std::string& target);
 
 // Every door, open. `signals` must outlive what is returned.

@@ -5,6 +5,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "bin/data_folder.h"
+#include "bin/shared_limits.h"
 #include "cli/version.h"
 #include "conductor/records.h"
 #include "db/memory/memory_store.h"
@@ -89,6 +90,10 @@ Result<std::string> cluster_key(db::Store& store, const std::string& cluster_sec
 }
 
 Status Stack::open_tokens(const StackOptions& options) {
+  if (options.tokens) {
+    tokens_ = options.tokens;
+    return {};
+  }
   Result<std::unique_ptr<api::TokenTable>> tokens = api::TokenTable::load(*store_);
   if (!tokens.ok()) return tokens.error();
   tokens_ = std::move(*tokens);
@@ -134,12 +139,17 @@ Result<std::unique_ptr<Stack>> Stack::open(const StackOptions& options) {
   if (options.keep_deleted_runs) settings.keep_deleted_runs = *options.keep_deleted_runs;
   if (options.collector) settings.keep_artifacts = options.collector->keep_artifacts;
   if (options.open_runs_max > 0) settings.open_runs_max = options.open_runs_max;
+  settings.shard = options.shard;
+  settings.shards = options.shards;
+  settings.task_prefix = options.task_prefix;
+  settings.on_ready = options.on_ready;
+  settings.housekeeps = options.housekeeps;
   settings.report = [](const std::string& finding) { log_error(finding); };
   Result<std::unique_ptr<conductor::Service>> service = conductor::Service::start(
       *stack->store_, *stack->blobs_, system_clock(), std::move(settings));
   if (!service.ok()) return service.error();
   stack->service_ = std::move(*service);
-  if (options.collector) {
+  if (options.collector && options.housekeeps) {
     stack->collector_ = std::make_unique<conductor::CollectorThread>(
         *stack->service_, system_clock(), *options.collector);
   }
@@ -148,6 +158,7 @@ Result<std::unique_ptr<Stack>> Stack::open(const StackOptions& options) {
   api_options.version = cli::kVersion;
   api_options.public_url = options.public_url;
   api_options.rate_limit = options.rate_limit;
+  api_options.health = options.health;
   if (const redis::Keeper* redis = options.redis) {
     api_options.redis_state = [redis] { return redis->state(); };
     api_options.redis_metrics = [redis] { return redis_metrics(*redis); };
@@ -157,19 +168,20 @@ Result<std::unique_ptr<Stack>> Stack::open(const StackOptions& options) {
   stack->api_ = std::make_unique<api::Api>(api::Deps{.service = *stack->service_,
                                                      .tokens = stack->tokens_,
                                                      .secrets = stack->secrets_,
-                                                     .options = api_options});
-  if (options.redis != nullptr) {
-    stack->shared_limits_ = std::make_unique<SharedLimits>(stack->api_->limiter(), *options.redis);
-  }
+                                                     .options = api_options,
+                                                     .counts = options.counts});
   return stack;
 }
 
-Stack::~Stack() {
+Stack::~Stack() { close(); }
+
+void Stack::close() {
   collector_.reset();
   if (api_) api_->stop();
-  service_.reset();
-  shared_limits_.reset();
-  api_.reset();
+  if (service_) service_->stop();
+  // Before the lease is given back: the next leader reads logs from where this one leaves them.
+  // What is lost has been logged.
+  if (blobs_) static_cast<void>(blobs_->close());
 }
 
 std::string Stack::lend_token(const std::string& name, auth::Role role) {

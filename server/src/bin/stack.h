@@ -1,5 +1,5 @@
 // The server's parts without a socket: store, blobs, service, tokens, secrets, API. `up` puts an
-// HTTP server before it, `exec` calls it directly.
+// HTTP server before it, `exec` calls it directly, `serve` has one for each shard that it leads.
 #pragma once
 
 #include <functional>
@@ -11,12 +11,12 @@
 #include <vector>
 
 #include "api/api.h"
-#include "bin/shared_limits.h"
 #include "blob/blob_store.h"
 #include "blob/s3/s3_store.h"
 #include "conductor/collector.h"
 #include "conductor/service.h"
 #include "db/store.h"
+#include "redis/keeper.h"
 
 namespace mc::bin {
 
@@ -33,7 +33,16 @@ struct StackOptions {
   // File in the folder that holds the admin's token, minted when it is missing; empty: none.
   std::string admin_token_file;
   api::RateLimit rate_limit;
-  redis::Keeper* redis = nullptr;  // shares the limits; outlives the Stack; null: they are its own
+  redis::Keeper* redis = nullptr;  // told of by probes and figures; outlives the Stack; null: none
+  // Where a process has several Stacks: what they share (null: each has its own), ...
+  std::shared_ptr<api::TokenTable> tokens;
+  std::shared_ptr<api::Counts> counts;
+  std::function<conductor::Service::Health()> health;  // ... of all of them
+  // ... and what is one shard's: see conductor::Options.
+  int shard = 0, shards = 1;
+  std::string task_prefix;
+  std::function<void()> on_ready;
+  bool housekeeps = true;
   // As conductor::Options has them; 0: its defaults.
   Millis heartbeat{0}, lease{0}, keep_receipts{0};
   std::optional<Millis> keep_deleted_runs;               // 0: removed at once
@@ -47,10 +56,14 @@ class Stack {
  public:
   // Errors: data_folder (in use, too new, cannot be written), store_failed.
   static Result<std::unique_ptr<Stack>> open(const StackOptions& options);
-  // Finishes commits in flight. Requires: no http::Server calls the handler any more.
-  ~Stack();
+  ~Stack();  // close()
   Stack(const Stack&) = delete;
   Stack& operator=(const Stack&) = delete;
+
+  // Finishes commits in flight and ends all threads: nothing is written or decided afterwards, and
+  // calls are answered with shutting_down. Requires: not called on one of those threads. Those who
+  // still have a call under way keep the Stack.
+  void close();
 
   conductor::Service& service() { return *service_; }
   api::Api& api() { return *api_; }
@@ -66,12 +79,11 @@ class Stack {
 
   std::unique_ptr<db::Store> store_;
   std::unique_ptr<blob::BlobStore> blobs_;
-  std::shared_ptr<api::TokenTable> tokens_;    // shared with the API, which ends first
+  std::shared_ptr<api::TokenTable> tokens_;    // shared with the API
   std::shared_ptr<api::SecretTable> secrets_;  // as tokens_
   std::unique_ptr<conductor::Service> service_;
   std::unique_ptr<conductor::CollectorThread> collector_;
   std::unique_ptr<api::Api> api_;
-  std::unique_ptr<SharedLimits> shared_limits_;
 };
 
 // The key of a cluster's secrets, which its store keeps sealed; made when there is none. Errors:

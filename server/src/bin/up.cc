@@ -9,6 +9,7 @@
 #include "bin/listen.h"
 #include "bin/machine.h"
 #include "bin/server_settings.h"
+#include "bin/shared_limits.h"
 #include "bin/stack.h"
 #include "bin/work.h"
 #include "cli/target.h"
@@ -47,6 +48,7 @@ class UpServer {
   Gate gate_;
   std::unique_ptr<redis::Keeper> redis_;  // null: none
   std::unique_ptr<Stack> stack_;
+  std::unique_ptr<SharedLimits> limits_;
   std::unique_ptr<http::Server> server_;
   std::unique_ptr<worker::Worker> worker_;
 };
@@ -89,6 +91,7 @@ Status UpServer::start_stack() {
   Result<std::unique_ptr<Stack>> stack = Stack::open(options);
   if (!stack.ok()) return stack.error();
   stack_ = std::move(*stack);
+  if (redis_) limits_ = std::make_unique<SharedLimits>(stack_->api().limiter(), *redis_);
   return {};
 }
 

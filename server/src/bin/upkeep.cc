@@ -6,6 +6,7 @@
 #include "bin/server_settings.h"
 #include "bin/stack.h"
 #include "db/postgres/migrate.h"
+#include "db/postgres/shards.h"
 #include "db/sqlite/sqlite_store.h"
 
 namespace mc::bin {
@@ -107,7 +108,19 @@ Result<Value> migrate(const std::string& action, const std::string& data) {
   Value answer{Object{}};
   answer.set("schema", status->schema);
   answer.set("wanted", status->wanted);
+  if (status->shards > 0) answer.set("shards", status->shards);
   answer.set("migrations", std::move(lines));
+  return answer;
+}
+
+Result<Value> migrate_shards(int shards) {
+  const Result<db::PostgresSettings> settings = database_settings();
+  if (!settings.ok()) return settings.error();
+  const Result<db::ShardsChange> change = db::change_shards(*settings, shards);
+  if (!change.ok()) return change.error();
+  Value answer{Object{}};
+  answer.set("before", change->before);
+  answer.set("shards", change->after);
   return answer;
 }
 

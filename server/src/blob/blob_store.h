@@ -1,5 +1,8 @@
 // Bytes on disk: artifacts and cache contents by digest, job logs by run. No metadata about runs,
 // no retention rule. Threads: every method may be called from any thread.
+//
+// Others may have the same blobs open, also on other machines. What has() said is there, or an
+// upload put there, stays, whoever removes what is unused; a log is one store's at a time.
 #pragma once
 
 #include <cstdint>
@@ -42,6 +45,10 @@ struct PartsKey {
 class BlobStore {
  public:
   virtual ~BlobStore() = default;
+  // Writes out what is not yet where it has to last, in bounded time; the last thing that this
+  // object writes: uploads, appends and, on a disk, reads of logs fail with unavailable afterwards.
+  // Requires: none is under way. Errors: what is lost with this machine's disk.
+  virtual Status close() = 0;
 
   // --- content-addressed blobs: digest is "sha256:<64 hex>" ---
   // Starts an upload; write pieces, then finish checks the digest and makes the blob durable.
@@ -114,6 +121,8 @@ class BlobStore {
 
 // The name without "sha256:"; empty when `digest` is none.
 std::string hex_of_digest(std::string_view digest);
+// What a store that was closed says.
+inline Error closed_store() { return {Code::unavailable, "the blob store is closed", {}}; }
 
 // `folder`/blobs/sha256/ab/abcd…, `folder`/logs/<run>/<node>.<attempt>.{log,idx}. Errors:
 // data_folder.

@@ -10,13 +10,18 @@
 
 #include "base/fault.h"
 #include "base/file.h"
+#include "base/rng.h"
 #include "base/sha256.h"
+#include "base/uuid.h"
 
 namespace mc::blob {
 namespace {
 namespace fs = std::filesystem;
 constexpr std::string_view kPrefix = "sha256:";
 constexpr std::size_t kHexDigits = 64;
+// Longer than a request takes, even one that stands still; clocks of machines may differ.
+constexpr Millis kLeftOver{6 * 3'600'000};
+constexpr const char* kGoing = ".going";  // after the name of a blob that is about to be removed
 
 std::string path_of(const std::string& folder, const std::string& hex) {
   return folder + "/blobs/sha256/" + hex.substr(0, 2) + "/" + hex;
@@ -26,6 +31,16 @@ Status sync_folder(const std::string& path) {
   const Fd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!fd || ::fsync(fd.get()) != 0) return os_error(Code::store_failed, "cannot sync " + path);
   return {};
+}
+
+// Brings back what remove_unused() has under its other name, which is left to it: a link is made,
+// so that no name that somebody removes is ever the only one. False: there is none.
+bool bring_back(const std::string& path) {
+  const std::string going = path + kGoing;
+  if (::link(going.c_str(), path.c_str()) == 0 || errno == EEXIST) return true;
+  // A file system without links has none to lose.
+  if (errno != ENOENT && ::rename(going.c_str(), path.c_str()) == 0) return true;
+  return ::access(path.c_str(), F_OK) == 0;  // who was about to remove it was faster
 }
 }  // namespace
 
@@ -78,7 +93,6 @@ class DiskUpload final : public BlobStore::Upload {
 
 Status Content::prepare() {
   std::error_code failed;
-  fs::remove_all(folder_ + "/tmp", failed);
   for (const char* name : {"/tmp", "/blobs/sha256", "/logs"}) {
     fs::create_directories(folder_ + name, failed);
     if (failed) {
@@ -86,7 +100,18 @@ Status Content::prepare() {
           Code::data_folder, "cannot create " + folder_ + name + ": " + failed.message(), {}};
     }
   }
+  drop_uploads(system_clock().now());
   return {};
+}
+
+void Content::drop_uploads(Instant before) const {
+  const Instant limit = std::min(before, system_clock().now() - kLeftOver);
+  std::error_code failed;
+  for (const auto& entry : fs::directory_iterator(folder_ + "/tmp", failed)) {
+    struct stat info{};
+    if (::stat(entry.path().c_str(), &info) == 0 && time_of_change(info) < limit)
+      ::unlink(entry.path().c_str());
+  }
 }
 
 Status Content::place(const std::string& path, const Fd& fd, const std::string& hex) {
@@ -100,19 +125,22 @@ Status Content::place(const std::string& path, const Fd& fd, const std::string& 
   const bool fresh = ::mkdir(shelf.c_str(), 0750) == 0;
   if (!fresh && errno != EEXIST) return os_error(Code::store_failed, "cannot create " + shelf);
   MC_FAULT_POINT("blob.before_rename");
-  {
-    const std::scoped_lock lock(aging_);
-    if (::rename(path.c_str(), path_of(folder_, hex).c_str()) != 0)
-      return os_error(Code::store_failed, "cannot keep an upload");
-  }
+  ::futimens(fd.get(), nullptr);  // its last part may have come long ago
+  if (::rename(path.c_str(), path_of(folder_, hex).c_str()) != 0)
+    return os_error(Code::store_failed, "cannot keep an upload");
   MC_FAULT_POINT("blob.after_rename");
   if (const Status synced = sync_folder(shelf); !synced) return synced;
   return fresh ? sync_folder(folder_ + "/blobs/sha256") : Status{};
 }
 
+// Others write there, too: other objects of this process, and processes of other machines.
+std::string Content::new_path() const {
+  Rng rng(random_seed());
+  return folder_ + "/tmp/" + to_string(make_uuid(system_clock().now(), rng));
+}
+
 Result<std::unique_ptr<BlobStore::Upload>> Content::begin_upload() {
-  const std::string path =
-      folder_ + "/tmp/" + std::to_string(::getpid()) + "." + std::to_string(++uploads_);
+  const std::string path = new_path();
   Fd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640));
   if (!fd) return os_error(Code::store_failed, "cannot create " + path);
   return std::unique_ptr<BlobStore::Upload>(
@@ -123,7 +151,8 @@ Result<BlobStore::File> Content::open(std::string_view digest) const {
   const std::string hex = hex_of_digest(digest);
   struct stat info{};
   const std::string path = hex.empty() ? std::string() : path_of(folder_, hex);
-  if (hex.empty() || ::stat(path.c_str(), &info) != 0) {
+  const auto is_there = [&] { return ::stat(path.c_str(), &info) == 0; };
+  if (hex.empty() || (!is_there() && (!bring_back(path) || !is_there()))) {
     return Error{Code::not_found, "there is no blob " + std::string(digest.substr(0, 100)), {}};
   }
   return BlobStore::File{path, info.st_size};
@@ -137,14 +166,20 @@ Status Content::remove(std::string_view digest) const {
   return {};
 }
 
+// The mark comes before the last look: who removes renames first and looks at the mark then, so one
+// of both sees the other.
 bool Content::touch(std::string_view digest) {
   const std::string hex = hex_of_digest(digest);
   if (hex.empty()) return false;
   const std::string path = path_of(folder_, hex);
-  const std::scoped_lock lock(aging_);
-  // What may only be read is there all the same.
-  return ::utimensat(AT_FDCWD, path.c_str(), nullptr, 0) == 0 ||
-         (errno != ENOENT && ::access(path.c_str(), F_OK) == 0);
+  constexpr int kLooks = 3;
+  for (int look = 0; look < kLooks; ++look) {
+    // What may only be read is there all the same.
+    const bool marked = ::utimensat(AT_FDCWD, path.c_str(), nullptr, 0) == 0 || errno != ENOENT;
+    if (marked && ::access(path.c_str(), F_OK) == 0) return true;
+    if (!bring_back(path)) return false;
+  }
+  return false;
 }
 
 std::vector<Content::Stored> Content::list(const std::string& shelf) const {
@@ -184,6 +219,7 @@ Result<std::vector<std::string>> Content::list_unused(Instant before, std::strin
   std::vector<std::string> out;
   for (const std::string& shelf : shelves()) {
     if (shelf < from) continue;
+    mend(shelf);
     for (Stored& stored : list(shelf)) {
       if (static_cast<int>(out.size()) >= limit) return out;
       if (stored.used < before && stored.digest > after) out.push_back(std::move(stored.digest));
@@ -192,15 +228,38 @@ Result<std::vector<std::string>> Content::list_unused(Instant before, std::strin
   return out;
 }
 
+// No lock of ours is known to those who use this folder from elsewhere. Under its other name the
+// blob is given to nobody: a use that came before shows in its age, one that comes now brings it
+// back.
 Result<bool> Content::remove_unused(std::string_view digest, Instant before) {
   const std::string hex = hex_of_digest(digest);
   if (hex.empty()) return false;
   const std::string path = path_of(folder_, hex);
-  const std::scoped_lock lock(aging_);
+  const std::string going = path + kGoing;
   struct stat info{};
   if (::stat(path.c_str(), &info) != 0 || time_of_change(info) >= before) return false;
-  if (::unlink(path.c_str()) == 0) return true;
-  return os_error(Code::store_failed, "cannot remove a blob");
+  if (::rename(path.c_str(), going.c_str()) != 0) {
+    if (errno == ENOENT) return false;
+    return os_error(Code::store_failed, "cannot remove a blob");
+  }
+  // Opened, so that NFS asks for its age anew.
+  const Fd fd(::open(going.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd && errno == ENOENT) return false;
+  const bool unused = fd && ::fstat(fd.get(), &info) == 0 && time_of_change(info) < before;
+  if (!unused && !bring_back(path)) return os_error(Code::store_failed, "cannot keep a blob");
+  if (::unlink(going.c_str()) != 0 && errno != ENOENT)
+    return os_error(Code::store_failed, "cannot remove a blob");
+  return ::access(path.c_str(), F_OK) != 0;
+}
+
+// What a crash left under its other name.
+void Content::mend(const std::string& shelf) const {
+  const std::string folder = folder_ + "/blobs/sha256/" + shelf + "/";
+  std::error_code failed;
+  for (const auto& entry : fs::directory_iterator(folder, failed)) {
+    if (entry.path().extension() != kGoing) continue;
+    if (bring_back(folder + entry.path().stem().string())) ::unlink(entry.path().c_str());
+  }
 }
 
 }  // namespace mc::blob

@@ -1,5 +1,7 @@
+#include <atomic>
 #include <filesystem>
 #include <list>
+#include <mutex>
 #include <unordered_map>
 
 #include "blob/blob_store.h"
@@ -44,6 +46,12 @@ class OpenLogs {
     return log;
   }
 
+  void clear() {
+    const std::scoped_lock lock(mutex_);
+    places_.clear();
+    order_.clear();
+  }
+
   void forget(Uuid run) {
     const std::scoped_lock lock(mutex_);
     for (auto it = order_.begin(); it != order_.end();) {
@@ -81,10 +89,20 @@ class DiskStore final : public BlobStore {
     return ready ? parts_.prepare() : ready;
   }
 
-  Result<std::unique_ptr<Upload>> begin_upload() override { return content_.begin_upload(); }
+  Status close() override {
+    closed_ = true;
+    // Over NFS what was written is there for others once the file is closed.
+    logs_.clear();
+    return {};
+  }
+  Result<std::unique_ptr<Upload>> begin_upload() override {
+    if (closed_) return closed_store();
+    return content_.begin_upload();
+  }
   std::int64_t arrived(const PartsKey& key) override { return parts_.arrived(key); }
   Result<std::unique_ptr<Part>> resume(const PartsKey& key, std::int64_t offset,
                                        std::int64_t size) override {
+    if (closed_) return closed_store();
     return parts_.resume(key, offset, size);
   }
   bool has(std::string_view digest) override { return content_.has(digest); }
@@ -96,11 +114,14 @@ class DiskStore final : public BlobStore {
   Result<bool> remove_unused(std::string_view digest, Instant before) override {
     return content_.remove_unused(digest, before);
   }
-  // Those in one request hold their files.
-  Status drop_uploads(Instant before) override { return parts_.drop(before); }
+  Status drop_uploads(Instant before) override {
+    content_.drop_uploads(before);
+    return parts_.drop(before);
+  }
 
   Result<std::int64_t> append_log(Uuid run, std::uint32_t node, int attempt, std::int64_t offset,
                                   const std::vector<LogPiece>& pieces) override {
+    if (closed_) return closed_store();
     auto log = logs_.get({run, node, attempt}, stem(run, node, attempt), true);
     if (!log.ok()) {
       // The run's first log makes its folder.
@@ -116,6 +137,8 @@ class DiskStore final : public BlobStore {
 
   Result<LogRead> read_log(Uuid run, std::uint32_t node, int attempt, std::int64_t offset,
                            std::int64_t bytes_max) override {
+    // To open it is to mend it, which is the next leader's.
+    if (closed_) return closed_store();
     auto log = logs_.get({run, node, attempt}, stem(run, node, attempt), false);
     if (log.ok()) return (*log)->read(offset, bytes_max);
     if (log.error().code == Code::not_found) return LogRead{};
@@ -123,11 +146,13 @@ class DiskStore final : public BlobStore {
   }
 
   std::int64_t log_size(Uuid run, std::uint32_t node, int attempt) override {
+    if (closed_) return 0;
     auto log = logs_.get({run, node, attempt}, stem(run, node, attempt), false);
     return log.ok() ? (*log)->size() : 0;
   }
 
   Result<File> log_file(Uuid run, std::uint32_t node, int attempt) override {
+    if (closed_) return closed_store();
     auto log = logs_.get({run, node, attempt}, stem(run, node, attempt), false);
     if (!log.ok()) return Error{Code::not_found, "nothing was logged", {}};
     return File{stem(run, node, attempt) + ".log", (*log)->size()};
@@ -153,6 +178,7 @@ class DiskStore final : public BlobStore {
   }
 
   std::string folder_;
+  std::atomic<bool> closed_ = false;
   Content content_;
   Parts parts_;
   OpenLogs logs_;

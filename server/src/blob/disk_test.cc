@@ -80,10 +80,16 @@ TEST_F(Disk, TheSameBlobMayBeUploadedTwiceAtOnce) {
   EXPECT_TRUE((*two)->finish(digest_of("same")).ok());
 }
 
-TEST_F(Disk, ABrokenUploadIsSweptAtTheNextStart) {
-  ASSERT_TRUE(write_file(folder_ + "/tmp/999.1", "half").ok());
-  reopen();
-  EXPECT_TRUE(fs::is_empty(folder_ + "/tmp"));
+TEST_F(Disk, AClosedStoreTakesNothingMore) {
+  ASSERT_EQ(append(0, "one"), 3);
+  ASSERT_TRUE(store_->close().ok());
+  EXPECT_EQ(store_->begin_upload().error().code, Code::unavailable);
+  EXPECT_EQ(store_->resume({kRun, 0, 1, digest_of("x")}, 0, 1).error().code, Code::unavailable);
+  EXPECT_EQ(append(3, "two"), -1);
+  // To read a log is to open it, and that is to mend it beside who leads next.
+  EXPECT_EQ(store_->read_log(kRun, 0, 1, 0, 100).error().code, Code::unavailable);
+  store_ = std::move(*open_disk(folder_));
+  EXPECT_EQ(text(), "one");
 }
 
 TEST_F(Disk, RepeatsAndOverlapsAreCutAndGapsRefused) {

@@ -137,9 +137,19 @@ class DiskPart final : public BlobStore::Part {
       give_up();
       return Error{Code::invalid_field, "the bytes have the digest sha256:" + hex, {}};
     }
+    // Under a name that nobody else knows: the file that has this one may be another by now.
     const std::string path = parts_.path_of(name_);
-    const Status placed = parts_.content_.place(path, fd_, hex);
-    if (placed || ::access(path.c_str(), F_OK) != 0) give_up();
+    const std::string whole = parts_.content_.new_path();
+    if (!is_mine(path) || ::rename(path.c_str(), whole.c_str()) != 0) return lost();
+    if (!is_mine(whole)) {
+      ::unlink(whole.c_str());
+      return lost();
+    }
+    const Status placed = parts_.content_.place(whole, fd_, hex);
+    // Under its name somebody may have begun anew.
+    const bool back = !placed && ::link(whole.c_str(), path.c_str()) == 0;
+    if (!placed) ::unlink(whole.c_str());
+    if (!back) give_up();
     return placed ? Result<std::int64_t>(size_) : placed.error();
   }
 
@@ -148,10 +158,21 @@ class DiskPart final : public BlobStore::Part {
     if (!upload_->over && upload_->turn == turn_) return {};
     return Error{Code::conflict, "another request went on with this upload", {}};
   }
+  bool is_mine(const std::string& path) const {
+    struct stat named{};
+    struct stat held{};
+    return ::stat(path.c_str(), &named) == 0 && ::fstat(fd_.get(), &held) == 0 &&
+           named.st_ino == held.st_ino && named.st_dev == held.st_dev;
+  }
+  // Requires: the mutex. Somebody else on this folder took it for forgotten.
+  Error lost() {
+    give_up();
+    return {Code::store_failed, "an upload has vanished from the disk", {}};
+  }
   // Requires: the mutex. The file, where it still is, goes.
   void give_up() {
     upload_->over = true;
-    ::unlink(parts_.path_of(name_).c_str());
+    if (const std::string path = parts_.path_of(name_); is_mine(path)) ::unlink(path.c_str());
     parts_.forget(name_, upload_);
   }
 
@@ -172,9 +193,12 @@ Status Parts::prepare() {
 
 Parts::UnfinishedPtr Parts::find(const std::string& name) {
   const std::scoped_lock lock(mutex_);
-  if (const auto known = uploads_.find(name); known != uploads_.end()) return known->second;
   struct stat info{};
-  if (::stat(path_of(name).c_str(), &info) != 0) return nullptr;
+  const bool there = ::stat(path_of(name).c_str(), &info) == 0;
+  // Somebody else on this folder may have made room, or dropped what was forgotten.
+  if (!there) uploads_.erase(name);
+  if (const auto known = uploads_.find(name); known != uploads_.end()) return known->second;
+  if (!there) return nullptr;
   auto upload = std::make_shared<Unfinished>();
   upload->end = info.st_size;
   uploads_[name] = upload;

@@ -99,6 +99,8 @@ struct Doors {
   std::function<Result<std::string>(const NewToken&)> direct_token;
   // action: up, down or status. Answers {schema, wanted, …}.
   std::function<Result<Value>(const std::string& action, const std::string& data)> migrate;
+  // Of the database that POSTGRES_URL names. Answers {shards, before}.
+  std::function<Result<Value>(int shards)> migrate_shards;
   std::function<Result<Value>(const std::string& data, const std::string& target)> backup;
   std::function<int(const BenchOptions&)> bench;  // prints; returns the exit code
 };

@@ -35,6 +35,7 @@ std::string_view hint_for(Code code) {
     case Code::effects_would_repeat: return "--accept-effects repeats them";
     case Code::data_folder: return "`maestro doctor` checks the folder";
     case Code::store_failed: return "`maestro doctor` checks the folder and the disk";
+    case Code::schema_unfit: return "`maestro migrate status` shows what is there";
     default: return "";
   }
 }

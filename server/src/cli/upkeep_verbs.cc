@@ -7,6 +7,7 @@
 namespace mc::cli {
 namespace {
 constexpr std::int64_t kReplicasMax = 9;  // on one machine
+constexpr std::int64_t kShardsMax = 64;
 
 Tone tone_of_level(const std::string& level) {
   return level == "ok" ? Tone::good : level == "warn" ? Tone::warning : Tone::bad;
@@ -41,16 +42,31 @@ Result<int> doctor(Session& session, const Args& args) {
   return bad ? 1 : 0;
 }
 
+void print_fields(Session& session, const Value& answer, const std::string& key) {
+  Table table;
+  for (const auto& [name, value] : answer.as_object())
+    table.rows.push_back({{name, Tone::dim}, {shown(answer, name)}});
+  session.print_one(answer, table, key);
+}
+
 Handler migrate(const char* action) {
   return [action](Session& session, const Args& args) -> Result<int> {
-    Result<Value> answer = session.doors().migrate(action, store_folder(session.io(), args));
+    const Result<Value> answer = session.doors().migrate(action, store_folder(session.io(), args));
     if (!answer.ok()) return answer.error();
-    Table table;
-    for (const auto& [name, value] : answer->as_object())
-      table.rows.push_back({{name, Tone::dim}, {shown(*answer, name)}});
-    session.print_one(*answer, table, "schema");
+    print_fields(session, *answer, "schema");
     return 0;
   };
+}
+
+Result<int> migrate_shards(Session& session, const Args& args) {
+  const Result<std::int64_t> count = args.number("N", 0, 1, kShardsMax);
+  if (!count.ok()) return count.error();
+  if (!store_folder(session.io(), args).empty())
+    return Error{Code::usage, "a data folder has one server: set POSTGRES_URL", {}};
+  const Result<Value> answer = session.doors().migrate_shards(static_cast<int>(*count));
+  if (!answer.ok()) return answer.error();
+  print_fields(session, *answer, "shards");
+  return 0;
 }
 
 Result<int> backup(Session& session, const Args& args) {
@@ -64,10 +80,7 @@ Result<int> backup(Session& session, const Args& args) {
   }
   Result<Value> answer = session.doors().backup(data, args.get("PATH"));
   if (!answer.ok()) return answer.error();
-  Table table;
-  for (const auto& [name, value] : answer->as_object())
-    table.rows.push_back({{name, Tone::dim}, {shown(*answer, name)}});
-  session.print_one(*answer, table, "path");
+  print_fields(session, *answer, "path");
   return 0;
 }
 
@@ -96,7 +109,7 @@ std::vector<Verb> upkeep_verbs() {
        doctor,
        "Exit code 1 when a check fails."},
       {"migrate status",
-       "Show the version of the data folder's schema",
+       "Show the version of the store's schema, and how many shards it has",
        {},
        {data},
        migrate("status")},
@@ -106,6 +119,13 @@ std::vector<Verb> upkeep_verbs() {
        {},
        {data},
        migrate("down")},
+      {"migrate shards",
+       "Share the projects of a PostgreSQL database among its replicas by this many shards",
+       {{"N", "1 to 64; each is led by one replica, which may lead several"}},
+       {},
+       migrate_shards,
+       "While no replica runs, and once all are of this release: those of the release before know "
+       "of one shard. `maestro migrate status` says how many there are."},
       {"backup",
        "Copy the data folder, whole and consistent, while it is in use",
        {{"PATH", "a folder that does not exist yet"}},

@@ -1,5 +1,6 @@
 #include "client/worker_api.h"
 
+#include <algorithm>
 #include <charconv>
 
 #include "base/json.h"
@@ -14,6 +15,8 @@ namespace {
 // set otherwise) still has room for that. A heartbeat is answered from memory, a completion waits
 // for a commit.
 constexpr Millis kHeartbeatTimeout{4'000};
+constexpr Millis kHeartbeatTimeoutMin{500};
+constexpr int kHeartbeatsALease = 4;
 constexpr Millis kCallTimeout{10'000};
 constexpr Millis kPollSlack{5'000};        // beyond what the server was asked to wait
 constexpr Millis kBlobTimeout{3'600'000};  // a blob may be many gigabytes
@@ -97,23 +100,39 @@ class ServerWorkerApi final : public WorkerApi {
     return body.ok() ? wire::decode_register_reply(*body) : body.error();
   }
   Result<std::vector<Task>> poll(const wire::PollRequest& request, std::stop_token stop) override {
-    const auto body =
-        post("poll", wire::encode(request), Millis(request.wait_ms) + kPollSlack, std::move(stop));
+    const Millis timeout = Millis(request.wait_ms) + kPollSlack;
+    auto body = post("poll", wire::encode(request), timeout, stop);
+    if (is_unknown_field(body) && !request.holds.empty()) {
+      wire::PollRequest known = request;
+      known.holds.clear();
+      body = post("poll", wire::encode(known), timeout, std::move(stop));
+    }
     return body.ok() ? wire::decode_tasks(*body) : body.error();
   }
-  Result<wire::HeartbeatReply> heartbeat(const wire::HeartbeatRequest& request) override {
-    const auto body = post("heartbeat", wire::encode(request), kHeartbeatTimeout);
+  Result<wire::HeartbeatReply> heartbeat(const wire::HeartbeatRequest& request,
+                                         Millis lease) override {
+    const Millis timeout = lease.count() > 0 ? std::clamp(lease / kHeartbeatsALease,
+                                                          kHeartbeatTimeoutMin, kHeartbeatTimeout)
+                                             : kHeartbeatTimeout;
+    const auto body = post("heartbeat", wire::encode(request), timeout);
     return body.ok() ? wire::decode_heartbeat_reply(*body) : body.error();
   }
   Result<wire::CompleteReply> complete(const wire::CompleteRequest& request) override {
-    const auto body = post("complete", wire::encode(request));
+    auto body = post("complete", wire::encode(request));
+    if (is_unknown_field(body) && !request.holds.empty()) {
+      wire::CompleteRequest known = request;
+      known.holds.clear();
+      body = post("complete", wire::encode(known));
+    }
     return body.ok() ? wire::decode_complete_reply(*body) : body.error();
   }
   Result<std::int64_t> logs(const wire::LogsRequest& request) override {
-    const auto body = json_of(transport_->send({.method = "POST",
-                                                .path = "/api/v1/worker/logs",
-                                                .body = wire::encode_raw(request),
-                                                .content_type = std::string(wire::kRawLogs)}));
+    const auto body = json_of(
+        transport_->send({.method = "POST",
+                          // Who passes it on reads no body.
+                          .path = "/api/v1/worker/logs?task_id=" + percent_encode(request.task_id),
+                          .body = wire::encode_raw(request),
+                          .content_type = std::string(wire::kRawLogs)}));
     if (!body.ok()) return body.error();
     return body->int_or("next_offset", request.offset);
   }

@@ -56,7 +56,10 @@ class WorkerApi {
   // Waits up to request.wait_ms at the server. `stop` may end it early (then: unreachable).
   virtual Result<std::vector<Task>> poll(const wire::PollRequest& request,
                                          std::stop_token stop) = 0;
-  virtual Result<wire::HeartbeatReply> heartbeat(const wire::HeartbeatRequest& request) = 0;
+  // `lease`: for how long a heartbeat holds what it names. A silent server is left for the next one
+  // while there is room for that; 0: as with the usual lease.
+  virtual Result<wire::HeartbeatReply> heartbeat(const wire::HeartbeatRequest& request,
+                                                 Millis lease) = 0;
   virtual Result<wire::CompleteReply> complete(const wire::CompleteRequest& request) = 0;
   // Returns how many bytes of the attempt's log the server has now.
   virtual Result<std::int64_t> logs(const wire::LogsRequest& request) = 0;

@@ -7,6 +7,7 @@
 #include "conductor/records.h"
 #include "conductor/render.h"
 #include "conductor/snapshot.h"
+#include "db/shard.h"
 #include "engine/apply.h"
 #include "engine/invariants.h"
 #include "lang/parse.h"
@@ -308,6 +309,20 @@ void Core::reset(Instant now) {
     run != nullptr ? run->waiters.push_back(ticket) : over.push_back(ticket);
   }
   for (const std::uint64_t ticket : over) answer_waiter(ticket);
+  // Polls are offered what is ready once the store has had its rest.
+  try_again([](Instant) {}, now);
+}
+
+void Core::close() {
+  const Error over{Code::shutting_down, "the server is stopping: try again soon", {}};
+  const Commit left = std::exchange(pending_, Commit{});
+  for (const auto& reply : left.after) reply(over);
+  for (auto& [ticket, poller] : std::exchange(pollers_, {})) poller.done(std::vector<Task>{});
+  for (auto& [ticket, waiter] : std::exchange(run_waiters_, {})) {
+    const HotRun* run = usable_ ? find_hot(waiter.run) : nullptr;
+    run != nullptr ? waiter.done(view(run->state)) : waiter.done(over);
+  }
+  subscribers_.clear();
 }
 
 // The time of a wait_run is over, or its run is: answers with what the run is now.
@@ -325,6 +340,10 @@ void Core::answer_waiter(std::uint64_t ticket) {
   cold ? waiter.done(view(**cold)) : waiter.done(cold.error());
 }
 
+bool Core::owns(std::string_view project) const {
+  return options_.shards == 1 || db::shard_of(project, options_.shards) == options_.shard;
+}
+
 Status Core::recover(Instant now) {
   std::vector<db::StoredRun> stored;
   const Status read = store_.each_open_run([&](db::StoredRun run) {
@@ -334,7 +353,11 @@ Status Core::recover(Instant now) {
   if (!read) return read;
   for (db::StoredRun& run : stored) {
     Result<engine::RunState> state = rebuild(run);
-    if (!state) return state.error();
+    if (!state) {
+      Error broken = state.error();
+      broken.message = "run " + to_string(run.row.id) + ": " + broken.message;
+      return broken;
+    }
     auto hot = std::make_unique<HotRun>(std::move(*state));
     hot->stored_seq = hot->state.seq;
     hot->snapshot_seq = run.snapshot_seq;

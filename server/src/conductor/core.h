@@ -94,6 +94,8 @@ class Core {
            Done<std::string> done);
   void events(const auth::Principal& by, Uuid run, std::int64_t after, int limit,
               Done<std::vector<FeedEvent>> done);
+  void feed(const auth::Principal& by, const std::vector<db::FeedGroup>& groups,
+            Done<std::vector<FeedEvent>> done);
   void subscribe(std::uint64_t ticket, const auth::Principal& by, Uuid run,
                  std::function<void(const FeedEvent&)> listener);
   void unsubscribe(std::uint64_t ticket);
@@ -114,7 +116,7 @@ class Core {
   void register_worker(const auth::Principal& by, const wire::RegisterRequest& request, Instant now,
                        Done<wire::RegisterReply> done);
   void poll(const wire::PollRequest& request, Instant now, Done<std::vector<Task>> done,
-            Gone gone = nullptr);
+            Gone gone = nullptr, std::shared_ptr<PollAside> aside = nullptr);
   void heartbeat(const wire::HeartbeatRequest& request, Instant now,
                  Done<wire::HeartbeatReply> done);
   void complete(const wire::CompleteRequest& request, Instant now, Done<wire::CompleteReply> done);
@@ -129,6 +131,12 @@ class Core {
     secret_source_ = std::move(source);
   }
   void drain() { draining_ = true; }
+  // Whether, since the last call, jobs became ready, or could be given again, and some are left
+  // that no poll here takes.
+  bool take_left_ready() { return std::exchange(left_ready_, false); }
+  // Answers everything that waits: polls with nothing, wait_run with what the run is, the rest with
+  // shutting_down. Requires: nothing decided waits for a commit that could succeed; the last call.
+  void close();
   Service::Health health() const;
 
  private:
@@ -158,9 +166,11 @@ class Core {
     explicit Poller(std::uint64_t ticket) : timer({.kind = TimerKind::poller, .ticket = ticket}) {}
     std::string worker_id;
     int max = 1;
+    int priority_min = kPriorityMin;
     Instant until;
     Done<std::vector<Task>> done;
     Gone gone;
+    std::shared_ptr<PollAside> aside;  // null: nobody wants to know what comes next
     Timer timer;
     bool is_gone() const { return gone != nullptr && gone->load(std::memory_order_relaxed); }
   };
@@ -262,11 +272,18 @@ class Core {
   void restore_effects(HotRun& run, Instant now);
 
   // core_workers.cc
+  // With this core's prefix, or with none.
+  std::optional<TaskKey> parse_task_id(std::string_view text) const;
+  void note_holds(WorkerInfo& worker, const std::vector<wire::TaskUse>& holds);
   Status make_way(const wire::RegisterRequest& request, Instant now);
+  Status come_beside(const wire::RegisterRequest& request, Instant now);
   void lose_tasks_of(const std::string& instance, Instant now);
-  bool is_polling(const WorkerInfo& worker) const;
+  bool is_polling(const WorkerInfo& worker, Instant now) const;
   bool is_ready(const ReadyJob& job);
-  std::vector<Task> take_tasks(WorkerInfo& worker, int max, Instant now);
+  std::vector<Task> take_tasks(WorkerInfo& worker, int max, int priority_min, Instant now);
+  std::optional<wire::Offer> next_for(const WorkerInfo& worker);
+  // Whether this conductor, and no other, decides for that project.
+  bool owns(std::string_view project) const;
   std::optional<Task> grant(const ReadyJob& ready, WorkerInfo& worker, Instant now);
   // Jobs that became ready, or fit since the last time, for those who wait; answers those whose
   // time is over. Costs nothing when nothing changed, however many wait.
@@ -324,6 +341,7 @@ class Core {
   Instant last_watch_;
   Instant hold_until_;  // after a failed commit timers rest this long
   bool draining_ = false;
+  bool left_ready_ = false;
   bool usable_ = true;
   bool recovered_ = false;  // once in this process
   std::string trouble_;

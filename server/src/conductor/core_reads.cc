@@ -85,38 +85,45 @@ void Core::approvals(const auth::Principal& by, const std::string& status, Done<
   });
 }
 
+namespace {
+// Appends a group's events behind `after`, up to `limit` in `feed`.
+Status append_events(std::int64_t position, Uuid run, const db::EventGroup& group,
+                     std::int64_t after, std::size_t limit, std::vector<FeedEvent>& feed) {
+  Result<std::vector<Event>> events = wire::decode_events(group.payload);
+  if (!events) return events.error();
+  for (Event& event : *events) {
+    if (event.seq <= after || feed.size() >= limit) continue;
+    std::string json = event_json(run, event);
+    feed.push_back({position, run, std::move(event), std::move(json)});
+  }
+  return {};
+}
+}  // namespace
+
 void Core::events(const auth::Principal& by, Uuid id, std::int64_t after, int limit,
                   Done<std::vector<FeedEvent>> done) {
-  std::vector<FeedEvent> feed;
-  const auto add = [&](std::int64_t position, Uuid run, const db::EventGroup& group) -> Status {
-    Result<std::vector<Event>> events = wire::decode_events(group.payload);
-    if (!events) return events.error();
-    for (Event& event : *events) {
-      const bool old = id && event.seq <= after;
-      if (old || (id && static_cast<int>(feed.size()) >= limit)) continue;
-      std::string json = event_json(run, event);
-      feed.push_back({position, run, std::move(event), std::move(json)});
-    }
-    return {};
-  };
-  if (id) {
-    const auto found = find_run(by, id);
-    if (!found) return done(found.error());
-    const auto groups = store_.read_events(id, after, limit);
-    if (!groups) return done(groups.error());
-    for (const db::EventGroup& group : *groups) {
-      if (const Status added = add(0, id, group); !added) return done(added.error());
-    }
-    return done(std::move(feed));
-  }
-  const auto groups = store_.read_feed(after, limit);
+  const auto found = find_run(by, id);
+  if (!found) return done(found.error());
+  const auto groups = store_.read_events(id, after, limit);
   if (!groups) return done(groups.error());
-  for (const db::FeedGroup& group : *groups) {
+  std::vector<FeedEvent> feed;
+  for (const db::EventGroup& group : *groups) {
+    const Status added = append_events(0, id, group, after, static_cast<std::size_t>(limit), feed);
+    if (!added) return done(added.error());
+  }
+  done(std::move(feed));
+}
+
+void Core::feed(const auth::Principal& by, const std::vector<db::FeedGroup>& groups,
+                Done<std::vector<FeedEvent>> done) {
+  std::vector<FeedEvent> feed;
+  for (const db::FeedGroup& group : groups) {
     const auto run = find_run(by, group.run);
     if (!run && run.error().code == Code::store_failed) return done(run.error());
     if (!run) continue;  // deleted since, or of another project
-    if (const Status added = add(group.position, group.run, group.events); !added)
-      return done(added.error());
+    const Status added =
+        append_events(group.position, group.run, group.events, INT64_MIN, SIZE_MAX, feed);
+    if (!added) return done(added.error());
   }
   done(std::move(feed));
 }

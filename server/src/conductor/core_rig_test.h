@@ -37,6 +37,9 @@ class CoreRig : public testing::Test {
     options.seed = 7;
     options.embedded_worker = "embedded";
     options.project_weights = weights;
+    options.task_prefix = prefix;
+    options.shard = shard;
+    options.shards = shards;
     core = std::make_unique<Core>(store, options);
     ASSERT_TRUE(core->recover(now).ok());
     flush();
@@ -122,6 +125,8 @@ class CoreRig : public testing::Test {
   }
 
   std::map<std::string, int> weights;  // of the next boot
+  std::string prefix;                  // of the ids of tasks, as weights
+  int shard = 0, shards = 1;
   std::unique_ptr<db::Store> disk = db::make_memory_store();
   db::FaultyStore store{*disk};
   std::unique_ptr<Core> core;

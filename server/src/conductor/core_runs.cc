@@ -189,6 +189,11 @@ Status Core::make_room(const NewRun& fresh, const std::string& group, const Conc
 }
 
 Result<RunView> Core::admit(NewRun fresh, Instant now) {
+  // Two conductors of one run would undo each other's decisions.
+  if (!owns(fresh.facts.project)) {
+    return Error{
+        Code::internal, "another shard decides for the project " + fresh.facts.project, {}};
+  }
   if (static_cast<int>(hot_.size()) >= options_.open_runs_max) {
     return Error{Code::too_many_runs,
                  fmt::format("{} runs are open: wait for some to end", hot_.size()),

@@ -82,12 +82,14 @@ Status Core::load_schedules(Instant now) {
     const auto page = store_.list_records(kScheduleKind, "", after, kSchedulePage);
     if (!page) return page.error();
     for (const db::Record& record : *page) {
+      after = record.key;
+      // Of each project there is one conductor that fires them.
+      if (!owns(record.key.substr(0, record.key.find('/')))) continue;
       const Result<Value> body = parse_json(record.json);
       if (!body) return body.error();
       Result<Schedule> schedule = read_schedule(*body);
       if (!schedule) return schedule.error();
       schedules_.insert_or_assign(record.key, std::move(*schedule));
-      after = record.key;
     }
     if (static_cast<int>(page->size()) < kSchedulePage) break;
   }

@@ -7,6 +7,13 @@ namespace {
 class CoreTest : public CoreRig {
  protected:
   CoreTest() { boot(); }
+  // The worker "w".
+  Result<wire::RegisterReply> enlist(const std::string& instance, const std::string& life) {
+    Reply<wire::RegisterReply> reply;
+    core->register_worker(kAda, {"w", {"linux"}, 1, "1", instance, life}, now, reply.done());
+    flush();
+    return *reply.value;
+  }
 };
 
 constexpr const char* kOne = "jobs: {a: {steps: [{run: x}]}}";
@@ -40,12 +47,6 @@ TEST_F(CoreTest, APollWhoseCallerHasHungUpIsGrantedNothing) {
 }
 
 TEST_F(CoreTest, ANameIsOneWorkers) {
-  const auto enlist = [&](const std::string& instance, const std::string& life) {
-    Reply<wire::RegisterReply> reply;
-    core->register_worker(kAda, {"w", {"linux"}, 1, "1", instance, life}, now, reply.done());
-    flush();
-    return *reply.value;
-  };
   start("jobs:\n  a:\n    retry: {attempts: 2, backoff: 10ms}\n    steps: [{run: 'true'}]\n");
   const std::string first = enlist("folder", "1")->worker_id;
   ASSERT_EQ(poll(first).size(), 1U);
@@ -61,6 +62,21 @@ TEST_F(CoreTest, ANameIsOneWorkers) {
   EXPECT_EQ(poll(next).size(), 1U) << "what the former life held is lost at once";
   pass(Millis(20'000));
   EXPECT_TRUE(enlist("elsewhere", "1").ok()) << "the one that had it was silent for long";
+}
+
+TEST_F(CoreTest, ALifeWhoseTasksOutliveItIsRefusedWhileAnotherWaits) {
+  start(kOne);
+  const std::string first = enlist("", "1")->worker_id;
+  const auto tasks = poll(first);
+  ASSERT_EQ(tasks.size(), 1U);
+  Reply<std::vector<Task>> waiting;
+  core->poll({first, 1, 1'000}, now, waiting.done());
+  EXPECT_EQ(enlist("", "2").error().code, Code::worker_name_taken);
+  EXPECT_TRUE(enlist("", "1").ok()) << "it is the same";
+  EXPECT_TRUE(enlist("", "").ok()) << "a pod of it";
+  pass(Millis(1'000));
+  EXPECT_TRUE(enlist("", "2").ok());
+  EXPECT_EQ(complete(first, tasks[0]).accepted.size(), 1U) << "what it began is still heard";
 }
 
 TEST_F(CoreTest, WhoFollowsWhileACommitIsOnItsWayHearsOfIt) {

@@ -356,7 +356,7 @@ class Core::Waits {
   // Whether a worker has no room for a job that it could take.
   bool is_full(const WorkerInfo& worker, const Resources& wanted) const {
     return worker.running >= worker.slots ||
-           !suffices(worker.resources, core_.dispatcher_.in_use(worker.name), wanted);
+           !suffices(worker.resources, core_.dispatcher_.all_in_use(worker), wanted);
   }
 
   std::optional<Estimate> wait_for_slot(const engine::RunState& run, const engine::JobState& job,
@@ -366,7 +366,7 @@ class Core::Waits {
     for (const auto& [id, worker] : core_.dispatcher_.workers()) {
       const bool silent = worker.last_seen + core_.options_.lease < now_;
       if (worker.draining || !may_take(worker, wants.labels, wants.resources)) continue;
-      if (silent && !core_.is_polling(worker)) continue;
+      if (silent && !core_.is_polling(worker, now_)) continue;
       if (!is_full(worker, wants.resources)) return std::nullopt;  // it is not slots that lack
       busy.insert(worker.name);
     }

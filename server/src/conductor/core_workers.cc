@@ -18,23 +18,14 @@ std::string task_id(Uuid run, NodeIndex node, int attempt) {
   return to_string(run) + "." + std::to_string(node) + "." + std::to_string(attempt);
 }
 
-struct TaskName {
-  Uuid run;
-  NodeIndex node = 0;
-};
-std::optional<TaskName> parse_task_id(const std::string& text) {
-  const std::vector<std::string> parts = split(text, '.');
-  if (parts.size() != 3) return std::nullopt;
-  const auto run = parse_uuid(parts[0]);
-  NodeIndex node = 0;
-  const auto end = parts[1].data() + parts[1].size();
-  const auto read = std::from_chars(parts[1].data(), end, node);
-  if (!run || parts[1].empty() || read.ptr != end || read.ec != std::errc{}) return std::nullopt;
-  return TaskName{*run, node};
-}
-
 Error unknown_worker(const std::string& id) {
   return Error{Code::worker_not_found, "worker " + id + " is not registered: register again", {}};
+}
+
+Error name_taken(const std::string& name) {
+  return {Code::worker_name_taken,
+          "another worker is called " + name + ": give this one a name of its own",
+          {}};
 }
 
 void write_resources(JsonWriter& out, const Resources& resources) {
@@ -43,6 +34,22 @@ void write_resources(JsonWriter& out, const Resources& resources) {
 
 bool names(const std::vector<std::string>& list) { return !list.empty(); }
 }  // namespace
+
+std::optional<Core::TaskKey> Core::parse_task_id(std::string_view text) const {
+  if (text.starts_with(options_.task_prefix)) text.remove_prefix(options_.task_prefix.size());
+  // Given when there were several shards, of which this has all now.
+  const std::size_t dot = text.find('.');
+  if (options_.task_prefix.empty() && text.starts_with('s') && dot != std::string_view::npos)
+    text.remove_prefix(dot + 1);
+  const std::vector<std::string> parts = split(text, '.');
+  if (parts.size() != 3) return std::nullopt;
+  const auto run = parse_uuid(parts[0]);
+  NodeIndex node = 0;
+  const auto end = parts[1].data() + parts[1].size();
+  const auto read = std::from_chars(parts[1].data(), end, node);
+  if (!run || parts[1].empty() || read.ptr != end || read.ec != std::errc{}) return std::nullopt;
+  return TaskKey{*run, node};
+}
 
 // --- leases ---
 
@@ -135,7 +142,7 @@ std::optional<Task> Core::grant(const ReadyJob& ready, WorkerInfo& worker, Insta
   const engine::JobState& job = run->state.jobs[ready.node];
   set_lease(run->state, ready.node, now + options_.lease).instance = worker.instance;
   ++worker.running;
-  return Task{.task_id = task_id(ready.run, ready.node, job.attempt),
+  return Task{.task_id = options_.task_prefix + task_id(ready.run, ready.node, job.attempt),
               .fence = job.fence,
               .run_id = ready.run,
               .job = job.key,
@@ -149,16 +156,21 @@ bool Core::is_ready(const ReadyJob& job) {
   return run != nullptr && run->state.jobs[job.node].status == JobStatus::ready;
 }
 
-std::vector<Task> Core::take_tasks(WorkerInfo& worker, int max, Instant now) {
+std::vector<Task> Core::take_tasks(WorkerInfo& worker, int max, int priority_min, Instant now) {
   std::vector<Task> tasks;
   if (draining_ || worker.draining) return tasks;
   while (static_cast<int>(tasks.size()) < std::min(max, kTasksPerPollMax)) {
-    const auto ready =
-        dispatcher_.take(worker, [this](const ReadyJob& job) { return is_ready(job); });
+    const auto ready = dispatcher_.take(
+        worker, [this](const ReadyJob& job) { return is_ready(job); }, priority_min);
     if (!ready) break;
     if (auto task = grant(*ready, worker, now)) tasks.push_back(std::move(*task));
   }
   return tasks;
+}
+
+std::optional<wire::Offer> Core::next_for(const WorkerInfo& worker) {
+  if (draining_ || worker.draining) return std::nullopt;
+  return dispatcher_.next_for(worker, [this](const ReadyJob& job) { return is_ready(job); });
 }
 
 void Core::match_pollers(Instant now) {
@@ -168,6 +180,7 @@ void Core::match_pollers(Instant now) {
     if (dispatcher_.ready_count() == 0) break;
     poller = offer(poller, now);
   }
+  if (changed && dispatcher_.take_news() && !draining_) left_ready_ = true;
   for (const std::uint64_t ticket : std::exchange(polls_over_, {})) {
     if (const auto poller = pollers_.find(ticket); poller != pollers_.end()) offer(poller, now);
   }
@@ -182,8 +195,11 @@ Core::Pollers::iterator Core::offer(Pollers::iterator at, Instant now) {
       worker != nullptr && worker->running > 0 && worker->last_seen + options_.lease <= now;
   const bool answerable = worker != nullptr && !silent && !poller.is_gone();
   std::vector<Task> tasks;
-  if (answerable && dispatcher_.ready_count() > 0) tasks = take_tasks(*worker, poller.max, now);
+  if (answerable && dispatcher_.ready_count() > 0) {
+    tasks = take_tasks(*worker, poller.max, poller.priority_min, now);
+  }
   if (tasks.empty() && answerable && poller.until > now) return std::next(at);
+  if (poller.aside && answerable) poller.aside->next = wire::Next{next_for(*worker)};
   reply_after_commit([done = std::move(poller.done), tasks = std::move(tasks)](
                          const Status& status) { status ? done(tasks) : done(status.error()); });
   return pollers_.erase(at);
@@ -192,10 +208,11 @@ Core::Pollers::iterator Core::offer(Pollers::iterator at, Instant now) {
 // --- the protocol ---
 
 // Who waits for work in a poll that is open is here, and has nothing to beat for.
-bool Core::is_polling(const WorkerInfo& worker) const {
-  return std::any_of(pollers_.begin(), pollers_.end(), [&](const auto& entry) {
-    return entry.second.worker_id == worker.id && !entry.second.is_gone();
-  });
+bool Core::is_polling(const WorkerInfo& worker, Instant now) const {
+  return worker.parked_until > now ||
+         std::any_of(pollers_.begin(), pollers_.end(), [&](const auto& entry) {
+           return entry.second.worker_id == worker.id && !entry.second.is_gone();
+         });
 }
 
 // What an earlier life of a worker had is over.
@@ -210,19 +227,29 @@ void Core::lose_tasks_of(const std::string& instance, Instant now) {
   follow_up(now);
 }
 
+// A worker whose tasks outlive it comes beside its earlier life, under whose id its tasks go on.
+// Errors: worker_name_taken: the other waits for tasks, or seems to.
+Status Core::come_beside(const wire::RegisterRequest& request, Instant now) {
+  if (request.life.empty() || request.again) return {};
+  for (const WorkerInfo* other : dispatcher_.find_workers_named(request.name)) {
+    const bool is_another = other->instance.empty() && other->life != request.life;
+    if (is_another && is_polling(*other, now)) return name_taken(request.name);
+  }
+  return {};
+}
+
 // A name is one worker's: the one that has it is asked to leave when it is another life of the same
-// instance, or was silent for long. Errors: worker_name_taken; unavailable: it may be dead, which
-// is known once its lease is over.
+// instance, or was silent for long. Errors: worker_name_taken; worker_not_found: it was told again,
+// and somebody else has the name; unavailable: the other may be dead, which is known once its lease
+// is over.
 Status Core::make_way(const wire::RegisterRequest& request, Instant now) {
-  if (request.instance.empty()) return {};
+  if (request.instance.empty()) return come_beside(request, now);
   for (const WorkerInfo* other : dispatcher_.find_workers_named(request.name)) {
     if (other->instance.empty()) continue;
+    // Who is only remembered may be an earlier life of the one that is here.
+    if (request.again && other->id != request.worker_id) return unknown_worker(request.worker_id);
     const bool same = other->instance == request.instance;
-    if (!same && is_polling(*other)) {
-      return Error{Code::worker_name_taken,
-                   "another worker is called " + request.name + ": give this one a name of its own",
-                   {}};
-    }
+    if (!same && is_polling(*other, now)) return name_taken(request.name);
     if (!same && other->last_seen + options_.lease >= now) {
       return Error{Code::unavailable,
                    "a worker called " + request.name +
@@ -239,36 +266,77 @@ Status Core::make_way(const wire::RegisterRequest& request, Instant now) {
 
 void Core::register_worker(const auth::Principal&, const wire::RegisterRequest& request,
                            Instant now, Done<wire::RegisterReply> done) {
+  const WorkerInfo* known = dispatcher_.find_worker(request.worker_id);
+  if (known != nullptr && (known->instance != request.instance || known->name != request.name))
+    return done(Error{Code::conflict, "worker_id: another worker is registered under it", {}});
+  if (known != nullptr && request.again)
+    return done(wire::RegisterReply{known->id, options_.heartbeat.count(), options_.lease.count()});
   if (Status free = make_way(request, now); !free.ok()) return done(free.error());
-  WorkerInfo worker{.id = to_string(make_uuid(now, rng_)),
-                    .name = request.name,
-                    .labels = request.labels,
-                    .slots = request.slots,
-                    .version = request.version,
-                    .instance = request.instance,
-                    .life = request.life,
-                    .registered_at = now,
-                    .last_seen = now,
-                    .resources = request.resources};
+  WorkerInfo worker{
+      .id = request.worker_id.empty() ? to_string(make_uuid(now, rng_)) : request.worker_id,
+      .name = request.name,
+      .labels = request.labels,
+      .slots = request.slots,
+      .version = request.version,
+      .instance = request.instance,
+      .life = request.life,
+      .registered_at = now,
+      .last_seen = now,
+      .draining = request.draining,
+      .resources = request.resources};
   const std::string id = worker.id;
   dispatcher_.drop_silent(now - kForgetWorkers);
   dispatcher_.add_worker(std::move(worker));
   done(wire::RegisterReply{id, options_.heartbeat.count(), options_.lease.count()});
 }
 
+// Own tasks are counted by their leases, which know better: one may have ended since the poll came.
+void Core::note_holds(WorkerInfo& worker, const std::vector<wire::TaskUse>& holds) {
+  Resources elsewhere;
+  for (const wire::TaskUse& use : holds) {
+    const auto own = parse_task_id(use.task_id);
+    const bool names_a_shard = use.task_id.starts_with('s');
+    const bool is_named = options_.task_prefix.empty()
+                              ? !names_a_shard
+                              : use.task_id.starts_with(options_.task_prefix);
+    const bool by_name = own && is_named;
+    if (by_name || (own && leases_.contains(*own))) continue;
+    elsewhere.cpu_milli += use.resources.cpu_milli;
+    elsewhere.memory = std::min(elsewhere.memory + use.resources.memory, kMemoryMax);
+  }
+  if (elsewhere == worker.elsewhere) return;
+  worker.elsewhere = elsewhere;
+  dispatcher_.note_change();
+}
+
 void Core::poll(const wire::PollRequest& request, Instant now, Done<std::vector<Task>> done,
-                Gone gone) {
+                Gone gone, std::shared_ptr<PollAside> aside) {
   WorkerInfo* worker = dispatcher_.find_worker(request.worker_id);
   if (worker == nullptr) return done(unknown_worker(request.worker_id));
-  worker->last_seen = now;
+  if (aside) aside->drains = worker->draining;
+  if (!request.wants_next) aside = nullptr;
+  if (aside && request.max == 0 && request.parks_ms == 0) {
+    aside->next = wire::Next{next_for(*worker)};
+    return done(std::vector<Task>{});
+  }
   const Millis wait = std::clamp(Millis(request.wait_ms), Millis(0), kPollWaitMax);
+  const Millis parks = std::clamp(Millis(request.parks_ms), Millis(0), kPollWaitMax);
+  worker->parked_until = parks.count() > 0 ? now + wait + parks : Instant{};
+  note_holds(*worker, request.holds);
+  if (request.max == 0) {
+    if (aside) aside->next = wire::Next{next_for(*worker)};
+    return done(std::vector<Task>{});
+  }
+  worker->last_seen = now;
   const std::uint64_t ticket = next_ticket_++;
   Poller& poller = pollers_.try_emplace(ticket, ticket).first->second;
   poller.worker_id = request.worker_id;
   poller.max = std::max(1, request.max);
+  poller.priority_min = request.priority_min.value_or(kPriorityMin);
   poller.until = now + wait;
   poller.done = std::move(done);
   poller.gone = std::move(gone);
+  poller.aside = std::move(aside);
   timers_.arm(poller.timer, poller.until);
   match_pollers(now);
   if (const auto waits = pollers_.find(ticket); waits != pollers_.end()) offer(waits, now);
@@ -324,7 +392,10 @@ void Core::complete(const wire::CompleteRequest& request, Instant now,
   }
   follow_up(now);
   worker = dispatcher_.find_worker(request.worker_id);
-  if (request.max > 0 && worker != nullptr) reply.tasks = take_tasks(*worker, request.max, now);
+  if (request.max > 0 && worker != nullptr) {
+    note_holds(*worker, request.holds);
+    reply.tasks = take_tasks(*worker, request.max, kPriorityMin, now);
+  }
   match_pollers(now);
   reply_after_commit([done = std::move(done), reply = std::move(reply)](const Status& status) {
     status ? done(reply) : done(status.error());
@@ -346,7 +417,7 @@ void Core::check_hold(const std::string& id, std::int64_t fence, Done<LogTarget>
 }
 
 void Core::workers(Instant now, Done<std::string> done) {
-  // Who waits for work in a poll that is open is here, and has nothing to beat for.
+  // As is_polling, for all of them at once.
   std::set<std::string_view> polling;
   for (const auto& [ticket, poller] : pollers_) {
     if (!poller.is_gone()) polling.insert(poller.worker_id);
@@ -354,7 +425,8 @@ void Core::workers(Instant now, Done<std::string> done) {
   JsonWriter out;
   out.open('{').key("items").open('[');
   for (const auto& [id, worker] : dispatcher_.workers()) {
-    const Instant seen = polling.contains(id) ? now : worker.last_seen;
+    const bool waits = polling.contains(id) || worker.parked_until > now;
+    const Instant seen = waits ? now : worker.last_seen;
     const bool silent = seen + options_.lease < now;
     const std::string_view status = silent               ? "lost"
                                     : worker.draining    ? "draining"
@@ -379,6 +451,8 @@ void Core::drain_worker(const std::string& worker_id, bool drain, Instant now,
   WorkerInfo* worker = dispatcher_.find_worker(worker_id);
   if (worker == nullptr)
     return done(Error{Code::worker_not_found, "there is no worker " + worker_id, {}});
+  // Others may have what was kept for it, or it may have some again.
+  if (worker->draining != drain) dispatcher_.note_room();
   worker->draining = drain;
   dispatcher_.note_change();
   if (!drain) match_pollers(now);

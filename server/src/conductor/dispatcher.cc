@@ -10,8 +10,6 @@ namespace mc::conductor {
 namespace {
 // A worker that was not heard of for longer keeps nothing for anybody.
 constexpr Millis kKeeperSilent{120'000};
-// How far one job moves on the turn of a project of weight 1.
-constexpr std::uint64_t kStride = 1'000'000;
 
 bool covers(const std::vector<std::string>& have, const std::set<std::string>& want) {
   return std::all_of(want.begin(), want.end(), [&](const std::string& label) {
@@ -50,9 +48,9 @@ void Dispatcher::add(const JobWants& wants, Uuid run, NodeIndex node) {
   note_change();
 }
 
-Dispatcher::Share Dispatcher::share_of(const std::string& project) const {
+FairShare Dispatcher::share_of(const std::string& project) const {
   const auto known = shares_.find(project);
-  Share share = known == shares_.end() ? Share{} : known->second;
+  FairShare share = known == shares_.end() ? FairShare{} : known->second;
   const auto weight = weights_.find(project);
   share.weight = weight == weights_.end() ? 1 : weight->second;
   share.turn = std::max(share.turn, turn_);
@@ -60,9 +58,8 @@ Dispatcher::Share Dispatcher::share_of(const std::string& project) const {
 }
 
 void Dispatcher::began(const Running& job) {
-  Share share = share_of(job.project);
-  ++share.running;
-  share.turn += kStride / static_cast<std::uint64_t>(share.weight);
+  FairShare share = share_of(job.project);
+  give_piece(share);
   shares_[job.project] = share;
   if (job.resources.empty()) return;
   Resources& used = in_use_[job.worker];
@@ -78,6 +75,7 @@ void Dispatcher::ended(const Running& job) {
     used->second.memory -= job.resources.memory;
     if (used->second.empty()) in_use_.erase(used);
     note_change();
+    has_room_ |= may_want(job.worker);
   }
   const auto share = shares_.find(job.project);
   if (share != shares_.end() && share->second.running > 0) --share->second.running;
@@ -86,9 +84,41 @@ void Dispatcher::ended(const Running& job) {
     std::erase_if(shares_, [](const auto& entry) { return entry.second.running == 0; });
 }
 
+bool Dispatcher::take_news() {
+  const std::uint64_t from = std::exchange(told_until_, next_order_);
+  if (std::exchange(has_room_, false)) return ready_ > 0;
+  return std::ranges::any_of(buckets_, [&](const auto& bucket) {
+    return std::ranges::any_of(bucket.second.levels, [&](const auto& level) {
+      return std::ranges::any_of(
+          level.second, [&](const auto& line) { return line.second.back().order >= from; });
+    });
+  });
+}
+
+// Whether the worker of that name may take one of the ready jobs when it is idle. Of one that is
+// not known yet nobody can say that it may not.
+bool Dispatcher::may_want(const std::string& worker) const {
+  const auto ids = ids_by_name_.find(worker);
+  if (ids == ids_by_name_.end()) return true;
+  return std::ranges::any_of(ids->second, [&](const std::string& id) {
+    const WorkerInfo& info = workers_.at(id);
+    return std::ranges::any_of(buckets_, [&](const auto& entry) {
+      const Bucket& bucket = entry.second;
+      return covers(info.labels, bucket.labels) && suffices(info.resources, {}, bucket.resources);
+    });
+  });
+}
+
 Resources Dispatcher::in_use(const std::string& worker) const {
   const auto used = in_use_.find(worker);
   return used == in_use_.end() ? Resources{} : used->second;
+}
+
+Resources Dispatcher::all_in_use(const WorkerInfo& worker) const {
+  Resources used = in_use(worker.name);
+  used.cpu_milli += worker.elsewhere.cpu_milli;
+  used.memory += worker.elsewhere.memory;
+  return used;
 }
 
 // Whether a worker other than `asking` waits until a job of the bucket fits.
@@ -112,35 +142,12 @@ void Dispatcher::add_first(Bucket& bucket, std::vector<Place>& first) {
     first.push_back({&bucket, priority, project, line.front().order});
 }
 
-// By shares, then by turns, then by age. Requires: `first` is not empty, and all of one priority.
-const Dispatcher::Place& Dispatcher::next_of(const std::vector<Place>& first) {
-  if (first.size() == 1) {
-    turn_ = share_of(first.front().project).turn;
-    return first.front();
-  }
-  std::map<std::string_view, Share> shares;
-  for (const Place& place : first) shares.try_emplace(place.project, share_of(place.project));
-  const Share* least = nullptr;  // with one job more
-  std::uint64_t turn = UINT64_MAX;
-  for (const auto& [project, share] : shares) {
-    const auto weighed = [](const Share& a, const Share& b) {
-      return (a.running + 1) * static_cast<std::size_t>(b.weight);
-    };
-    if (least == nullptr || weighed(share, *least) < weighed(*least, share)) least = &share;
-    turn = std::min(turn, share.turn);
-  }
-  turn_ = turn;
-  const Place* next = nullptr;
-  std::pair<std::uint64_t, std::uint64_t> best;
-  for (const Place& place : first) {
-    const Share& share = shares.at(place.project);
-    if (least->is_behind(share)) continue;
-    const std::pair<std::uint64_t, std::uint64_t> rank{share.turn, place.order};
-    if (next != nullptr && best <= rank) continue;
-    next = &place;
-    best = rank;
-  }
-  return *next;
+// For next_in_turn: by shares, then by turns, then by age.
+std::vector<Contender> Dispatcher::contenders_of(const std::vector<Place>& first) const {
+  std::vector<Contender> contenders;
+  contenders.reserve(first.size());
+  for (const Place& place : first) contenders.push_back({share_of(place.project), place.order});
+  return contenders;
 }
 
 Dispatcher::Place Dispatcher::oldest_of(Bucket& bucket) {
@@ -159,7 +166,10 @@ ReadyJob Dispatcher::remove(const Place& place) {
   const auto line = level->second.find(place.project);
   const ReadyJob job = line->second.front();
   // Who was kept may have what it was kept from.
-  if (!std::exchange(place.bucket->kept_by, {}).empty()) note_change();
+  if (!std::exchange(place.bucket->kept_by, {}).empty()) {
+    note_change();
+    has_room_ = true;
+  }
   line->second.pop_front();
   if (line->second.empty()) level->second.erase(line);
   if (level->second.empty()) place.bucket->levels.erase(level);
@@ -167,29 +177,62 @@ ReadyJob Dispatcher::remove(const Place& place) {
   return job;
 }
 
-std::optional<ReadyJob> Dispatcher::take(const WorkerInfo& worker, const IsReady& is_ready) {
-  const Resources used = in_use(worker.name);
+// Whether jobs of the bucket are for the worker, now or once what runs there has ended.
+bool Dispatcher::may_have(const WorkerInfo& worker, const Bucket& bucket, bool fits) const {
+  return covers(worker.labels, bucket.labels) && suffices(worker.resources, {}, bucket.resources) &&
+         (fits || !keeps(bucket, worker));
+}
+
+std::vector<Dispatcher::Place> Dispatcher::first_for(const WorkerInfo& worker) {
+  const Resources used = all_in_use(worker);
+  std::vector<Place> first;
+  for (auto& [key, bucket] : buckets_) {
+    if (suffices(worker.resources, used, bucket.resources) && may_have(worker, bucket, true))
+      add_first(bucket, first);
+  }
+  return first;
+}
+
+std::optional<wire::Offer> Dispatcher::next_for(const WorkerInfo& worker, const IsReady& is_ready) {
+  for (;;) {
+    const std::vector<Place> first = first_for(worker);
+    if (first.empty()) return std::nullopt;
+    const Place& next = first[next_in_turn(contenders_of(first))];
+    const Line& line = next.bucket->levels.at(next.priority).at(next.project);
+    if (is_ready(line.front())) {
+      return wire::Offer{next.priority, next.project, share_of(next.project)};
+    }
+    remove(next);
+    std::erase_if(buckets_, [](const auto& entry) { return entry.second.levels.empty(); });
+  }
+}
+
+std::optional<ReadyJob> Dispatcher::take(const WorkerInfo& worker, const IsReady& is_ready,
+                                         int priority_min) {
+  const Resources used = all_in_use(worker);
   std::vector<Place> first;
   Bucket* passed_most = nullptr;
   std::uint64_t sets = 0;
   for (auto& [key, bucket] : buckets_) {
-    if (!covers(worker.labels, bucket.labels)) continue;
-    if (!suffices(worker.resources, {}, bucket.resources)) continue;
     const bool fits = suffices(worker.resources, used, bucket.resources);
-    if (!fits && keeps(bucket, worker)) continue;
+    if (!may_have(worker, bucket, fits)) continue;
     if (fits) add_first(bucket, first);
     ++bucket.passed;
     ++sets;
     if (passed_most == nullptr || bucket.passed > passed_most->passed) passed_most = &bucket;
   }
   if (first.empty()) return std::nullopt;
-  Place next = next_of(first);
-  if (passed_most->passed >= kPassedOver * sets) {
+  const std::vector<Contender> contenders = contenders_of(first);
+  Place next = first[next_in_turn(contenders)];
+  const bool is_due = passed_most->passed >= kPassedOver * sets;
+  if (next.priority < priority_min && !is_due) return std::nullopt;
+  turn_ = lowest_turn(contenders);
+  if (is_due) {
     if (!suffices(worker.resources, used, passed_most->resources)) {
       drop_stale_of(*passed_most, is_ready);
       if (passed_most->levels.empty()) {
         std::erase_if(buckets_, [](const auto& entry) { return entry.second.levels.empty(); });
-        return take(worker, is_ready);
+        return take(worker, is_ready, priority_min);
       }
       passed_most->kept_by = worker.name;
       return std::nullopt;
@@ -221,14 +264,14 @@ std::optional<std::vector<ReadyJob>> Dispatcher::ahead_of(const JobWants& wants,
         if (job.run == run && job.node == node) own = job.order;
     }
   }
-  const Share share = share_of(wants.project);
+  const FairShare share = share_of(wants.project);
   std::vector<ReadyJob> ahead;
   for (const auto& [key, other] : buckets_) {
     if (!share_a_worker(wants, other)) continue;
     for (const auto& [priority, level] : other.levels) {
       if (priority < wants.priority) break;
       for (const auto& [project, line] : level) {
-        const Share theirs = share_of(project);
+        const FairShare theirs = share_of(project);
         const bool first = priority > wants.priority || theirs.is_behind(share);
         if (!first && share.is_behind(theirs)) continue;
         for (const ReadyJob& job : line) {
@@ -243,7 +286,7 @@ std::optional<std::vector<ReadyJob>> Dispatcher::ahead_of(const JobWants& wants,
 }
 
 bool Dispatcher::yields(const JobWants& wants) const {
-  const Share share = share_of(wants.project);
+  const FairShare share = share_of(wants.project);
   return std::any_of(buckets_.begin(), buckets_.end(), [&](const auto& entry) {
     const auto level = entry.second.levels.find(wants.priority);
     if (level == entry.second.levels.end() || !share_a_worker(wants, entry.second)) return false;
@@ -293,7 +336,14 @@ void Dispatcher::drop_worker(const std::string& id) {
   if (worker == workers_.end()) return;
   const auto ids = ids_by_name_.find(worker->second.name);
   ids->second.erase(id);
-  if (ids->second.empty()) ids_by_name_.erase(ids);
+  if (ids->second.empty()) {
+    for (auto& [key, bucket] : buckets_) {
+      if (bucket.kept_by != ids->first) continue;
+      bucket.kept_by.clear();
+      changed_ = has_room_ = true;
+    }
+    ids_by_name_.erase(ids);
+  }
   workers_.erase(worker);
 }
 

@@ -4,12 +4,8 @@
 // Order among the jobs that a worker may take:
 //   1. The higher priority first.
 //   2. Within one priority, projects share the workers by their weights: who has the fewest jobs
-//      running for its weight is next (weighted max-min fairness as in Ghodsi et al., "Choosy:
-//      Max-Min Fair Sharing for Datacenter Jobs with Constraints", 2013). Jobs are whole: among
-//      those whom one job more would put above nobody, turns go by weight (stride scheduling,
-//      Waldspurger, 1995), so that shares are right over time also where slots are fewer than
-//      weights. Only what runs counts: idleness earns no credit, jobs that were cancelled before
-//      cost nothing.
+//      running for its weight is next (base/fair_share.h). Only what runs counts: jobs that were
+//      cancelled before cost nothing.
 //   3. Within a project, first come, first served.
 // Nobody starves. A set of labels that a worker could have been served from, kPassedOver times for
 // every set of labels with ready jobs that it may take, is due, and its oldest job is next whatever
@@ -32,10 +28,13 @@
 #include <utility>
 #include <vector>
 
+#include "base/fair_share.h"
 #include "base/time.h"
 #include "base/uuid.h"
 #include "model/event.h"
 #include "model/resources.h"
+#include "model/workflow.h"
+#include "wire/offer.h"
 
 namespace mc::conductor {
 
@@ -65,7 +64,9 @@ struct WorkerInfo {
   Instant last_seen;
   bool draining = false;
   int running = 0;
-  Resources resources;  // for all of its jobs together; 0: no limit
+  Resources resources;        // for all of its jobs together; 0: no limit
+  Resources elsewhere = {};   // what its tasks of other shards take, as it said last
+  Instant parked_until = {};  // it waits elsewhere until then (PollRequest::parks_ms)
 };
 
 // Those of `labels` that `worker` has not.
@@ -75,9 +76,6 @@ std::vector<std::string> labels_lacking(const WorkerInfo& worker,
 // Whether an idle `worker` could take a job with these wants.
 bool may_take(const WorkerInfo& worker, const std::vector<std::string>& labels,
               const Resources& resources);
-
-// See the order above. Large enough that priorities mean something, small enough to be seen.
-inline constexpr std::uint64_t kPassedOver = 16;
 
 using Weights = std::map<std::string, int>;  // by project; not named: 1
 
@@ -89,25 +87,19 @@ class Dispatcher {
   using IsReady = std::function<bool(const ReadyJob&)>;
   // The next job that `worker` may take by the order above, removed; it may be stale (cancelled
   // since): the caller checks and asks again. `is_ready` tells which are not: no worker waits for
-  // those. Takes time by sets of labels and projects with ready jobs, not by the number of jobs.
-  std::optional<ReadyJob> take(const WorkerInfo& worker, const IsReady& is_ready);
+  // those. None whose priority is below `priority_min`, but what is due by age. Takes time by sets
+  // of labels and projects with ready jobs, not by the number of jobs.
+  std::optional<ReadyJob> take(const WorkerInfo& worker, const IsReady& is_ready,
+                               int priority_min = kPriorityMin);
   // Ready jobs that are served before this one, as things stand: those with a higher priority, then
   // those of projects that are behind, then the older ones, among those that some worker may take
   // which may take this one. nullopt: more than `max`. Also lists those that are stale.
   std::optional<std::vector<ReadyJob>> ahead_of(const JobWants& wants, Uuid run, NodeIndex node,
                                                 std::size_t max) const;
-  // What a project has of the workers.
-  struct Share {
-    std::size_t running = 0;
-    int weight = 1;
-    std::uint64_t turn = 0;  // when it is its turn, beside those of others: grows by each job given
-    // Whether it has less for its weight than `other`, also with one job more.
-    bool is_behind(const Share& other) const {
-      return (running + 1) * static_cast<std::size_t>(other.weight) <=
-             other.running * static_cast<std::size_t>(weight);
-    }
-  };
-  Share share_of(const std::string& project) const;
+  // Whose job `worker` would be given next, but for what is given or kept by age. Forgets jobs that
+  // are not ready any more where they come first.
+  std::optional<wire::Offer> next_for(const WorkerInfo& worker, const IsReady& is_ready);
+  FairShare share_of(const std::string& project) const;  // what it has of the workers
   // Whether jobs of another project go before those of `wants` for having less for their weight:
   // jobs of the same priority that some worker may take which may take these.
   bool yields(const JobWants& wants) const;
@@ -123,8 +115,16 @@ class Dispatcher {
   // given something now.
   bool take_change() { return std::exchange(changed_, false); }
   void note_change() { changed_ = true; }
-  // What the jobs of the worker of that name take.
+  // Whether, since the last call, a job became ready that is still here, or somebody got room that
+  // a ready job may want: what workers that wait elsewhere are to be told. Less than a change: a
+  // worker that says something of itself asks here itself.
+  bool take_news();
+  // Somebody has room who had none.
+  void note_room() { has_room_ = true; }
+  // What the jobs given here to the worker of that name take.
   Resources in_use(const std::string& worker) const;
+  // The same with what its tasks of other shards take.
+  Resources all_in_use(const WorkerInfo& worker) const;
   // Also counts those that are stale.
   std::size_t ready_count() const { return ready_; }
   // Forgets jobs that are not ready any more; looks once their number has doubled.
@@ -155,9 +155,12 @@ class Dispatcher {
     std::uint64_t order = 0;
   };
   bool keeps(const Bucket& bucket, const WorkerInfo& asking) const;
+  bool may_have(const WorkerInfo& worker, const Bucket& bucket, bool fits) const;
   static void add_first(Bucket& bucket, std::vector<Place>& first);
-  const Place& next_of(const std::vector<Place>& first);
+  std::vector<Place> first_for(const WorkerInfo& worker);
+  std::vector<Contender> contenders_of(const std::vector<Place>& first) const;
   static Place oldest_of(Bucket& bucket);
+  bool may_want(const std::string& worker) const;
   bool share_a_worker(const JobWants& wants, const Bucket& bucket) const;
   ReadyJob remove(const Place& place);
   void drop_stale_of(Bucket& bucket, const IsReady& is_ready);
@@ -165,11 +168,13 @@ class Dispatcher {
   Weights weights_;
   std::map<std::string, Bucket> buckets_;    // by labels and resources, joined; none is empty
   std::map<std::string, Resources> in_use_;  // by name of the worker; none is empty
-  std::map<std::string, Share> shares_;      // of projects that have, or lately had, running jobs
+  std::map<std::string, FairShare> shares_;  // of projects that have, or lately had, running jobs
   std::map<std::string, WorkerInfo> workers_;
   std::unordered_map<std::string, std::set<std::string>> ids_by_name_;
   Instant next_sweep_;
   bool changed_ = false;
+  bool has_room_ = false;         // somebody, since take_news
+  std::uint64_t told_until_ = 1;  // jobs from this one on are news
   std::uint64_t next_order_ = 1;
   std::uint64_t turn_ = 0;  // whose turn it is now: who comes back from idleness begins here
   std::size_t ready_ = 0;

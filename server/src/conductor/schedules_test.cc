@@ -4,6 +4,7 @@
 #include <map>
 
 #include "conductor/core_rig_test.h"
+#include "db/shard.h"
 
 namespace mc::conductor {
 namespace {
@@ -44,6 +45,19 @@ TEST_F(SchedulesTest, SkipLeavesOutWhatWouldOverlap) {
   schedule(", overlap: skip", "25m");
   pass(60min);
   EXPECT_EQ(all_runs(), 2);
+}
+
+TEST_F(SchedulesTest, AnotherShardsConductorFiresNone) {
+  schedule(", overlap: queue_all, catch_up: all", "1s");
+  shards = 8;
+  shard = (db::shard_of("default", shards) + 1) % shards;
+  miss(60min);
+  pass(60min);
+  EXPECT_EQ(all_runs(), 0);
+  shard = db::shard_of("default", shards);
+  miss(1min);
+  pass(5min);
+  EXPECT_EQ(all_runs(), 12) << "all that were missed, by the one that fires them";
 }
 
 TEST_F(SchedulesTest, ARunThatIsOverAtOnceHoldsNothingUp) {

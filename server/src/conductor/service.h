@@ -2,7 +2,8 @@
 //
 // A Service owns the conductor's thread and the committer's. Every method may be called from any
 // thread and returns at once; `done` is called exactly once, on the conductor's thread, after what
-// it reports is durable. It must not block: hand work on to your own thread.
+// it reports is durable. It must not block: hand work on to your own thread. Once stop() was
+// called, methods answer with shutting_down, on the caller's thread.
 #pragma once
 
 #include <atomic>
@@ -23,6 +24,7 @@
 #include "db/store.h"
 #include "model/event.h"
 #include "model/task.h"
+#include "wire/offer.h"
 #include "wire/task_codec.h"
 
 namespace mc::conductor {
@@ -32,6 +34,11 @@ using Done = std::function<void(Result<T>)>;
 
 // True once nobody waits for an answer any more; null: somebody does.
 using Gone = std::shared_ptr<const std::atomic<bool>>;
+// What is said with the answer of a poll; written before it is given.
+struct PollAside {
+  bool drains = false;             // the worker was given nothing for that
+  std::optional<wire::Next> next;  // when PollRequest::wants_next is set, and it can be said
+};
 
 struct Options {
   std::string public_url = "http://127.0.0.1:4000";  // for `run.url` and links
@@ -52,6 +59,19 @@ struct Options {
   Millis keep_artifacts{90LL * 24 * 3'600'000};  // those that do not say themselves
   // A run on somebody's own machine: whoever decides an approval stands for all who may.
   bool one_person = false;
+  // Drops what is out of date and belongs to no project: one of several on one store does. Each
+  // removes the deleted runs of its own projects, whose logs nobody else may have open.
+  bool housekeeps = true;
+  // Decides for the projects of this one of so many shards (db/shard.h), and for no others.
+  int shard = 0, shards = 1;
+  // What the ids of tasks given here begin with ("s3."), so that who passes calls on knows where
+  // they belong. Empty: nothing. Ids without it are known, too.
+  std::string task_prefix;
+  // Called on the conductor's thread, once after a round of its loop in which jobs became ready, or
+  // could be given again, when some are left that no poll here takes: a poll that comes next may
+  // get them. Also at the start, perhaps before start() has returned. Not again before something
+  // changes. It must not block; it may call the Service.
+  std::function<void()> on_ready;
   // How much of the workers a project gets beside others, by its name; not named: 1. None is less.
   std::map<std::string, int> project_weights;
 };
@@ -144,8 +164,7 @@ class Service {
   // Reads every open run back into memory. Errors: data_folder or store_failed, with what to do.
   static Result<std::unique_ptr<Service>> start(db::Store& store, blob::BlobStore& blobs,
                                                 Clock& clock, Options options);
-  // Stops taking work, finishes commits in flight.
-  ~Service();
+  ~Service();  // stop()
   Service(const Service&) = delete;
   Service& operator=(const Service&) = delete;
 
@@ -171,10 +190,12 @@ class Service {
   void why(auth::Principal by, Uuid id, std::string job, Done<std::string> done);  // {items: […]}
   // Where a job's log lies; attempt 0: the newest. Errors: run_not_found, job_not_found.
   void log_target(auth::Principal by, Uuid id, std::string key, int attempt, Done<LogTarget> done);
-  // Events of one run after `after_seq`, or of the project's runs after feed position `after`;
-  // ready for the API. Reads the store.
+  // Events of one run after the sequence number `after`, ready for the API. Reads the store.
   void events(auth::Principal by, Uuid run, std::int64_t after, int limit,
               Done<std::vector<FeedEvent>> done);
+  // Those of `groups`, which were read from the feed, that are of the project's runs.
+  void feed(auth::Principal by, std::vector<db::FeedGroup> groups,
+            Done<std::vector<FeedEvent>> done);
   // Calls `listener` on the conductor's thread for each event committed from now on (run 0: all of
   // the project). Returns a ticket for unsubscribe.
   std::uint64_t subscribe(auth::Principal by, Uuid run,
@@ -202,8 +223,9 @@ class Service {
   void register_worker(auth::Principal by, wire::RegisterRequest request,
                        Done<wire::RegisterReply> done);
   // Answers at once when there is work, else when some comes or wait_ms is over (then empty).
-  // Nothing is granted to a poll whose caller is gone.
-  void poll(wire::PollRequest request, Gone gone, Done<std::vector<Task>> done);
+  // Nothing is granted to a poll whose caller is gone. `aside` may be null.
+  void poll(wire::PollRequest request, Gone gone, Done<std::vector<Task>> done,
+            std::shared_ptr<PollAside> aside = nullptr);
   void heartbeat(wire::HeartbeatRequest request, Done<wire::HeartbeatReply> done);
   void complete(wire::CompleteRequest request, Done<wire::CompleteReply> done);
   // Errors: fenced, worker_not_found.
@@ -233,6 +255,13 @@ class Service {
   Health health() const;
   // Refuses new runs and grants from now on; running tasks may complete.
   void drain();
+  // Takes nothing more, finishes commits in flight, answers everything that waits (polls: nothing;
+  // wait_run: what the run is; others: as decided, or shutting_down) and ends the threads. When it
+  // has returned, neither store nor blobs nor Options' functions are used by this object any more;
+  // store() and blobs() still name them. A second call does nothing, and returns after the first.
+  // With an Api before it: Api::stop() first; then store and blobs may go. Requires: not on the
+  // conductor's thread, where `done` and listeners are called.
+  void stop();
 
  private:
   class Loop;

@@ -40,7 +40,7 @@ std::string lack_text(const WorkerInfo& worker, const JobWants& wants) {
 // Whether projects that have less of the workers are served first. Tells nothing of them.
 std::string share_text(const Dispatcher& dispatcher, const JobWants& wants) {
   if (!dispatcher.yields(wants)) return "";
-  const Dispatcher::Share share = dispatcher.share_of(wants.project);
+  const FairShare share = dispatcher.share_of(wants.project);
   return "; projects share by weight: " + wants.project + " has " + std::to_string(share.running) +
          " running at weight " + std::to_string(share.weight) + ", and one with less goes first";
 }

@@ -36,6 +36,7 @@ struct AppliedMigration {
 struct SchemaStatus {
   int schema = 0;                  // the version that the store is at; 0: nothing there yet
   int wanted = 0;                  // the version that this build was made for
+  int shards = 0;                  // of the projects; 0: the store has none
   bool usable = true;              // false: only newer builds can work on it
   std::vector<std::string> lines;  // "1 initial applied 2026-11-23T19:01:35.250Z", "… missing"
 };

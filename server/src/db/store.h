@@ -163,8 +163,9 @@ class Store {
   // Housekeeping: removes receipts made before `before`, at most `limit`; returns how many.
   virtual Result<std::int64_t> drop_receipts(Instant before, int limit) = 0;
   // Removes deleted runs whose deleted_at < before, with their events; at most `limit`; returns how
-  // many. Each is told to `going` first, so that what else is kept of it goes before the last trace
-  // of it does; when `going` fails nothing is removed, and that error is returned.
+  // many. Who leads a shard: of its projects. Each is told to `going` first, so that what else
+  // is kept of it goes before the last trace of it does; when `going` fails nothing is removed, and
+  // that error is returned.
   using Going = std::function<Status(Uuid)>;
   virtual Result<std::int64_t> purge_runs(Instant before, int limit, const Going& going) = 0;
   // When idle: lets the adapter tidy its files (SQLite checkpoint). Same thread rule as commit.

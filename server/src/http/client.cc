@@ -207,7 +207,7 @@ void set_options(CURL* curl, const ClientRequest& request, Exchange& exchange) {
   curl_easy_setopt(curl, CURLOPT_SOCKOPTDATA, &request);
   curl_easy_setopt(curl, CURLOPT_QUICK_EXIT,
                    1L);  // a cancelled call does not wait for the resolver
-  if (request.block_private_addresses || is_loopback(request.url))
+  if (request.block_private_addresses || request.no_proxy || is_loopback(request.url))
     curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");
   curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS,
                    static_cast<long>(request.connect_timeout.count()));
@@ -283,6 +283,7 @@ Client::~Client() {
 
 Result<ClientResponse> Client::send(const ClientRequest& request) {
   CURL* curl = curl_;
+  connected_ = false;
   curl_easy_reset(curl);
   Exchange exchange{.request = request, .response = {}, .curl = curl};
   if (!request.body_file.empty()) {
@@ -303,6 +304,9 @@ Result<ClientResponse> Client::send(const ClientRequest& request) {
   long status = 0;
   curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
   exchange.response.status = static_cast<int>(status);
+  curl_off_t began_us = 0;  // 0: it never did
+  curl_easy_getinfo(curl, CURLINFO_PRETRANSFER_TIME_T, &began_us);
+  connected_ = began_us > 0 && code != CURLE_COULDNT_CONNECT;
   // A reader that has seen enough ends the call by itself.
   if (code == CURLE_WRITE_ERROR && request.on_data && exchange.trouble.empty())
     return std::move(exchange.response);

@@ -48,6 +48,7 @@ struct ClientRequest {
   // For addresses that users give: refuses to connect to any address that is not public, whatever
   // its name says, and takes no proxy.
   bool block_private_addresses = false;
+  bool no_proxy = false;     // goes to the address itself, whatever the environment says
   const Tls* tls = nullptr;  // null: the system's; must outlive the call
 };
 
@@ -67,10 +68,13 @@ class Client {
   // An HTTP error status is a response. Errors: unreachable ("cannot reach URL: why"), without any
   // header, query or password.
   Result<ClientResponse> send(const ClientRequest& request);
+  // Whether the last send() had a connection. If it had none, nothing was carried out.
+  bool connected() const { return connected_; }
 
  private:
   void* curl_;   // CURL*: one exchange at a time
   void* multi_;  // CURLM*: keeps the connections
+  bool connected_ = false;
 };
 
 }  // namespace mc::http

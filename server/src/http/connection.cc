@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "http/open_stream.h"
+#include "http/pass_on.h"
 #include "http/problem.h"
 #include "http/response_head.h"
 #include "http/tunnel.h"
@@ -64,83 +65,11 @@ void Connection::pump() {
 
 void Connection::step_head() {
   if (input_.empty()) return read_more();
-  if (options().tunnels && !judged_ && passes_on()) return;
-  input_.consume(reader_.feed(input_.data()));
+  head_size_ = reader_.feed(input_.data());
   if (reader_.state() == RequestReader::State::head) return read_more();
   if (reader_.state() == RequestReader::State::failed) return refuse(reader_.error());
   on_head();
-}
-
-// Whether the request is not read here: it goes elsewhere, or too little of it has come to know.
-bool Connection::passes_on() {
-  const std::string_view start = input_.data();
-  const std::size_t line = start.find("\r\n");
-  const bool enough =
-      line != std::string_view::npos && start.find("\r\n", line + 2) != std::string_view::npos;
-  // A head that is malformed or too long is refused by who reads it.
-  if (!enough && start.size() < options().header_bytes_max) {
-    read_more();
-    return true;
-  }
-  judged_ = true;
-  phase_ = Phase::parked;
-  set_deadline(options().tunnel_time);
-  look_elsewhere();
-  return phase_ != Phase::head;
-}
-
-// Requires: parked, and nothing of the request was sent anywhere.
-void Connection::look_elsewhere() {
-  const auto to = loop_.state().handler.elsewhere(input_.data());
-  if (!to) {
-    phase_ = Phase::head;
-    set_deadline(options().header_time);
-  } else if (to->empty()) {
-    look_again();
-  } else {
-    begin_tunnel(*to);
-  }
-}
-
-void Connection::look_again() {
-  constexpr Millis kPause{100};
-  if (!look_again_) look_again_.emplace(loop_.context());
-  look_again_->expires_after(kPause);
-  look_again_->async_wait([self = shared_from_this()](const boost::system::error_code& error) {
-    if (error || self->phase_ != Phase::parked) return;
-    self->look_elsewhere();
-    if (self->phase_ == Phase::head) self->pump();
-  });
-}
-
-void Connection::begin_tunnel(const std::string& to) {
-  const std::string_view start = input_.data();
-  const std::size_t line = start.find("\r\n") + 2;
-  std::string first(start.substr(0, line));
-  first.append(kPassedOn).append(": 1\r\n").append(start.substr(line));
-  const auto ended = [this] {
-    if (phase_ == Phase::tunnel) return close();
-    tunnel_ = nullptr;
-    look_again();
-  };
-  const auto connected = [this] {
-    phase_ = Phase::tunnel;
-    no_deadline();  // the other server keeps the time
-    input_.consume(input_.data().size());
-  };
-  tunnel_ =
-      std::make_shared<Tunnel>(shared_from_this(), socket_, loop_.context(), connected, ended);
-  const auto tunnel = tunnel_;  // it may end at once
-  tunnel->start(to, std::move(first));
-}
-
-void Connection::cut_tunnel() {
-  if (phase_ == Phase::tunnel) return close();
-  if (phase_ != Phase::parked || !tunnel_) return;
-  // It was on its way to where it is no longer wanted.
-  tunnel_->close();
-  tunnel_ = nullptr;
-  look_again();
+  options().tunnels ? look_elsewhere() : serve_here();
 }
 
 void Connection::on_head() {
@@ -152,6 +81,69 @@ void Connection::on_head() {
   request.request_id = request_id_;
   request.remote = remote_;
   request.gone = std::shared_ptr<const std::atomic<bool>>(peer_, &peer_->gone);
+}
+
+// Requires: a head was read, and nothing of the request was sent anywhere.
+void Connection::look_elsewhere() {
+  const auto place = loop_.state().handler.elsewhere(reader_.request());
+  if (!place) return serve_here();
+  if (phase_ != Phase::parked) {
+    phase_ = Phase::parked;
+    set_deadline(options().tunnel_time);
+  }
+  place->address.empty() ? look_again() : begin_tunnel(*place);
+}
+
+void Connection::look_again() {
+  constexpr Millis kPause{100};
+  if (!look_again_) look_again_.emplace(loop_.context());
+  look_again_->expires_after(kPause);
+  look_again_->async_wait([self = shared_from_this()](const boost::system::error_code& error) {
+    if (!error && self->phase_ == Phase::parked) self->look_elsewhere();
+  });
+}
+
+void Connection::begin_tunnel(const Elsewhere& place) {
+  if (reading_) {
+    // From while the request before was handled. It would take bytes that are the tunnel's, and may
+    // have taken some already: they are known once it has ended.
+    look_due_ = true;
+    boost::system::error_code ignored;
+    socket_.cancel(ignored);
+    return;
+  }
+  std::string first = pass_on(input_.data().substr(0, head_size_), place.headers);
+  first.append(input_.data().substr(head_size_));
+  const auto ended = [this] {
+    if (phase_ == Phase::tunnel) return close();
+    tunnel_ = nullptr;
+    look_again();
+  };
+  const auto connected = [this] {
+    phase_ = Phase::tunnel;
+    no_deadline();  // the other server keeps the time
+    input_.consume(input_.data().size());
+    reader_.reset();
+  };
+  tunnel_ =
+      std::make_shared<Tunnel>(shared_from_this(), socket_, loop_.context(), connected, ended);
+  const auto tunnel = tunnel_;  // it may end at once
+  tunnel->start(place.address, std::move(first));
+}
+
+void Connection::cut_tunnel(const std::string& address) {
+  if (!tunnel_ || (!address.empty() && address != tunnel_->address())) return;
+  if (phase_ == Phase::tunnel) return close();
+  // It was on its way to where it is no longer wanted.
+  tunnel_->close();
+  tunnel_ = nullptr;
+  look_again();
+}
+
+void Connection::serve_here() {
+  phase_ = Phase::head;
+  input_.consume(head_size_);
+  Request& request = reader_.request();
   Admission admission = loop_.state().handler.admit(request);
   if (admission.refusal) {
     // What of the body is still to come is not waited for.
@@ -267,6 +259,11 @@ void Connection::read_more() {
 void Connection::on_read(const boost::system::error_code& error, std::size_t size) {
   reading_ = false;
   if (phase_ == Phase::closed) return;
+  if (std::exchange(look_due_, false)) {
+    if (!error) input_.commit(size);
+    // What else may be wrong with the client, the tunnel will see.
+    return phase_ == Phase::parked ? look_elsewhere() : read_more();
+  }
   if (error == asio::error::eof) return hung_up();
   if (error) return close();
   if (phase_ == Phase::lingering) return read_more();  // thrown away
@@ -294,7 +291,7 @@ void Connection::hung_up() {
   peer_done_ = true;
   peer_->gone.store(true, std::memory_order_relaxed);
   if (phase_ == Phase::head || phase_ == Phase::body) return cut_short();
-  if (phase_ != Phase::handling && phase_ != Phase::writing) close();
+  if (phase_ != Phase::handling && phase_ != Phase::writing && phase_ != Phase::parked) close();
 }
 
 // No more will come. Half a request is told so; between two requests that is how clients leave.

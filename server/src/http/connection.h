@@ -34,7 +34,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   TimePoint deadline() const { return deadline_; }
   void on_deadline();
   void begin_drain();
-  void cut_tunnel();
+  void cut_tunnel(const std::string& address);  // empty: any
   void close();
 
  private:
@@ -58,15 +58,15 @@ class Connection : public std::enable_shared_from_this<Connection> {
     std::int64_t left = 0;
   };
 
-  // Reading (connection.cc).
+  // Reading (connection.cc). A head stays in input_ until it is known that it is served here.
   void pump();
   void step_head();
-  bool passes_on();
-  void look_elsewhere();
-  void begin_tunnel(const std::string& to);
-  void look_again();
-  void step_body();
   void on_head();
+  void look_elsewhere();
+  void begin_tunnel(const Elsewhere& place);
+  void look_again();
+  void serve_here();
+  void step_body();
   void begin_body();
   void give_piece();
   void dispatch();
@@ -108,11 +108,12 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool reading_ = false;
   bool pumping_ = false;
   bool pump_again_ = false;
-  bool judged_ = false;          // where this request is served is known
+  bool look_due_ = false;        // the end of the read under way calls look_elsewhere()
   bool head_clock_due_ = false;  // the next byte begins a head
   bool peer_done_ = false;       // the peer has sent all that it will send
 
-  std::uint64_t turn_ = 0;  // counts requests
+  std::uint64_t turn_ = 0;     // counts requests
+  std::size_t head_size_ = 0;  // of this one's head, which input_ holds until it is served here
   bool keep_alive_ = true;
   bool body_unread_ = false;
   std::string request_id_;

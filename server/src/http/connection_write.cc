@@ -202,7 +202,6 @@ void Connection::finish() {
     return close();
   }
   request_id_.clear();
-  judged_ = false;
   body_unread_ = false;
   reader_.reset();
   phase_ = Phase::head;

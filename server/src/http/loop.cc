@@ -80,9 +80,9 @@ void Loop::begin_drain() {
   for (const auto& [id, connection] : open) connection->begin_drain();
 }
 
-void Loop::cut_tunnels() {
+void Loop::cut_tunnels(const std::string& address) {
   const auto open = connections_;
-  for (const auto& [id, connection] : open) connection->cut_tunnel();
+  for (const auto& [id, connection] : open) connection->cut_tunnel(address);
 }
 
 void Loop::stop() {

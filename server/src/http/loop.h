@@ -78,7 +78,7 @@ class Loop {
   std::shared_ptr<Connection> find(std::uint64_t id);
   void begin_drain();
   void stop();
-  void cut_tunnels();
+  void cut_tunnels(const std::string& address);
   // A connection has this deadline now; it is noticed at most a sweep period late.
   void note_deadline(TimePoint deadline);
 

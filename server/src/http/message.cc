@@ -3,6 +3,7 @@
 namespace mc::http {
 namespace {
 char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
+}  // namespace
 
 bool same_name(std::string_view a, std::string_view b) {
   if (a.size() != b.size()) return false;
@@ -11,7 +12,6 @@ bool same_name(std::string_view a, std::string_view b) {
   }
   return true;
 }
-}  // namespace
 
 const std::string* Request::header(std::string_view name) const {
   for (const Header& header : headers) {

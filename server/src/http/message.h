@@ -18,6 +18,9 @@ struct Header {
   std::string value;
 };
 
+// Whether two names of headers are the same: in any case.
+bool same_name(std::string_view a, std::string_view b);
+
 class BodySink;
 
 struct Request {

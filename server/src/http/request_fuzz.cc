@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "base/text.h"
+#include "http/pass_on.h"
 #include "http/range.h"
 #include "http/request_reader.h"
 #include "http/response_head.h"
@@ -56,6 +57,26 @@ void check_sound(const Outcome& outcome) {
   MC_CHECK(outcome.path.find('\0') == std::string::npos);
 }
 
+// Another server reads a request that was passed on to it as it was read here.
+void check_passed_on(std::string_view bytes, const Outcome& whole) {
+  if (whole.state != RequestReader::State::done) return;
+  RequestReader reader(4 << 10);
+  const std::size_t head = reader.feed(bytes);
+  std::size_t connections = 0;
+  for (const Header& header : reader.request().headers)
+    connections += same_name(header.name, "connection") ? 1 : 0;
+  const std::string passed = pass_on(bytes.substr(0, head), {{"Shard", "3"}});
+  RequestReader other(8 << 10);
+  MC_CHECK(other.feed(passed) == passed.size());
+  MC_CHECK(other.state() == reader.state());
+  MC_CHECK(other.request().target == whole.target);
+  MC_CHECK(other.request().headers.size() == whole.headers - connections + 2);
+  MC_CHECK(*other.request().header("shard") == "3");
+  MC_CHECK(other.framing().chunked == reader.framing().chunked);
+  MC_CHECK(other.framing().content_length == reader.framing().content_length);
+  MC_CHECK(!other.framing().keep_alive);
+}
+
 }  // namespace
 }  // namespace mc::http
 
@@ -64,6 +85,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string_view bytes(reinterpret_cast<const char*>(data), size);
   const Outcome whole = read_by(bytes, size + 1);
   check_sound(whole);
+  if (size < 4000) check_passed_on(bytes, whole);
   // A head over the limit may be seen earlier or later, by what is wrong with the rest of it.
   if (whole.code != mc::Code::header_too_large && size < 4000) {
     MC_CHECK(read_by(bytes, 1) == whole);

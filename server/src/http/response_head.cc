@@ -21,19 +21,19 @@ void append_clean(std::string& out, std::string_view text) {
   }
 }
 
-void append_header(std::string& out, std::string_view name, std::string_view value) {
-  append_clean(out, name);
-  out.append(": ");
-  append_clean(out, value);
-  out.append("\r\n");
-}
-
 // The transport alone decides how a message is framed.
 bool is_framing(std::string_view name) {
   return beast::iequals(name, "content-length") || beast::iequals(name, "transfer-encoding") ||
          beast::iequals(name, "connection");
 }
 }  // namespace
+
+void append_header(std::string& out, std::string_view name, std::string_view value) {
+  append_clean(out, name);
+  out.append(": ");
+  append_clean(out, value);
+  out.append("\r\n");
+}
 
 std::string encode_head(const Response& response, const HeadFacts& facts) {
   std::string out;

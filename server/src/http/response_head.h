@@ -22,6 +22,9 @@ struct HeadFacts {
 // can begin a header of its own.
 std::string encode_head(const Response& response, const HeadFacts& facts);
 
+// A line of a head. Control characters become spaces.
+void append_header(std::string& out, std::string_view name, std::string_view value);
+
 // 204, 304 and 1xx never have a body.
 inline bool may_have_body(int status) { return status >= 200 && status != 204 && status != 304; }
 

@@ -71,9 +71,9 @@ class Server::Impl {
     state_.files.join();
   }
 
-  void cut_tunnels() {
+  void cut_tunnels(const std::string& address) {
     for (const auto& loop : loops_)
-      asio::post(loop->context(), [own = loop.get()] { own->cut_tunnels(); });
+      asio::post(loop->context(), [own = loop.get(), address] { own->cut_tunnels(address); });
   }
 
   int port() const { return bound_.port(); }
@@ -167,7 +167,7 @@ Server::~Server() = default;
 int Server::port() const { return impl_->port(); }
 std::string Server::address() const { return impl_->address(); }
 int Server::connections() const { return impl_->connections(); }
-void Server::cut_tunnels() { impl_->cut_tunnels(); }
+void Server::cut_tunnels(const std::string& address) { impl_->cut_tunnels(address); }
 void Server::stop_accepting() { impl_->stop_accepting(); }
 bool Server::drain(Millis limit) { return impl_->drain(limit); }
 void Server::stop() { impl_->stop(); }

@@ -9,8 +9,10 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/error.h"
 #include "base/time.h"
@@ -27,7 +29,13 @@ struct Admission {
 
 using Reply = std::function<void(Response)>;  // once; later calls do nothing
 
-// Header that a tunnel adds as the first to the request it begins with.
+// Where a request is served, if not here.
+struct Elsewhere {
+  std::string address;          // HOST:PORT, HOST numeric; empty: not known yet, asked again
+  std::vector<Header> headers;  // come before the client's: Request::header finds these
+};
+
+// By custom among Elsewhere::headers. A hint and no authority: a client can say it as well.
 inline constexpr std::string_view kPassedOn = "Maestro-Passed-On";
 
 class Handler {
@@ -36,11 +44,13 @@ class Handler {
   // After the head, before the body: the place to look at the token.
   virtual Admission admit(const Request& head) = 0;
   virtual void handle(Request request, Reply reply) = 0;
-  // Where the request that begins with `start`, at least two lines of it, is served: here, or, with
-  // all that follows on the connection, unread, at HOST:PORT; empty: that is not known yet, and is
-  // asked again. Called with ServerOptions::tunnels only.
-  virtual std::optional<std::string> elsewhere(std::string_view start) {
-    static_cast<void>(start);
+  // Where the request with this head is served; nullopt: here. Asked before admit(), for each
+  // request, with ServerOptions::tunnels only. One that is served elsewhere is passed on, unread
+  // but for its head, and its connection ends with the answer: the other server is told so by
+  // "Connection: close". What a client has sent behind it, before the answer, is thrown away
+  // there, and clients repeat it on another connection (RFC 9112, 9.3.2).
+  virtual std::optional<Elsewhere> elsewhere(const Request& head) {
+    static_cast<void>(head);
     return std::nullopt;
   }
 };
@@ -77,8 +87,9 @@ class Server {
   int port() const;
   std::string address() const;  // "127.0.0.1:4000", as bound
   int connections() const;      // open now
-  // Ends the connections that were passed on elsewhere.
-  void cut_tunnels();
+  // Ends the connections that were passed on to `address`, as Handler::elsewhere said it; empty:
+  // all. A request that is still on its way there is asked about again.
+  void cut_tunnels(const std::string& address = {});
   void stop_accepting();
   // Takes no new connections, closes idle ones, ends streams, and waits until open requests are
   // answered, at most `limit`. True when all were.

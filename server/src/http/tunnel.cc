@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 
+#include <algorithm>
 #include <boost/asio/write.hpp>
 #include <utility>
 
@@ -22,6 +23,7 @@ Tunnel::Tunnel(std::shared_ptr<void> owner, asio::ip::tcp::socket& client,
       down_{.from = server_, .to = client, .bytes = {}} {}
 
 void Tunnel::start(const std::string& to, std::string first) {
+  address_ = to;
   const auto address = read_address(to);
   if (!address.ok()) return end();
   first_ = std::move(first);
@@ -45,7 +47,8 @@ void Tunnel::begin(const std::string& first) {
   carry(down_);
   asio::async_write(server_, asio::buffer(first),
                     [self = shared_from_this()](const error_code& failed, std::size_t) {
-                      failed || self->closed_ ? self->end() : self->carry(self->up_);
+                      self->first_ = {};
+                      self->carried(self->up_, static_cast<bool>(failed));
                     });
 }
 
@@ -54,13 +57,23 @@ void Tunnel::carry(Way& way) {
       asio::buffer(way.bytes),
       [self = shared_from_this(), &way](const error_code& failed, std::size_t size) {
         if (self->closed_) return;
-        if (failed == asio::error::eof) return self->finish(way);
+        // Who closes with something unread resets the connection: a write finds out, or a read.
+        const bool was_reset = failed == asio::error::connection_reset && &way == &self->down_;
+        if (failed == asio::error::eof || was_reset) return self->finish(way);
         if (failed) return self->end();
+        if (self->down_.over) self->linger();
+        if (way.deaf) return self->carry(way);
         asio::async_write(way.to, asio::buffer(way.bytes.data(), size),
                           [self, &way](const error_code& broken, std::size_t) {
-                            broken || self->closed_ ? self->end() : self->carry(way);
+                            self->carried(way, static_cast<bool>(broken));
                           });
       });
+}
+
+void Tunnel::carried(Way& way, bool failed) {
+  if (closed_ || (failed && &way == &down_)) return end();
+  way.deaf = failed;
+  carry(way);
 }
 
 // One side has sent its last byte; the other may still be speaking.
@@ -69,7 +82,15 @@ void Tunnel::finish(Way& way) {
   if (up_.over && down_.over) return end();
   error_code ignored;
   way.to.shutdown(asio::ip::tcp::socket::shutdown_send, ignored);
-  if (down_.over) end_after(kLingerTime);
+  if (!down_.over) return;
+  linger_until_ = std::chrono::steady_clock::now() + kLingerMax;
+  linger();
+}
+
+// Closed now, the client's socket would throw away the answer if more of the request came.
+void Tunnel::linger() {
+  const auto left = linger_until_ - std::chrono::steady_clock::now();
+  end_after(std::min(kLingerTime, std::chrono::duration_cast<Millis>(left)));
 }
 
 void Tunnel::end_after(Millis time) {

@@ -26,6 +26,7 @@ inline constexpr const char* kWorkerLabel = "maestro.dev/worker";
 inline constexpr const char* kServerLabel = "maestro.dev/server";
 inline constexpr const char* kTaskNote = "maestro.dev/task";
 inline constexpr const char* kFenceNote = "maestro.dev/fence";
+inline constexpr const char* kTakesNote = "maestro.dev/takes";
 
 struct Resources {
   std::string cpu;     // "500m"; a request. Empty: none
@@ -38,6 +39,7 @@ struct JobPlan {
   std::string run, job;        // for people: labels
   std::string task_id;
   std::int64_t fence = 0;
+  std::string takes;            // a note of its worker's for a later life of it
   std::string image;            // of the job
   std::string maestro_image;    // brings the program
   std::int64_t deadline_s = 0;  // of the whole Job

@@ -9,6 +9,7 @@
 #include "base/time.h"
 #include "base/uuid.h"
 #include "base/value.h"
+#include "model/resources.h"
 #include "model/status.h"
 
 namespace mc {
@@ -27,7 +28,8 @@ struct Task {
   std::string job;  // key, with its cell
   int attempt = 1;
   std::string spec_json;
-  Instant deadline;  // when the server gives the attempt up
+  Instant deadline;      // when the server gives the attempt up
+  Resources takes = {};  // of its worker, which notes it from `spec`; not sent
 };
 
 struct StepResult {

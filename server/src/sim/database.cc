@@ -89,8 +89,8 @@ bool Database::answers(const std::string& client) const {
 
 // --- statements ---
 
-// lease.cc: kClaim.
-db::Leadership Database::claim(const std::string& holder, const std::string& name,
+// leases.cc: kClaim, of one shard.
+db::ShardLease Database::claim(const std::string& holder, const std::string& name,
                                const std::string& address, Millis time) {
   const Instant now = timeline_.now();
   if (lease_.holder == holder || lease_.expires < now) {
@@ -98,10 +98,11 @@ db::Leadership Database::claim(const std::string& holder, const std::string& nam
     lease_ = {lease_.epoch, holder, name, address, now + time};
   }
   const bool mine = lease_.holder == holder;
-  return {.holder = lease_.holder,
+  return {.shard = 0,
+          .epoch = lease_.epoch,
+          .holder = lease_.holder,
           .name = lease_.name,
           .address = lease_.expires < now ? "" : lease_.address,
-          .epoch = lease_.epoch,
           .mine = mine};
 }
 

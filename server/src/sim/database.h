@@ -11,7 +11,7 @@
 #include <string>
 #include <variant>
 
-#include "db/postgres/lease.h"
+#include "db/postgres/plan.h"
 #include "db/store.h"
 #include "sim/checker.h"
 #include "sim/faults.h"
@@ -40,7 +40,7 @@ class Database {
   bool answers(const std::string& client) const;
 
   // --- statements: to be called by carry_out ---
-  db::Leadership claim(const std::string& holder, const std::string& name,
+  db::ShardLease claim(const std::string& holder, const std::string& name,
                        const std::string& address, Millis time);
   void release(const std::string& holder);
   Made commit(const db::Batch& batch, Uuid id, const Fence& fence, Error& why);

@@ -56,7 +56,7 @@ TEST_F(DatabaseTest, TheLeaseIsTakenWhenItLapsedOrWasGivenBackAndTheEpochGrows) 
   EXPECT_TRUE(database_.claim("a", "r1", "r1", kTime).mine);
   EXPECT_FALSE(database_.claim("b", "r2", "r2", kTime).mine);
   run_until(kTime + Millis(1));
-  const db::Leadership taken = database_.claim("b", "r2", "r2", kTime);
+  const db::ShardLease taken = database_.claim("b", "r2", "r2", kTime);
   EXPECT_TRUE(taken.mine);
   EXPECT_EQ(taken.epoch, 2);
   database_.release("a");

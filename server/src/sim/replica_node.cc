@@ -3,6 +3,7 @@
 namespace mc::sim {
 namespace {
 // As bin/serve.cc and http/server.h have them.
+constexpr int kShard = 0;  // the only one
 constexpr Millis kLeasePatience{2'000};
 constexpr Millis kLookAround{1'000};
 constexpr Millis kParked{10'000};
@@ -147,7 +148,7 @@ void ReplicaNode::claim() {
   waits_ = false;
   const Instant began = site_.timeline.now();
   const auto asked = moment();
-  auto found = std::make_shared<db::Leadership>();
+  auto found = std::make_shared<db::ShardLease>();
   site_.database.send(
       name_, Millis(0), kLeasePatience,
       [&database = site_.database, found, holder = holder_, name = name_] {
@@ -157,7 +158,7 @@ void ReplicaNode::claim() {
         if (life != life_) return;
         later(Millis(0), [this, found, asked, began, answered] {
           answered ? take(*found, asked) : miss();
-          if (tenure_.role() != Role::lost) claim_at(began + db::Tenure::kEvery);
+          if (!tenure_.lost()) claim_at(began + db::Tenure::kEvery);
         });
       });
 }
@@ -180,18 +181,16 @@ void ReplicaNode::hear_of_release() {
   });
 }
 
-void ReplicaNode::take(const db::Leadership& found, db::Tenure::Moment asked) {
-  const Role before = tenure_.role();
-  switch (tenure_.answered(found, asked)) {
-    case Role::lost: return later(Millis(0), [this] { start_over(); });
-    case Role::follows: {
-      const std::string leader = found.address == name_ ? "" : found.address;
-      if (std::exchange(leader_, leader) != leader) ++tunnels_;
-      return;
-    }
-    case Role::leads: break;
+void ReplicaNode::take(const db::ShardLease& found, db::Tenure::Moment asked) {
+  const bool led = leads();
+  tenure_.answered({{found}, {}}, asked);
+  if (tenure_.lost()) return later(Millis(0), [this] { start_over(); });
+  if (!leads()) {
+    const std::string leader = found.address == name_ ? "" : found.address;
+    if (std::exchange(leader_, leader) != leader) ++tunnels_;
+    return;
   }
-  if (before == Role::leads) return;
+  if (led) return;
   leader_.clear();
   ++tunnels_;
   // To open the store and read it takes its time.
@@ -200,19 +199,20 @@ void ReplicaNode::take(const db::Leadership& found, db::Tenure::Moment asked) {
 }
 
 void ReplicaNode::miss() {
-  if (tenure_.missed(moment()) == Role::lost) later(Millis(0), [this] { start_over(); });
+  tenure_.missed(moment());
+  if (tenure_.lost()) later(Millis(0), [this] { start_over(); });
 }
 
 // By its own clock, too: the claim may be waiting for an answer.
 void ReplicaNode::look_around() {
-  later(kLookAround, [this] { tenure_.leads(moment()) ? look_around() : start_over(); });
+  later(kLookAround, [this] { tenure_.leads(kShard, moment()) ? look_around() : start_over(); });
 }
 
 // --- leading: bin/serve.cc ---
 
 void ReplicaNode::lead() {
-  if (tenure_.role() != Role::leads || stopping_) return;
-  const db::Leadership& held = tenure_.held();
+  if (!leads() || stopping_) return;
+  const db::ShardLease& held = tenure_.held().at(kShard);
   site_.checker.note(name_ + " leads under epoch " + std::to_string(held.epoch));
   writer_ = std::make_unique<StoreClient>(
       site_.timeline, site_.database, name_, Database::Fence{held.epoch, held.holder},
@@ -267,7 +267,9 @@ void ReplicaNode::committed(const CoreLoop::Pending& commit, const Status& resul
 
 // --- the gate: bin/replica_gate.cc ---
 
-bool ReplicaNode::serves() { return alive_ && loop_ && tenure_.leads(moment()); }
+bool ReplicaNode::leads() const { return tenure_.held().contains(kShard); }
+
+bool ReplicaNode::serves() { return alive_ && loop_ && tenure_.leads(kShard, moment()); }
 
 std::optional<Instant> ReplicaNode::up() {
   if (!serves() || paused_ || !loop_->usable()) return std::nullopt;
@@ -310,8 +312,8 @@ void ReplicaNode::pass_on(const Call& call, const std::string& leader) {
 
 void ReplicaNode::serve(const Call& call) {
   Exit exit;
-  exit.epoch = tenure_.held().epoch;
-  exit.lets_out = [this, life = life_] { return life == life_ && tenure_.leads(moment()); };
+  exit.epoch = tenure_.held().at(kShard).epoch;
+  exit.lets_out = [this, life = life_] { return life == life_ && tenure_.leads(kShard, moment()); };
   loop_->receive([handle = call.handle, exit](conductor::Core& core, Instant now) {
     handle(core, now, exit);
   });

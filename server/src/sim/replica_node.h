@@ -59,8 +59,6 @@ class ReplicaNode final : private CoreLoop::Process {
   std::int64_t injected() const { return injected_ + reads_.faults(); }
 
  private:
-  using Role = db::Tenure::Role;
-
   // CoreLoop::Process
   Instant clock() override;
   Millis skew() const override { return skew_; }
@@ -80,9 +78,10 @@ class ReplicaNode final : private CoreLoop::Process {
   db::Tenure::Moment moment() const;
   void claim();
   void claim_at(Instant when);
-  void take(const db::Leadership& found, db::Tenure::Moment asked);
+  void take(const db::ShardLease& found, db::Tenure::Moment asked);
   void miss();
   void look_around();
+  bool leads() const;  // as far as it was told
   void lead();
   // The gate.
   void route(const Call& call, bool passed_on, Instant until);

@@ -5,12 +5,15 @@
 #include <cstring>
 
 #include "base/text.h"
+#include "base/uuid.h"
+#include "model/workflow.h"
 #include "wire/request_fields.h"
 
 namespace mc::wire {
 namespace {
 constexpr std::size_t kTextMax = 64 << 10;
 constexpr std::size_t kSummaryMax = 1 << 20;
+constexpr std::size_t kHoldsMax = 10'000;  // as many as a worker may have slots
 
 std::string_view outcome_name(Outcome outcome) {
   switch (outcome) {
@@ -205,6 +208,39 @@ Result<TaskHold> read_hold(const Value& body) {
   return fields.finish(std::move(hold));
 }
 
+void read_resources(RequestFields& fields, Resources& resources) {
+  constexpr auto kMilliMax = static_cast<std::int64_t>(kCpusMax) * kMilliACpu;
+  for (const auto& [name, value, max] : {std::tuple("cpu_milli", &resources.cpu_milli, kMilliMax),
+                                         std::tuple("memory", &resources.memory, kMemoryMax)}) {
+    fields.integer(name, *value);
+    if (*value < 0 || *value > max)
+      fields.wrong(name, "a number from 0 to " + std::to_string(max) + " is wanted");
+  }
+}
+
+void write_resources(JsonWriter& out, const Resources& resources) {
+  if (resources.cpu_milli > 0) out.field("cpu_milli", resources.cpu_milli);
+  if (resources.memory > 0) out.field("memory", resources.memory);
+}
+
+Result<TaskUse> read_use(const Value& body) {
+  RequestFields fields(body, {"task_id", "cpu_milli", "memory"});
+  TaskUse use;
+  fields.require("task_id").text("task_id", use.task_id, 256);
+  read_resources(fields, use.resources);
+  return fields.finish(std::move(use));
+}
+
+void write_uses(JsonWriter& out, const std::vector<TaskUse>& uses) {
+  if (uses.empty()) return;
+  out.key("holds").open('[');
+  for (const TaskUse& use : uses) {
+    write_resources(out.open('{').field("task_id", use.task_id), use.resources);
+    out.close('}');
+  }
+  out.close(']');
+}
+
 void write_texts(JsonWriter& out, std::string_view name, const std::vector<std::string>& list) {
   out.key(name).open('[');
   for (const std::string& item : list) out.item(item);
@@ -248,10 +284,12 @@ std::string encode(const RegisterRequest& request) {
   out.open('{').field("name", request.name);
   write_texts(out, "labels", request.labels);
   out.field("slots", request.slots).field("version", request.version);
-  if (!request.instance.empty())
-    out.field("instance", request.instance).field("life", request.life);
-  if (request.resources.cpu_milli > 0) out.field("cpu_milli", request.resources.cpu_milli);
-  if (request.resources.memory > 0) out.field("memory", request.resources.memory);
+  if (!request.instance.empty()) out.field("instance", request.instance);
+  if (!request.life.empty()) out.field("life", request.life);
+  write_resources(out, request.resources);
+  if (!request.worker_id.empty()) out.field("worker_id", request.worker_id);
+  if (request.again) out.field("again", true);
+  if (request.draining) out.field("draining", true);
   return out.close('}').take();
 }
 std::string encode(const RegisterReply& reply) {
@@ -262,7 +300,12 @@ std::string encode(const RegisterReply& reply) {
 std::string encode(const PollRequest& request) {
   JsonWriter out;
   out.open('{').field("worker_id", request.worker_id).field("max", request.max);
-  return out.field("wait_ms", request.wait_ms).close('}').take();
+  out.field("wait_ms", request.wait_ms);
+  write_uses(out, request.holds);
+  if (request.max == 0 || request.parks_ms > 0) out.field("parks_ms", request.parks_ms);
+  if (request.wants_next) out.field("wants_next", true);
+  if (request.priority_min) out.field("priority_min", std::int64_t{*request.priority_min});
+  return out.close('}').take();
 }
 std::string encode_tasks(const std::vector<Task>& tasks) {
   JsonWriter out;
@@ -289,7 +332,9 @@ std::string encode(const CompleteRequest& request) {
   JsonWriter out;
   out.open('{').field("worker_id", request.worker_id).key("results").open('[');
   for (const TaskResult& result : request.results) write_result(out, result);
-  return out.close(']').field("max", request.max).close('}').take();
+  out.close(']').field("max", request.max);
+  write_uses(out, request.holds);
+  return out.close('}').take();
 }
 std::string encode(const CompleteReply& reply) {
   JsonWriter out;
@@ -304,8 +349,8 @@ std::string encode(const CompleteReply& reply) {
   return out.close(']').close('}').take();
 }
 Result<RegisterRequest> decode_register_request(const Value& body) {
-  RequestFields fields(
-      body, {"name", "labels", "slots", "version", "instance", "life", "cpu_milli", "memory"});
+  RequestFields fields(body, {"name", "labels", "slots", "version", "instance", "life", "cpu_milli",
+                              "memory", "worker_id", "again", "draining"});
   RegisterRequest request;
   fields.require("name").text("name", request.name, 128);
   if (const Value* labels = fields.optional("labels")) {
@@ -321,14 +366,19 @@ Result<RegisterRequest> decode_register_request(const Value& body) {
   fields.text("version", request.version, 64);
   fields.text("instance", request.instance, 64);
   fields.text("life", request.life, 64);
-  constexpr auto kMilliMax = static_cast<std::int64_t>(kCpusMax) * kMilliACpu;
-  for (const auto& [name, value, max] :
-       {std::tuple("cpu_milli", &request.resources.cpu_milli, kMilliMax),
-        std::tuple("memory", &request.resources.memory, kMemoryMax)}) {
-    fields.integer(name, *value);
-    if (*value < 0 || *value > max)
-      fields.wrong(name, "a number from 0 to " + std::to_string(max) + " is wanted");
+  read_resources(fields, request.resources);
+  if (fields.optional("worker_id") != nullptr) {
+    std::string id;
+    fields.text("worker_id", id, 128);
+    const auto parsed = parse_uuid(id);
+    parsed && *parsed ? void(request.worker_id = to_string(*parsed))
+                      : fields.wrong("worker_id", "a UUID is wanted");
   }
+  fields.boolean("again", request.again);
+  if (request.again && request.worker_id.empty())
+    fields.wrong("again", "worker_id is wanted with it");
+  fields.boolean("draining", request.draining);
+  if (request.draining && !request.again) fields.wrong("draining", "again is wanted with it");
   return fields.finish(std::move(request));
 }
 Result<RegisterReply> decode_register_reply(const Value& body) {
@@ -336,14 +386,28 @@ Result<RegisterReply> decode_register_reply(const Value& body) {
                        body.int_or("lease_ms", 20000)};
 }
 Result<PollRequest> decode_poll_request(const Value& body) {
-  RequestFields fields(body, {"worker_id", "max", "wait_ms"});
+  RequestFields fields(
+      body, {"worker_id", "max", "wait_ms", "holds", "parks_ms", "wants_next", "priority_min"});
   PollRequest request;
   fields.require("worker_id").text("worker_id", request.worker_id, 128);
   std::int64_t max = 1;
   fields.integer("max", max);
-  if (max < 1 || max > 100'000) fields.wrong("max", "a number from 1 to 100000 is wanted");
-  request.max = static_cast<int>(std::clamp<std::int64_t>(max, 1, 100'000));
+  fields.boolean("wants_next", request.wants_next);
+  if (fields.optional("priority_min") != nullptr) {
+    std::int64_t least = 0;
+    fields.integer("priority_min", least);
+    if (least < kPriorityMin || least > kPriorityMax)
+      fields.wrong("priority_min", "a number from -100 to 100 is wanted");
+    request.priority_min =
+        static_cast<int>(std::clamp<std::int64_t>(least, kPriorityMin, kPriorityMax));
+  }
+  const std::int64_t least = request.wants_next || fields.optional("parks_ms") != nullptr ? 0 : 1;
+  if (max < least || max > 100'000) fields.wrong("max", "a number from 1 to 100000 is wanted");
+  request.max = static_cast<int>(std::clamp<std::int64_t>(max, least, 100'000));
   fields.integer("wait_ms", request.wait_ms);
+  fields.list("holds", request.holds, read_use, kHoldsMax);
+  fields.integer("parks_ms", request.parks_ms);
+  if (request.parks_ms < 0) fields.wrong("parks_ms", "a number from 0 on is wanted");
   return fields.finish(std::move(request));
 }
 Result<std::vector<Task>> decode_tasks(const Value& body) {
@@ -368,13 +432,14 @@ Result<HeartbeatReply> decode_heartbeat_reply(const Value& body) {
   return HeartbeatReply{read_texts(body, "cancel"), read_texts(body, "lost")};
 }
 Result<CompleteRequest> decode_complete_request(const Value& body) {
-  RequestFields fields(body, {"worker_id", "results", "max"});
+  RequestFields fields(body, {"worker_id", "results", "max", "holds"});
   CompleteRequest request;
   fields.require("worker_id").text("worker_id", request.worker_id, 128);
   fields.list("results", request.results, read_result, 100'000);
   std::int64_t max = 0;
   fields.integer("max", max);
   request.max = static_cast<int>(std::clamp<std::int64_t>(max, 0, 100'000));
+  fields.list("holds", request.holds, read_use, kHoldsMax);
   return fields.finish(std::move(request));
 }
 Result<CompleteReply> decode_complete_reply(const Value& body) {

@@ -80,6 +80,82 @@ TEST(TaskCodec, NamesEverythingThatIsWrong) {
     EXPECT_NE(all.find(word), std::string::npos) << word << " in:\n" << all;
 }
 
+TEST(TaskCodec, CarriesWhatAWorkerHoldsAndWhereItWaits) {
+  const std::string poll = encode(PollRequest{
+      "w", 2, 5, {{"s3.t1", {.cpu_milli = 250, .memory = 1 << 20}}, {"t2", {.memory = 7}}}, 9});
+  const auto heard = decode_poll_request(json(poll));
+  ASSERT_TRUE(heard) << heard.error().message;
+  ASSERT_EQ(heard->holds.size(), 2U);
+  EXPECT_EQ(heard->holds[0].task_id, "s3.t1");
+  EXPECT_EQ(heard->holds[0].resources, (Resources{.cpu_milli = 250, .memory = 1 << 20}));
+  EXPECT_EQ(heard->parks_ms, 9);
+  EXPECT_EQ(encode(*heard), poll);
+  const std::string complete = encode(CompleteRequest{"w", {}, 1, {{"t", {.cpu_milli = 1}}}});
+  EXPECT_EQ(encode(*decode_complete_request(json(complete))), complete);
+}
+
+TEST(TaskCodec, SaysNothingThatAnOlderServerWouldRefuseUnlessItIsAsked) {
+  EXPECT_EQ(encode(PollRequest{.worker_id = "w", .max = 0, .wants_next = true}),
+            R"({"worker_id":"w","max":0,"wait_ms":0,"parks_ms":0,"wants_next":true})");
+  EXPECT_EQ(decode_poll_request(json(R"({"worker_id":"w","max":0,"wants_next":true})"))->max, 0);
+  EXPECT_FALSE(decode_poll_request(json(R"({"worker_id":"w","max":0,"wants_next":false})")));
+  EXPECT_EQ(encode(PollRequest{"w", 1, 5}), R"({"worker_id":"w","max":1,"wait_ms":5})");
+  EXPECT_EQ(encode(CompleteRequest{"w", {}, 1}), R"({"worker_id":"w","results":[],"max":1})");
+  EXPECT_EQ(encode(RegisterRequest{"w", {}, 1, "1"}),
+            R"({"name":"w","labels":[],"slots":1,"version":"1"})");
+}
+
+TEST(TaskCodec, SaysAgainOfAWorkerThatHasAnId) {
+  const std::string id = "0193a5c0-0000-7000-8000-00000000000f";
+  const std::string body = encode(RegisterRequest{.name = "w", .worker_id = id, .again = true});
+  EXPECT_TRUE(decode_register_request(json(body))->again);
+  EXPECT_FALSE(decode_register_request(json(R"({"name":"w"})"))->again);
+  EXPECT_FALSE(decode_register_request(json(R"({"name":"w","again":true})"))) << "of whom?";
+  const std::string drains =
+      encode(RegisterRequest{.name = "w", .worker_id = id, .again = true, .draining = true});
+  EXPECT_TRUE(decode_register_request(json(drains))->draining);
+  EXPECT_FALSE(decode_register_request(json(R"({"name":"w","draining":true})")))
+      << "a worker that comes does not drain";
+}
+
+TEST(TaskCodec, RefusesHoldsThatAreNone) {
+  for (const char* wrong :
+       {R"({"task_id":"t","cpu_milli":-1})", R"({"task_id":"t","memory":"1GiB"})",
+        R"({"task_id":"t","memory":1125899906842625})", R"({"cpu_milli":1})",
+        R"({"task_id":"t","cpu":1})", R"("t")"}) {
+    const std::string holds = std::string(R"(,"holds":[)") + wrong + "]}";
+    EXPECT_FALSE(decode_poll_request(json(R"({"worker_id":"w")" + holds))) << wrong;
+    EXPECT_FALSE(decode_complete_request(json(R"({"worker_id":"w","results":[])" + holds)))
+        << wrong;
+  }
+}
+
+TEST(TaskCodec, OnlyWhoSaysWhereItWaitsMayAskForNothing) {
+  EXPECT_FALSE(decode_poll_request(json(R"({"worker_id":"w","max":0})")));
+  EXPECT_FALSE(decode_poll_request(json(R"({"worker_id":"w","max":0,"parks_ms":-1})")));
+  for (const char* parks : {"0", "20000"}) {
+    const auto read = decode_poll_request(
+        json(std::string(R"({"worker_id":"w","max":0,"parks_ms":)") + parks + "}"));
+    ASSERT_TRUE(read) << parks;
+    EXPECT_EQ(read->max, 0);
+    EXPECT_EQ(encode(*decode_poll_request(json(encode(*read)))), encode(*read));
+  }
+}
+
+TEST(TaskCodec, AWorkersIdFromOutsideIsAUuid) {
+  const auto read = decode_register_request(
+      json(R"({"name":"w","worker_id":"0193A5C0-0000-7000-8000-00000000000F"})"));
+  ASSERT_TRUE(read) << read.error().message;
+  EXPECT_EQ(read->worker_id, "0193a5c0-0000-7000-8000-00000000000f");
+  EXPECT_EQ(encode(*decode_register_request(json(encode(*read)))), encode(*read));
+  for (const char* wrong : {R"("")", R"("w1")", "7", R"("00000000-0000-0000-0000-000000000000")"}) {
+    const auto refused =
+        decode_register_request(json(std::string(R"({"name":"w","worker_id":)") + wrong + "}"));
+    ASSERT_FALSE(refused) << wrong;
+    EXPECT_EQ(refused.error().code, Code::invalid_field) << wrong;
+  }
+}
+
 TEST(TaskCodec, CarriesAnyBytesOfALog) {
   LogsRequest request{"w", "t", 1, 10, {}};
   request.chunks = {{5, "s", "stdout", "plain é\n"}, {6, "s", "stderr", "\xff\xfe\x00z"}};

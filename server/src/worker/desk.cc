@@ -1,26 +1,37 @@
 #include "worker/desk.h"
 
 #include <algorithm>
+#include <set>
+#include <string_view>
 
 namespace mc::worker {
 
 int Desk::reserve_all() {
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, [&] { return closed_ || draining_ || free_ > 0; });
-  return closed_ || draining_ ? 0 : std::exchange(free_, 0);
+  changed_.wait(lock, [&] { return closed_ || draining_ || may_reserve(); });
+  return reserve();
 }
 
 int Desk::reserve_some() {
   const std::scoped_lock lock(mutex_);
-  return closed_ || draining_ ? 0 : std::exchange(free_, 0);
+  return reserve();
+}
+
+// Requires: the lock.
+int Desk::reserve() {
+  if (closed_ || draining_ || !may_reserve()) return 0;
+  ++asking_;
+  return std::exchange(free_, 0);
 }
 
 void Desk::take_in(int reserved, std::vector<Task> tasks) {
   const std::scoped_lock lock(mutex_);
+  if (reserved > 0 && asking_ > 0) --asking_;
   if (closed_) tasks.clear();  // nobody is left to end them: their leases will
   for (Task& task : tasks) {
     const auto known = held_.find(task.task_id);
     if (known != held_.end() && known->second->task.fence == task.fence) continue;
+    weighs_ = weighs_ || !task.takes.empty();
     Ref held = std::make_shared<Held>();
     held->task = std::move(task);
     held_[held->task.task_id] = held;
@@ -114,6 +125,17 @@ std::vector<wire::TaskHold> Desk::holds() const {
   holds.reserve(held_.size());
   for (const auto& [id, held] : held_) holds.push_back({id, held->task.fence});
   return holds;
+}
+
+std::vector<wire::TaskUse> Desk::uses(const std::vector<TaskResult>& results) const {
+  std::set<std::string_view> ended;
+  for (const TaskResult& result : results) ended.insert(result.task_id);
+  const std::scoped_lock lock(mutex_);
+  std::vector<wire::TaskUse> uses;
+  for (const auto& [id, held] : held_) {
+    if (!held->task.takes.empty() && !ended.contains(id)) uses.push_back({id, held->task.takes});
+  }
+  return uses;
 }
 
 bool Desk::wait_for_hold() {

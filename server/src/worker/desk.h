@@ -34,9 +34,13 @@ class Desk {
   };
   using Ref = std::shared_ptr<Held>;
 
+  // Who asks for tasks reserves slots for them first. Once a task has named what it takes, one
+  // reservation at a time: a server that gives tasks must know of all others, and only the worker
+  // knows what several servers have given.
+  //
   // Waits for free slots and reserves all of them; 0 when closed or draining.
   int reserve_all();
-  // Reserves what is free now.
+  // Reserves what is free now; 0 also when that must wait.
   int reserve_some();
   // Ends a reservation: what came is queued, the rest of the slots is free again. A task that is
   // held already is not taken twice.
@@ -63,6 +67,8 @@ class Desk {
 
   // Running, waiting or with a result on its way.
   std::vector<wire::TaskHold> holds() const;
+  // Those of them that take something, without what `results` ends.
+  std::vector<wire::TaskUse> uses(const std::vector<TaskResult>& results = {}) const;
   // Waits until there is one; false when closed.
   bool wait_for_hold();
   void cancel(const std::string& task_id);
@@ -76,6 +82,8 @@ class Desk {
   int running() const;
 
  private:
+  bool may_reserve() const { return free_ > 0 && (asking_ == 0 || !weighs_); }
+  int reserve();
   Ref take_task();
   void lose_task(const std::string& task_id);
   std::vector<TaskResult> take_results();
@@ -86,6 +94,8 @@ class Desk {
   mutable std::mutex mutex_;  // guards everything below
   std::condition_variable changed_;
   int free_;
+  int asking_ = 0;       // reservations
+  bool weighs_ = false;  // a task has named what it takes
   int running_ = 0;
   std::size_t sending_ = 0;  // results given out by results() and not settled or put back
   bool draining_ = false, closed_ = false;

@@ -20,13 +20,13 @@ class Executor {
  public:
   virtual ~Executor() = default;
 
-  // Whether what runs goes on when this worker ends. Its next life must not count as another one
-  // then, which would lose the former's tasks: it registers without an instance.
+  // Whether what runs goes on when this worker ends. Its next life must not lose the former's tasks
+  // then: it registers with a life and without an instance.
   virtual bool outlives_worker() const { return false; }
   // The server knows this worker as `standing.worker_id` from now on. Any thread.
   virtual void registered(const wire::RegisterReply& /*standing*/) {}
   // Tasks that an earlier life of this worker began and that still go on: they are held again, and
-  // run() is called for each. Called once, before any run().
+  // run() is called for each. Called once, after registered() and before any run().
   virtual std::vector<Task> take_over() { return {}; }
   // Carries the task out on the calling thread. nullopt: there is nothing to report, since the task
   // is not ours any more, or it has reported by itself.

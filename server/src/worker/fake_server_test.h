@@ -52,6 +52,8 @@ struct FakeServer {
   int registrations = 0, refused = 0, completes = 0, polls = 0;
   Code refuse_registration = Code::internal;  // internal: none
   wire::RegisterRequest last_registration;
+  std::optional<wire::PollRequest> last_poll;
+  wire::CompleteRequest last_complete;
   bool forget_worker = false;  // the next call under a worker id answers worker_not_found
   Code refuse_complete =
       Code::internal;  // internal: none; else complete of more than a kilobyte fails so
@@ -92,6 +94,8 @@ class FakeApi final : public client::WorkerApi {
     if (down()) return away();
     std::unique_lock lock(server_.mutex);
     ++server_.polls;
+    server_.last_poll = request;
+    server_.changed.notify_all();
     if (std::exchange(server_.forget_worker, false))
       return Error{Code::worker_not_found, "who?", {}};
     const auto until =
@@ -102,7 +106,7 @@ class FakeApi final : public client::WorkerApi {
     }
     return take(request.max);
   }
-  Result<wire::HeartbeatReply> heartbeat(const wire::HeartbeatRequest&) override {
+  Result<wire::HeartbeatReply> heartbeat(const wire::HeartbeatRequest&, Millis) override {
     if (down()) return away();
     const std::scoped_lock lock(server_.mutex);
     return wire::HeartbeatReply{server_.cancel, server_.lost};
@@ -111,6 +115,7 @@ class FakeApi final : public client::WorkerApi {
     if (down()) return away();
     const std::scoped_lock lock(server_.mutex);
     ++server_.completes;
+    server_.last_complete = request;
     wire::CompleteReply reply;
     for (const TaskResult& result : request.results) {
       if (server_.refuse_complete != Code::internal && to_json(result.outputs).size() > 1024) {

@@ -34,8 +34,9 @@ class PatientApi final : public client::WorkerApi {
   Result<std::vector<Task>> poll(const wire::PollRequest& request, std::stop_token stop) override {
     return api_.poll(request, std::move(stop));
   }
-  Result<wire::HeartbeatReply> heartbeat(const wire::HeartbeatRequest& request) override {
-    return api_.heartbeat(request);
+  Result<wire::HeartbeatReply> heartbeat(const wire::HeartbeatRequest& request,
+                                         Millis lease) override {
+    return api_.heartbeat(request, lease);
   }
   Result<wire::CompleteReply> complete(const wire::CompleteRequest& request) override {
     return api_.complete(request);

@@ -6,6 +6,8 @@ namespace mc::worker {
 namespace {
 constexpr Duration kHeartbeatMin{20};
 constexpr int kServerError = 500;
+// Beyond a poll's own time: as long as a cluster may hold its worker for one that waits.
+constexpr Millis kPollKnown{10'000};
 }  // namespace
 
 bool is_passing(const Error& error) {
@@ -28,7 +30,7 @@ Result<std::string> Session::worker_id(client::WorkerApi& api) {
   const bool outlived = options_.executor && options_.executor->outlives_worker();
   const auto reply = api.register_worker({options_.name, options_.labels, options_.slots,
                                           options_.version, outlived ? "" : options_.run.instance,
-                                          outlived ? "" : options_.run.life, options_.resources});
+                                          options_.run.life, options_.resources});
   if (!reply.ok()) {
     note_refusal(reply.error());
     if (!std::exchange(told_unreachable_, true))
@@ -37,6 +39,7 @@ Result<std::string> Session::worker_id(client::WorkerApi& api) {
   }
   worker_id_ = reply->worker_id;
   heartbeat_ = std::max(kHeartbeatMin, Duration(reply->heartbeat_ms));
+  lease_ = Millis(reply->lease_ms);
   told_unreachable_ = false;
   was_registered_ = true;
   if (options_.executor) options_.executor->registered(*reply);
@@ -53,8 +56,18 @@ void Session::note_refusal(const Error& error) {
       error.code == Code::unauthenticated || error.code == Code::token_expired;
   const bool at_first = is_credentials || !is_passing(error);
   const bool for_good = was_registered_ ? error.code == Code::worker_name_taken : at_first;
+  if (may_be_former(error)) return;
   if (!for_good || std::exchange(told_refused_, true)) return;
   if (options_.refused) options_.refused(error);
+}
+
+// A poll of our earlier life, that died, may seem to wait until its time is over.
+bool Session::may_be_former(const Error& error) {
+  if (error.code != Code::worker_name_taken || was_registered_) return false;
+  if (!options_.executor || !options_.executor->outlives_worker()) return false;
+  const auto now = std::chrono::steady_clock::now();
+  if (!taken_since_) taken_since_ = now;
+  return now - *taken_since_ < options_.poll_wait + kPollKnown;
 }
 
 void Session::failed(const Error& error, const std::string& worker_id) {
@@ -95,6 +108,11 @@ bool Session::pause(Backoff& backoff) {
   std::unique_lock lock(mutex_);
   changed_.wait_for(lock, backoff.next(), [&] { return closing_.stop_requested(); });
   return !closing_.stop_requested();
+}
+
+Millis Session::lease() {
+  const std::scoped_lock lock(mutex_);
+  return lease_;
 }
 
 bool Session::wait_for_beat() {

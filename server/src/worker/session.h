@@ -47,11 +47,13 @@ class Session {
   // Waits; false when closed.
   bool pause(Backoff& backoff);
   bool wait_for_beat();
+  Millis lease();  // of what is held; 0: not registered yet
   void close();
   std::stop_token closing() const { return closing_.get_token(); }
 
  private:
   void note_refusal(const Error& error);
+  bool may_be_former(const Error& error);
 
   const WorkerOptions& options_;
   std::stop_source closing_;
@@ -59,8 +61,10 @@ class Session {
   std::condition_variable changed_;
   std::string worker_id_;
   Duration heartbeat_{2'000};
+  Millis lease_{0};
   bool told_unreachable_ = false;
   bool was_registered_ = false, told_refused_ = false;
+  std::optional<std::chrono::steady_clock::time_point> taken_since_;
   // Connections for logs, lent to whichever task sends.
   std::vector<std::unique_ptr<client::WorkerApi>> log_apis_;
 };

@@ -19,12 +19,15 @@
 #include "worker/patient_api.h"
 #include "worker/session.h"
 #include "worker/sweep.h"
+#include "worker/takes.h"
 #include "worker/task_run.h"
 #include "worker/workspace.h"
 
 namespace mc::worker {
 namespace {
 constexpr auto kSweepPatience = std::chrono::seconds(10);
+// A poll that names holds is out of date once one of them ends: it is asked anew after this.
+constexpr Millis kPollWithHolds{5'000};
 
 std::vector<std::string> ids_of(const std::vector<TaskResult>& results) {
   std::vector<std::string> ids;
@@ -60,7 +63,6 @@ class Worker::Loops {
         guard_(std::move(guard)),
         desk_(options_.slots),
         session_(options_) {
-    take_over();
     for (int i = 0; i < options_.slots; ++i) threads_.emplace_back([this] { run_slot(); });
     threads_.emplace_back([this] { poll(); });
     threads_.emplace_back([this] { deliver(); });
@@ -85,13 +87,25 @@ class Worker::Loops {
   }
 
  private:
-  void take_over() {
+  // Once the server has taken us: else what is there may be another worker's of our name.
+  std::vector<Task> take_over(int reserved) {
     std::vector<Task> left = options_.executor->take_over();
-    const auto slots = static_cast<std::size_t>(options_.slots);
-    if (left.empty()) return;
-    if (left.size() > slots) left.resize(slots);
-    session_.report("holds again what an earlier life began: " + std::to_string(left.size()));
-    desk_.take_in(desk_.reserve_some(), std::move(left));
+    if (std::cmp_greater(left.size(), reserved)) left.resize(static_cast<std::size_t>(reserved));
+    if (!left.empty())
+      session_.report("holds again what an earlier life began: " + std::to_string(left.size()));
+    return left;
+  }
+
+  void take_in(int reserved, std::vector<Task> tasks) {
+    if (!options_.resources.empty()) {
+      for (Task& task : tasks) task.takes = takes_of(task);
+    }
+    desk_.take_in(reserved, std::move(tasks));
+  }
+
+  // What a call that asks for tasks says of those at work.
+  std::vector<wire::TaskUse> uses(const std::vector<TaskResult>& results = {}) const {
+    return options_.resources.empty() ? std::vector<wire::TaskUse>() : desk_.uses(results);
   }
 
   void run_slot() {
@@ -115,15 +129,24 @@ class Worker::Loops {
   void poll() {
     const auto api = options_.connect();
     Backoff backoff = session_.backoff();
+    bool looked_back = false;
     while (const int reserved = desk_.reserve_all()) {
       const auto worker_id = session_.worker_id(*api);
-      auto tasks = worker_id.ok() ? api->poll({*worker_id, reserved, options_.poll_wait.count()},
-                                              session_.closing())
-                                  : Result<std::vector<Task>>(worker_id.error());
+      if (worker_id.ok() && !std::exchange(looked_back, true)) {
+        desk_.take_in(reserved, take_over(reserved));
+        continue;
+      }
+      auto holds = uses();
+      const Millis wait =
+          holds.empty() ? options_.poll_wait : std::min(options_.poll_wait, kPollWithHolds);
+      auto tasks = worker_id.ok()
+                       ? api->poll({*worker_id, reserved, wait.count(), std::move(holds)},
+                                   session_.closing())
+                       : Result<std::vector<Task>>(worker_id.error());
       if (tasks.ok()) {
         backoff.reset();
         if (!tasks->empty()) MC_FAULT_POINT("worker.granted");
-        desk_.take_in(reserved, std::move(*tasks));
+        take_in(reserved, std::move(*tasks));
         continue;
       }
       desk_.take_in(reserved, {});
@@ -141,7 +164,8 @@ class Worker::Loops {
       MC_FAULT_POINT("worker.before_deliver");
       const int reserved = desk_.reserve_some();
       const auto worker_id = session_.worker_id(*api);
-      auto reply = worker_id.ok() ? api->complete({*worker_id, results, reserved})
+      auto holds = reserved > 0 ? uses(results) : std::vector<wire::TaskUse>();
+      auto reply = worker_id.ok() ? api->complete({*worker_id, results, reserved, std::move(holds)})
                                   : Result<wire::CompleteReply>(worker_id.error());
       if (reply.ok()) {
         backoff.reset();
@@ -150,7 +174,7 @@ class Worker::Loops {
         for (const wire::Rejected& no : reply->rejected) {
           session_.report("a result for " + no.task_id + " was refused: " + no.code);
         }
-        desk_.take_in(reserved, std::move(reply->tasks));
+        take_in(reserved, std::move(reply->tasks));
         desk_.settled(ids_of(results));
         continue;
       }
@@ -194,7 +218,7 @@ class Worker::Loops {
       if (holds.empty()) continue;
       const auto worker_id = session_.worker_id(*api);
       if (!worker_id.ok()) continue;
-      const auto reply = api->heartbeat({*worker_id, holds});
+      const auto reply = api->heartbeat({*worker_id, holds}, session_.lease());
       if (!reply.ok()) {
         session_.failed(reply.error(), *worker_id);
         continue;

@@ -6,6 +6,7 @@
 
 #include "worker/desk.h"
 #include "worker/fake_server_test.h"
+#include "worker/takes.h"
 #include "worker/task_run.h"
 
 namespace mc::worker {
@@ -14,8 +15,12 @@ namespace fs = std::filesystem;
 
 class Working : public JobRig {
  protected:
-  std::unique_ptr<Worker> start(int slots = 2) {
-    WorkerOptions options{.name = "w", .slots = slots, .run = settings_, .poll_wait = Millis(200)};
+  std::unique_ptr<Worker> start(int slots = 2, Resources resources = {}) {
+    WorkerOptions options{.name = "w",
+                          .slots = slots,
+                          .resources = resources,
+                          .run = settings_,
+                          .poll_wait = Millis(200)};
     options.refused = [this](const Error& error) {
       const std::scoped_lock lock(server_.mutex);
       refusals_.push_back(error.code);
@@ -167,6 +172,61 @@ TEST_F(Working, DrainingTakesNothingNew) {
   EXPECT_TRUE(fs::is_empty(data_ + "/work"));
 }
 
+// Its end is seen in the call that reports it: that says what is left, without the task itself.
+TEST_F(Working, WhoHasDeclaredResourcesSaysWhatItsTasksTake) {
+  const auto worker = start(2, {.cpu_milli = 4000, .memory = 0});
+  const std::string job =
+      script("until [ -e " + data_ + "/go ]; do read -t 0.01 <> <(:) || :; done",
+             R"("resources":{"cpu":0.5,"memory":"1MiB"})");
+  server_.give(task(job, "", "a"));
+  const auto polled_with = [&](std::size_t count) {
+    return server_.wait(
+        [&] { return server_.last_poll && server_.last_poll->holds.size() == count; });
+  };
+  ASSERT_TRUE(polled_with(1));
+  {
+    const std::scoped_lock lock(server_.mutex);
+    EXPECT_EQ(server_.last_poll->holds[0].task_id, own("a"));
+    EXPECT_EQ(server_.last_poll->holds[0].resources,
+              (Resources{.cpu_milli = 500, .memory = 1 << 20}));
+  }
+  ASSERT_TRUE(write_file(data_ + "/go", ""));
+  ASSERT_TRUE(wait_result("a"));
+  ASSERT_TRUE(polled_with(0));
+  const std::scoped_lock lock(server_.mutex);
+  EXPECT_TRUE(server_.last_complete.holds.empty());
+}
+
+TEST_F(Working, WhoHasDeclaredNoneSaysNothing) {
+  const auto worker = start(2);
+  server_.give(task(script("until [ -e " + data_ + "/go ]; do read -t 0.01 <> <(:) || :; done",
+                           R"("resources":{"cpu":0.5})"),
+                    "", "a"));
+  ASSERT_TRUE(server_.wait([&] { return server_.ready.empty(); }));
+  const int before = server_.polls;
+  ASSERT_TRUE(server_.wait([&] { return server_.polls >= before + 2; }));
+  {
+    const std::scoped_lock lock(server_.mutex);
+    EXPECT_TRUE(server_.last_poll->holds.empty());
+  }
+  ASSERT_TRUE(write_file(data_ + "/go", ""));
+  ASSERT_TRUE(wait_result("a"));
+}
+
+TEST(TakesOf, ReadsTheJobOfTheSpec) {
+  const auto takes = [](const std::string& spec) {
+    return takes_of({.task_id = "t", .job = "a", .spec_json = spec});
+  };
+  const std::string steps = R"("steps":[{"run":"true"}])";
+  EXPECT_EQ(takes(R"({"job":{"resources":{"cpu":0.25,"memory":"2GiB"},)" + steps + "}}"),
+            (Resources{.cpu_milli = 250, .memory = std::int64_t{2} << 30}));
+  EXPECT_TRUE(takes("{\"job\":{" + steps + "}}").empty());
+  EXPECT_TRUE(takes(R"({"inputs":{"resources":1},"job":{)" + steps + "}}").empty());
+  for (const char* none : {"", "{\"resources\"", R"({"resources":{"cpu":1}})",
+                           R"({"job":{"resources":{"cpu":"many"}}})"})
+    EXPECT_TRUE(takes(none).empty()) << none;
+}
+
 TEST_F(Working, OneFolderOneWorker) {
   const auto worker = start();
   auto second = Worker::start({.name = "x",
@@ -205,6 +265,35 @@ TEST(DeskTest, SlotsAreNeverOverbookedAndATaskIsHeldOnce) {
   desk.settled({"a"});
   EXPECT_TRUE(desk.wait_idle(std::chrono::milliseconds(0)));
   EXPECT_EQ(desk.reserve_all(), 2);
+}
+
+TEST(DeskTest, HoldsNameWhatTakesSomethingAndHasNotEnded) {
+  Desk desk(3);
+  ASSERT_EQ(desk.reserve_all(), 3);
+  desk.take_in(3, {Task{.task_id = "a", .fence = 1, .takes = {.cpu_milli = 5}},
+                   Task{.task_id = "b", .fence = 1},
+                   Task{.task_id = "c", .fence = 1, .takes = {.memory = 7}}});
+  const auto uses = desk.uses();
+  ASSERT_EQ(uses.size(), 2U);
+  EXPECT_EQ(uses[0].task_id, "a");
+  EXPECT_EQ(uses[1].resources, (Resources{.memory = 7}));
+  const auto rest = desk.uses({TaskResult{.task_id = "a"}});
+  ASSERT_EQ(rest.size(), 1U);
+  EXPECT_EQ(rest[0].task_id, "c");
+}
+
+// Two servers that give at once would each not know what the other gives.
+TEST(DeskTest, OnceATaskTakesSomethingOneCallAtATimeAsks) {
+  Desk desk(4);
+  desk.take_in(desk.reserve_all(), {Task{.task_id = "a", .fence = 1}});
+  EXPECT_EQ(desk.reserve_some(), 3);
+  desk.finish(desk.next(), TaskResult{.task_id = "a", .fence = 1});
+  EXPECT_EQ(desk.reserve_some(), 1) << "tasks that take nothing are asked for by all";
+  desk.take_in(1, {Task{.task_id = "b", .fence = 1, .takes = {.cpu_milli = 1}}});
+  desk.finish(desk.next(), TaskResult{.task_id = "b", .fence = 1});
+  EXPECT_EQ(desk.reserve_some(), 0) << "the first is still asking";
+  desk.take_in(3, {});
+  EXPECT_EQ(desk.reserve_some(), 4);
 }
 
 // Else a slot would carry out a task that nobody is left to end, and the worker's end wait for it.

@@ -1,6 +1,7 @@
 """A PostgreSQL of this test alone and replicas on it, for tests of many servers on one database."""
 import contextlib
 import glob
+import hashlib
 import os
 import pwd
 import re
@@ -25,6 +26,10 @@ def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+def shard_of(project, shards):
+    return int.from_bytes(hashlib.sha256(project.encode()).digest()[:4], "big") % shards
 
 
 class Postgres:
@@ -120,9 +125,24 @@ class Replica:
         except OSError:
             return False
 
-    def leads(self):
+    def leads(self, project="default"):
+        """Whether it leads the shard of that project."""
         ready = self.ready()
-        return ready is not None and ready["checks"]["lease"] == "leads"
+        if ready is None:
+            return False
+        if "shards" not in ready:  # a release that knew none
+            return ready["checks"]["lease"] == "leads"
+        return ready["shards"][shard_of(project, len(ready["shards"]))]["leader"] == self.name
+
+    def settled(self):
+        """Whether it is ready, and every shard has a leader who serves it."""
+        ready = self.ready()
+        return ready is not None and (ready["checks"]["lease"] in ("leads", "follows")
+                                      and all(s["leader"] for s in ready.get("shards", [])))
+
+    def led(self):
+        """The shards that it leads; none when it is not ready or not there."""
+        return [s["shard"] for s in (self.ready() or {}).get("shards", []) if s["leader"] == self.name]
 
     def send(self, sig):
         self.process.send_signal(sig)
@@ -171,15 +191,28 @@ class Cluster:
             self.postgres.stop(signal.SIGQUIT)
 
     def wait_leader(self, but=None):
-        """The replica that leads, once all that live agree and are ready."""
+        """The replica that leads the shard of the default project, once all that live agree, are ready and have
+        their share."""
         def agreed():
             living = [r for r in self.replicas if r.process.poll() is None and r is not but]
             leaders = [r for r in living if r.leads()]
-            return leaders[0] if len(leaders) == 1 and all(r.ready() for r in living) else None
+            if len(leaders) != 1 or not all(r.settled() for r in living):
+                return None
+            shares = [len(r.led()) for r in living]
+            return leaders[0] if max(shares) - min(shares) <= 1 else None
         return wait_until(agreed, "one replica leads and all are ready")
 
-    def client(self, replica):
-        return Client(replica.url, self.token)
+    def client(self, replica, token=None):
+        return Client(replica.url, token or self.token)
+
+    def projects(self, count):
+        """So many projects, each with the token of an admin."""
+        tokens = {}
+        with self.client(self.replicas[0]) as client:
+            for i in range(count):
+                body = {"name": f"admin-{i}", "role": "admin", "project": f"project-{i}"}
+                tokens[body["project"]] = client.post("/api/v1/tokens", body).expect(201).json()["token"]
+        return tokens
 
 
 def seconds_until(condition, what):
@@ -208,22 +241,26 @@ def worker(cluster, slots=2, first=None, binary=BINARY):
 
 
 class Load(threading.Thread):
-    """Starts runs at every replica in turn and reads them; remembers each that was acknowledged, and
-    what failed."""
+    """Starts runs at every replica in turn and reads them, with these tokens in turn; remembers each that was
+    acknowledged, and what failed."""
 
-    def __init__(self, cluster, patience_s=3):
+    def __init__(self, cluster, patience_s=3, tokens=None):
         super().__init__(daemon=True)
-        self.cluster, self.patience_s = cluster, patience_s
+        self.cluster, self.patience_s, self.tokens = cluster, patience_s, tokens or [cluster.token]
         self.acknowledged, self.failures, self.over = [], [], threading.Event()
+        self.token_of = {}  # by acknowledged run
 
     def run(self):
         turn = 0
         while not self.over.is_set():
             turn += 1
+            replica = self.cluster.replicas[turn % len(self.cluster.replicas)]
+            token = self.tokens[turn % len(self.tokens)]
             try:
-                with self.cluster.client(self.cluster.replicas[turn % len(self.cluster.replicas)]) as client:
+                with self.cluster.client(replica, token) as client:
                     # One that stands still takes the connection and says nothing.
                     made = client.post("/api/v1/runs", {"definition": TWO_STEPS}, timeout=self.patience_s).expect(201)
+                    self.token_of[made.json()["id"]] = token
                     self.acknowledged.append(made.json()["id"])
                     client.get("/api/v1/runs/" + self.acknowledged[-1], timeout=self.patience_s).expect(200)
                 self.over.wait(0.02)
@@ -240,8 +277,9 @@ class Load(threading.Thread):
         """Ends it; every acknowledged run is there, and each of its jobs ended once."""
         self.over.set()
         self.join()
-        with self.cluster.client(self.cluster.wait_leader()) as client:
-            for run_id in self.acknowledged:
+        leader = self.cluster.wait_leader()
+        for run_id in self.acknowledged:
+            with self.cluster.client(leader, self.token_of[run_id]) as client:
                 run = client.finished(run_id, deadline_s=120)
                 assert run["status"] == "succeeded", (run["status"], run["message"])
                 events = client.events(run_id)

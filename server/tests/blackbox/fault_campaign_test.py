@@ -18,10 +18,12 @@ CAMPAIGN = os.path.join(ROOT, "scripts", "fault", "campaign.sh")
 # Each with what the campaign prints of it.
 FAULTS = {"leader_dies": r"r\d, which leads, is killed; ",
           "leader_is_alone": r"r\d, which leads, reaches nobody; ",
+          "two_replicas_die": r"r\d and r\d are killed at once; ",
+          "replica_joins_late": r"r4 joined and took its share, and was stopped in order later; ",
           "worker_is_alone": r"w\d reaches no replica; ",
           "database_fails_over": r"the primary is killed, database\d took its place; "}
 ONLY = ("--only", ",".join(FAULTS))
-SEED = "180"  # none lasts long
+SEED = "1035"  # none lasts long
 END_S = 90
 
 

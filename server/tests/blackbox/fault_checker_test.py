@@ -6,11 +6,12 @@ import os
 import subprocess
 import sys
 
-from harness import BINARY, ROOT, main
+from harness import BINARY, ROOT, SCRATCH, main
 
 FAULT = os.path.join(ROOT, "scripts", "fault")
 sys.path.append(FAULT)
 import checker  # noqa: E402  pylint: disable=wrong-import-position
+import leads  # noqa: E402  pylint: disable=wrong-import-position
 
 RUN = "01a225ed-0000-7000-8000-000000000001"
 
@@ -20,7 +21,7 @@ class Asked:
 
     def __init__(self, **others):
         self.id, self.number, self.key, self.shape, self.n = RUN, 7, "k1", "signal", 5
-        self.said, self.ended = {"signal"}, "succeeded"
+        self.said, self.ended, self.project = {"signal"}, "succeeded", "default"
         self.__dict__.update(others)
 
 
@@ -104,6 +105,7 @@ LOST = [
     ("the cancel", Asked(said={"cancel"}), log(), "acknowledged and lost: cancel"),
     ("an input", Asked(n=6), log(), "acknowledged as"),
     ("a label", Asked(key="k2"), log(), "acknowledged as"),
+    ("its project", Asked(project="other"), log(), "acknowledged in project other, is in default"),
     ("its number", Asked(number=8), log(), "is number 7"),
     ("its end", Asked(ended="failed"), log(), "was seen failed"),
     ("its success", Asked(ended=None), changed(9, status="failed"), "ended as failed"),
@@ -158,15 +160,16 @@ def test_one_key_with_two_runs_is_found():
     assert not checker.check_keys({RUN: log(), "child": child})
 
 
-def of_group(first, last):
+def of_group(first, last, project="default"):
     """A run of group g, which started and finished at these positions."""
-    return [{"type": "run.queued", "seq": 1, "position": 1, "lock_group": "g"},
+    return [{"type": "run.queued", "seq": 1, "position": 1, "lock_group": "g", "project": project},
             {"type": "run.started", "seq": 2, "position": first},
             {"type": "run.finished", "seq": 3, "position": last, "status": "succeeded"}]
 
 
 def test_two_runs_of_a_group_at_once_are_found():
     assert not checker.check_groups({"x": of_group(2, 5), "y": of_group(6, 9)})
+    assert not checker.check_groups({"x": of_group(2, 7), "y": of_group(6, 9, "other")})
     assert any("2 runs at once" in one
                for one in checker.check_groups({"x": of_group(2, 7), "y": of_group(6, 9)}))
 
@@ -195,6 +198,70 @@ def test_what_a_follower_heard_wrongly_is_found():
                         (heard(asked=100), "out of order, or again")):
         found = checker.check_feed("r1", told, {RUN: log()}, 0)
         assert any(words in one for one in found), (words, found)
+
+
+def moves(*some):
+    """(at, replica, shard, epoch) as leads.Move has them."""
+    return [leads.Move(*one) for one in some]
+
+
+# r1 gave its shard back in order; r2, which had it then, died; so r1 has it again.
+LED = [(1, "r1", 0, 1), (1, "r1", 1, 1), (5, "r1", 0), (5.1, "r2", 0, 2), (9, "r2"),
+       (12, "r1", 0, 3)]
+
+
+def test_leaders_that_follow_each_other_are_no_violation():
+    assert checker.check_leads(moves(*LED), []) == ([], 0)
+    said = {"shards": [{"shard": 0, "leader": "r1"}, {"shard": 1, "leader": "r1"}]}
+    assert not checker.check_leaders(moves(*LED), {"r1": said, "r2": said})
+
+
+def test_who_leads_what_another_leads_is_found():
+    for what, more, words in (
+            ("two lead", [(13, "r2", 0, 4)], "shard 0 was led by two: r1 (epoch 3, 12.00 to now)"),
+            ("two led for a while", [(13, "r2", 0, 4), (14, "r1", 0)], "was led by two"),
+            ("who did not hear", [(13, "r2", 0, 4), (14, "r1")], "was led by two"),
+            ("an epoch twice", [(13, "r1", 0), (14, "r2", 0, 3)], "an epoch was given twice"),
+            ("its own twice", [(13, "r1"), (14, "r1", 0, 3)], "an epoch was given twice"),
+            ("one of before", [(13, "r1", 0), (14, "r2", 0, 0)], "epochs do not grow")):
+        found = checker.check_leads(moves(*LED, *more), [])[0]
+        assert any(words in one for one in found), (what, found)
+        assert checker.check_leads(moves(*LED, *more), [], since=20)[0] == [], what
+
+
+def test_two_lead_only_while_one_may_not_know():
+    late = moves(*LED, (13, "r2", 0, 4), (15, "r1"))
+    assert checker.check_leads(late, [(12.5, 16)]) == ([], 2)
+    for excused in ([(12.5, 14)], [(13.5, 16)], []):
+        assert "was led by two" in checker.check_leads(late, excused)[0][0], excused
+    open_end = moves(*LED, (13, "r2", 0, 4))
+    assert "was led by two" in checker.check_leads(open_end, [(12.5, 16)])[0][0]
+    twice = moves(*LED, (13, "r1"), (14, "r2", 0, 3))
+    assert "given twice" in checker.check_leads(twice, [(12.5, 16)])[0][0]
+
+
+def test_a_leader_that_others_do_not_know_is_found():
+    said = {"shards": [{"shard": 0, "leader": "r2"}, {"shard": 1, "leader": "r1"}]}
+    found = checker.check_leaders(moves(*LED), {"r3": said})
+    assert found == ["r3 says that r2 leads shard 0; by their logs it is ['r1']"], found
+
+
+def test_what_is_said_about_leading_is_heard():
+    folder = SCRATCH.folder("logs")
+    listener = leads.Listener(folder)
+    with open(os.path.join(folder, "r1.log"), "w", encoding="utf-8") as log_of_r1:
+        def say(text):
+            log_of_r1.write(text)
+            log_of_r1.flush()
+            return [(one.replica, one.shard, one.epoch) for one in listener.all()]
+
+        assert not say("14:25:24.6 info  Redis carries the rate limits\n14:25:25.2 info  leads na")
+        heard_now = say("me=r1 shard=7 epoch=3\n14:25:26.3 info  leads no longer name=r1 shard=7\n")
+        assert heard_now == [("r1", 7, 3), ("r1", 7, None)], heard_now
+        listener.note_end("r1")
+        heard_now = say("14:25:27.1 warn  this replica no longer leads: it starts over\n"
+                        "14:25:28.1 info  stopping\n")
+        assert heard_now[2:] == [("r1", None, None)] * 3, heard_now
 
 
 def campaign(*words, binary=BINARY):

@@ -13,6 +13,7 @@ from harness import ROOT, main
 sys.path.insert(0, os.path.join(ROOT, "scripts", "fault"))  # before the cluster of these tests
 # pylint: disable=wrong-import-position
 import campaign  # noqa: E402
+import cluster  # noqa: E402
 import faults  # noqa: E402
 import network  # noqa: E402
 
@@ -41,6 +42,7 @@ def ended_by(error, violations=()):
     class Ended(campaign.Campaign):
         def __init__(self, *_):  # pylint: disable=super-init-not-called
             self.violations, self.by_kind, self.checked, self.began = list(violations), {}, {}, 0
+            self.moves, self.both_s = 0, 0.0
             self.load = types.SimpleNamespace(over=threading.Event())
 
         def run(self):
@@ -114,6 +116,32 @@ def test_a_follower_is_chosen_while_leaders_change():
     for _ in range(len(faults.REPLICAS)):
         assert faults.follower(types.SimpleNamespace(leader=ask), chance) in faults.REPLICAS
     assert len(leaders) == len(faults.REPLICAS), "asked once for each"
+
+
+def says(*leaders):
+    return {"shards": [{"shard": at, "leader": name} for at, name in enumerate(leaders)]}
+
+
+def test_a_cluster_is_whole_when_all_share_and_agree():
+    fair, names = says("r1", "r2", "r3", "r1"), ("r1", "r2", "r3")
+    assert cluster.is_shared(dict.fromkeys(names, fair))
+    for what, ready in (("not ready", {**dict.fromkeys(names, fair), "r2": None}),
+                        ("one is not asked", dict.fromkeys(names[:2], fair)),
+                        ("nobody leads", dict.fromkeys(names, says("r1", "r2", "r3", None))),
+                        ("unfair", dict.fromkeys(names, says("r1", "r2", "r1", "r1"))),
+                        ("they disagree", {**dict.fromkeys(names, fair),
+                                           "r3": says("r1", "r2", "r3", "r2")})):
+        assert not cluster.is_shared(ready), what
+
+
+def test_a_projects_leader_is_who_leads_its_shard():
+    asked = types.SimpleNamespace(
+        replicas={"r1": None, "r2": None},
+        readiness=lambda name: says(*("r2" if at == cluster.shard_of("default", 8) else "r1"
+                                      for at in range(8))))
+    assert cluster.Cluster.leader(asked) == "r2"
+    assert cluster.Cluster.leader(asked, "project-3") == "r1"
+    assert len({cluster.shard_of(project, 8) for project in cluster.PROJECTS}) == 5
 
 
 main(globals())

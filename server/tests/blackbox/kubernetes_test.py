@@ -146,6 +146,35 @@ def test_a_restart_of_the_worker_loses_nothing(fresh, scratch):
             assert sum(call == ("POST", "/apis/batch/v1/namespaces/jobs/jobs") for call in it.cluster.requests) == 1
 
 
+def test_a_second_worker_of_the_name_is_refused(fresh, scratch):
+    gate = os.path.join(scratch, "gate")
+    os.mkfifo(gate)
+    with Setup(fresh, scratch) as it:
+        run = it.start(f"  a: {{steps: [{{run: 'echo up; cat {gate}; echo over'}}]}}\n")
+        it.wait_log(run, "a", "up")  # another slot asks for tasks
+        os.mkdir(os.path.join(scratch, "second"))
+        second = Worker(it.server, it.cluster, os.path.join(scratch, "second"))
+        wait_until(lambda: second.text(), "the second says something")
+        open(gate, "w", encoding="utf-8").close()
+        assert it.client.finished(run)["status"] == "succeeded" and it.client.job(run, "a")["attempt"] == 1
+        assert second.process.wait(harness.DEADLINE_S) == 7, second.text()  # it may have been an earlier life's poll
+        assert "another worker is called kube" in second.text(), second.text()
+        assert "holds again" not in second.text() and "registered" not in second.text(), second.text()
+        assert it.worker.process.poll() is None
+
+
+def test_a_cancel_while_the_api_server_is_away_is_carried_out_later(fresh, scratch):
+    with Setup(fresh, scratch) as it:
+        run = it.start(f"  a: {{container: {{image: pending}}, {STEPS}}}\n")
+        it.wait_log(run, "a", "Unschedulable: 0/1 nodes")
+        it.cluster.down = True
+        it.client.post(f"/api/v1/runs/{run}/cancel").expect(202)
+        wait_until(lambda: "deleting the Job" in it.worker.text(), "it has tried")
+        it.cluster.down = False
+        assert it.client.finished(run)["status"] == "cancelled"
+        assert not any(it.cluster.objects.values()), it.cluster.objects
+
+
 def test_forgotten_versions_and_an_api_server_that_was_away(fresh, scratch):
     with Setup(fresh, scratch) as it:
         assert it.client.finished(it.start(f"  a: {{{STEPS}}}\n"))["status"] == "succeeded"

@@ -44,7 +44,7 @@ class Gate:
         self.path, self.client = os.path.join(folder, name), client
         os.mkfifo(self.path)
         self.id = client.start("defaults: {retry: {attempts: 20, backoff: 50ms, max: 50ms, on: [lost_worker]}}\n"
-                               f"jobs: {{a: {{steps: [{{run: cat {self.path}}}]}}}}\n")["id"]
+                               f"jobs: {{a: {{resources: {{cpu: 0.1}}, steps: [{{run: cat {self.path}}}]}}}}\n")["id"]
         client.wait_job(self.id, "a", "running")
 
     def poke(self):
@@ -162,6 +162,7 @@ def check_worker_of(folder, server_binary, worker_binary):
             client = server.client()
             check_everything(client, "alone")
             gate = Gate(folder, client)
+            check_everything(client, "beside what it holds")
             client.post(f"/api/v1/runs/{gate.id}/cancel").expect(200, 202)
             assert client.finished(gate.id)["status"] == "cancelled"
             assert process.poll() is None

@@ -175,6 +175,37 @@ def test_labels_choose_the_worker(fresh):
     assert {"small", "big"} <= names, names
 
 
+def test_what_a_worker_holds_of_other_servers_counts(fresh):
+    server = fresh(slots=0)
+    client = server.client()
+    large = Worker(server, "large", cpu_milli=4000)
+    client.start("jobs:\n  a: {resources: {cpu: 3}, steps: [{uses: noop}]}\n")
+    elsewhere = {"task_id": "s9.0193a5c0-0000-7000-8000-00000000000f.0.1", "cpu_milli": 2000}
+    ask = {"worker_id": large.id, "max": 1, "wait_ms": 0}
+    assert large.post("poll", {**ask, "holds": [elsewhere]})["tasks"] == []
+    task, = large.post("poll", {**ask, "holds": []})["tasks"]
+    # What is held here is known here: naming it changes nothing.
+    client.start("jobs:\n  a: {resources: {cpu: 1}, steps: [{uses: noop}]}\n")
+    second, = large.post("poll", {**ask, "holds": [{"task_id": task["task_id"], "cpu_milli": 3000}]})["tasks"]
+    large.complete(task, second)
+    large.client.post("/api/v1/worker/poll", {**ask, "holds": [{"cpu_milli": 1}]}).problem(422, "missing_field")
+
+
+def test_a_worker_is_passed_on_under_its_id(fresh):
+    server = fresh(slots=0)
+    mine = "0193a5c0-0000-7000-8000-00000000000f"
+    worker = Worker(server, "passed", instance="i", life="1", worker_id=mine)
+    assert worker.id == mine
+    ask = {"worker_id": mine, "max": 0, "wait_ms": 0}
+    assert worker.post("poll", {**ask, "parks_ms": 30_000})["tasks"] == []
+    other = {"name": "passed", "instance": "j", "life": "1"}
+    worker.client.post("/api/v1/worker/register", other).problem(409, "worker_name_taken")
+    worker.client.post("/api/v1/worker/register", {**other, "worker_id": mine}).problem(409, "conflict")
+    worker.client.post("/api/v1/worker/register", {**other, "worker_id": "me"}).problem(422, "invalid_field")
+    worker.post("poll", {**ask, "parks_ms": 0})
+    worker.client.post("/api/v1/worker/register", other).problem(503, "unavailable")
+
+
 def test_a_poll_wakes_when_work_comes(fresh):
     server = fresh(slots=0)
     client, worker = server.client(), Worker(server)

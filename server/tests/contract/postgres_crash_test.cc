@@ -6,7 +6,7 @@
 #include <set>
 #include <thread>
 
-#include "db/postgres/lease.h"
+#include "db/postgres/leases.h"
 #include "tests/contract/postgres_proxy.h"
 #include "tests/contract/postgres_server.h"
 
@@ -138,16 +138,16 @@ TEST_F(Unconfirmed, ACommitThatSomebodyCancelsIsNotBelieved) {
 
 TEST_F(Unconfirmed, NobodyLeadsByWhatTheStandbyLacks) {
   ASSERT_TRUE(open_postgres_store(settings_).ok());
-  const auto lease = Lease::open(brief(), {.name = "a", .address = "a:1"});
-  ASSERT_TRUE(lease.ok());
+  const auto leases = Leases::open(brief(), {.name = "a", .address = "a:1"});
+  ASSERT_TRUE(leases.ok());
   wait_for_standby("nobody");
-  EXPECT_FALSE((*lease)->claim().ok());
-  EXPECT_FALSE((*lease)->claim().ok());  // also when it is its own already
+  EXPECT_FALSE((*leases)->claim({0}).ok());
+  EXPECT_FALSE((*leases)->claim({}).ok());  // also when it is its own already
   wait_for_standby("");
   const pg::Deadline deadline = pg::after(kLongMax);
-  auto claimed = (*lease)->claim();
-  while (!claimed && std::chrono::steady_clock::now() < deadline) claimed = (*lease)->claim();
-  EXPECT_TRUE(claimed.ok() && claimed->mine);
+  auto claimed = (*leases)->claim({});
+  while (!claimed && std::chrono::steady_clock::now() < deadline) claimed = (*leases)->claim({});
+  EXPECT_TRUE(claimed.ok() && claimed->shards.front().mine);
 }
 
 TEST_F(PostgresCommits, WhoseAnswerIsLostAreReportedAsMadeAndMadeOnce) {
@@ -172,13 +172,13 @@ TEST_F(PostgresCommits, ThatNeverArrivedAreMadeAnew) {
   EXPECT_EQ(proxy_->cuts(), 2);
 }
 
-// The feed's row is locked by somebody else until this goes.
+// The feed's rows are locked by somebody else until this goes.
 class HeldFeed {
  public:
   explicit HeldFeed(const std::string& database)
       : connection_(
             std::move(*pg::Connection::open({.url = PostgresServer::shared().url(database)}))) {
-    const pg::Statement lock{"SELECT position FROM feed FOR UPDATE", {}};
+    const pg::Statement lock{"SELECT position FROM feeds FOR UPDATE", {}};
     MC_CHECK(bool(connection_->begin(pg::Kind::write, {&lock, 1})));
   }
   ~HeldFeed() { connection_->roll_back(); }
@@ -205,35 +205,6 @@ TEST_F(PostgresCommits, WhoseFirstAttemptIsStillRunningWaitForIt) {
   writer.join();
   EXPECT_EQ(code_of(done), "");
   EXPECT_EQ(whole_commits(*store), 2);
-}
-
-// The fence: a lease that lapsed is not taken while its holder's commit is under way.
-TEST_F(PostgresCommits, UnderWayKeepOthersFromLeading) {
-  ASSERT_TRUE(open());  // the schema
-  PostgresSettings settings = database_->settings();
-  settings.lock_timeout = Millis(200);
-  const auto first = Lease::open(settings, {.name = "a", .address = "a:1", .time = Millis(1)});
-  const auto second = Lease::open(settings, {.name = "b", .address = "b:1", .time = Millis(1)});
-  ASSERT_TRUE(first.ok() && second.ok());
-  const auto led = (*first)->claim();
-  ASSERT_TRUE(led.ok() && led->mine);
-  PostgresSettings fenced = database_->settings();
-  fenced.epoch = led->epoch;
-  fenced.holder = led->holder;
-  const auto store = open(fenced);
-  ASSERT_TRUE(store);
-  auto held = std::make_unique<HeldFeed>(database_->name());
-  Status done;
-  std::thread writer([&] { done = store->commit(step(1)); });
-  EXPECT_TRUE(wait_until_true(std::string("SELECT count(*) = 1 ") + kWaits));
-  EXPECT_FALSE((*second)->claim().ok());  // it gave up waiting
-  held.reset();
-  writer.join();
-  EXPECT_EQ(code_of(done), "");
-  const auto taken = (*second)->claim();
-  ASSERT_TRUE(taken.ok());
-  EXPECT_TRUE(taken->mine);
-  EXPECT_EQ(code_of(store->commit(step(2))), "store_failed");
 }
 
 TEST_F(PostgresCommits, OfASessionThatIsTerminatedAreMadeOnce) {

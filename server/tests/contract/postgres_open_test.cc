@@ -140,6 +140,8 @@ TEST_F(PostgresOpen, RefusesAUserWithoutRightsAndTakesOneWithThoseItNeeds) {
   run("GRANT SELECT ON ALL TABLES IN SCHEMA public TO " + user);
   EXPECT_THAT(refusal(settings(user)), AllOf(StartsWith("store_failed: "), HasSubstr("GRANT")));
   run("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO " + user);
+  EXPECT_THAT(refusal(settings(user)), HasSubstr("positions: GRANT"));
+  run("GRANT SELECT, UPDATE ON ALL SEQUENCES IN SCHEMA public TO " + user);
   auto opened = open_postgres_store(settings(user));
   ASSERT_TRUE(opened);
   EXPECT_EQ(code_of((*opened)->commit(batch_of(write_of(1, 0)))), "");
@@ -153,7 +155,7 @@ TEST_F(PostgresOpen, RefusesAUserWithoutRightsAndTakesOneWithThoseItNeeds) {
 TEST_F(PostgresOpen, RefusesASchemaFromTheFuture) {
   ASSERT_TRUE(migrate_up(settings()));
   run("INSERT INTO schema_migrations VALUES (999, 'later', 'digest', 1, true)");
-  EXPECT_THAT(refusal(settings()), AllOf(StartsWith("store_failed: "), HasSubstr("version 999"),
+  EXPECT_THAT(refusal(settings()), AllOf(StartsWith("schema_unfit: "), HasSubstr("version 999"),
                                          HasSubstr("newer maestro")));
 }
 
@@ -219,14 +221,14 @@ TEST_F(PostgresOpen, RefusesAnEditedMigration) {
   ASSERT_TRUE(migrate_up(settings()));
   run("UPDATE schema_migrations SET checksum = 'another'");
   EXPECT_THAT(refusal(settings()),
-              AllOf(StartsWith("store_failed: "), HasSubstr("1 (initial)"), HasSubstr("tampered")));
+              AllOf(StartsWith("schema_unfit: "), HasSubstr("1 (initial)"), HasSubstr("tampered")));
 }
 
 TEST_F(PostgresOpen, RefusesAHalfMigration) {
   ASSERT_TRUE(migrate_up(settings()));
   run("UPDATE schema_migrations SET finished = false");
   EXPECT_THAT(refusal(settings()),
-              AllOf(StartsWith("store_failed: "), HasSubstr("1 (initial)"), HasSubstr("finished")));
+              AllOf(StartsWith("schema_unfit: "), HasSubstr("1 (initial)"), HasSubstr("finished")));
 }
 
 TEST_F(PostgresOpen, RefusesTablesOfAnotherProgram) {
@@ -251,28 +253,81 @@ TEST_F(PostgresOpen, ByFourAtOnceMigratesOnce) {
   for (std::string& each : refusals) openers.emplace_back([&] { each = refusal(settings()); });
   for (std::thread& opener : openers) opener.join();
   EXPECT_THAT(refusals, testing::Each(""));
-  EXPECT_EQ(run("SELECT count(*) FROM schema_migrations"), "2");
+  EXPECT_EQ(run("SELECT count(*) FROM schema_migrations"), "3");
+}
+
+// Somebody who changes the schema, or what it is changing, for as long as this lives.
+class Changing {
+ public:
+  Changing(const PostgresSettings& settings, pg::Statement held)
+      : connection_(std::move(*pg::Connection::open(settings))) {
+    MC_CHECK(bool(connection_->begin(pg::Kind::write, {&held, 1})));
+  }
+
+ private:
+  std::unique_ptr<pg::Connection> connection_;
+};
+
+TEST_F(PostgresOpen, AfterTheStartWaitsForNobodyWhoChangesTheSchema) {
+  ASSERT_TRUE(migrate_up(settings()));
+  PostgresSettings brief = settings();
+  brief.migrate = false;
+  brief.lock_timeout = Millis(50);
+  const std::string month = pg::month_of(system_clock().now(), 2).table;
+  run("DROP TABLE " + month);
+  {
+    const Changing other(settings(), pg::schema_lock());
+    const auto opened = open_postgres_store(brief);
+    ASSERT_TRUE(opened);
+    EXPECT_EQ(code_of((*opened)->commit(batch_of(write_of(1, 0)))), "");
+    EXPECT_EQ(run("SELECT to_regclass('" + month + "') IS NULL"), "t");  // made later
+  }
+  const Changing other(settings(), {"LOCK TABLE schema_migrations", {}});
+  EXPECT_THAT(refusal(brief), AllOf(StartsWith("store_failed: "), HasSubstr("55P03")));
+  EXPECT_FALSE(migrate_status(brief));
+}
+
+TEST_F(PostgresOpen, AtTheStartWaitsForWhoMigrates) {
+  PostgresSettings brief = settings();
+  brief.lock_timeout = Millis(50);
+  auto other = std::make_unique<Changing>(settings(), pg::schema_lock());
+  std::string refused = "not run";
+  std::thread opener([&] { refused = refusal(brief); });
+  const pg::Deadline deadline = pg::after(Millis(60'000));
+  while (run("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted") == "0" &&
+         std::chrono::steady_clock::now() < deadline) {}
+  other.reset();
+  opener.join();
+  EXPECT_EQ(refused, "");
 }
 
 TEST_F(PostgresOpen, MigrationsGoUpAndDownAndSayWhereTheyAre) {
   auto status = migrate_status(settings());
   ASSERT_TRUE(status);
   EXPECT_EQ(status->schema, 0);
-  EXPECT_EQ(status->wanted, 2);
+  EXPECT_EQ(status->wanted, 3);
   EXPECT_THAT(status->lines, testing::ElementsAre("1 initial missing",
                                                   "2 room_for_updates missing, builds from "
-                                                  "version 1 on can work on it"));
+                                                  "version 1 on can work on it",
+                                                  "3 shards missing, builds from version 1 on can "
+                                                  "work on it"));
   EXPECT_FALSE(migrate_down(settings()));
   status = migrate_up(settings());
   ASSERT_TRUE(status);
-  EXPECT_EQ(status->schema, 2);
+  EXPECT_EQ(status->schema, 3);
   EXPECT_THAT(status->lines, testing::ElementsAre(HasSubstr("1 initial applied 20"),
-                                                  HasSubstr("2 room_for_updates applied 20")));
+                                                  HasSubstr("2 room_for_updates applied 20"),
+                                                  HasSubstr("3 shards applied 20")));
   {
     auto store = open_postgres_store(settings());
     ASSERT_TRUE(store);
     ASSERT_TRUE((*store)->commit(batch_of(write_of(1, 0))));
   }
+  status = migrate_down(settings());
+  ASSERT_TRUE(status);
+  EXPECT_EQ(status->schema, 2);
+  EXPECT_EQ(run("SELECT position FROM feed WHERE one"), "1");
+  EXPECT_EQ(run("SELECT epoch FROM leader WHERE one"), "0");
   status = migrate_down(settings());
   ASSERT_TRUE(status);
   EXPECT_EQ(status->schema, 1);

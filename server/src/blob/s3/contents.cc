@@ -13,10 +13,20 @@ constexpr Millis kKnown{10 * 60'000};  // for so long an answer of has() is beli
 constexpr Millis kLocalLeast{60'000};  // whoever was given a local file has it open by then
 constexpr std::size_t kUsedMax = 200'000;
 constexpr int kFetches = 2;
+constexpr std::string_view kDoomedFolder = "doomed/";
+constexpr Millis kRemoval{20'000};     // so long after its mark a removal may still begin
+constexpr Millis kDoomedWait{30'000};  // a mark that stays longer was left by a crash
+constexpr std::chrono::milliseconds kPause{100};
+constexpr Millis kJust{20 * 60'000};    // S3 refuses clocks that differ by 15 minutes
+constexpr Millis kMarkLeft{3'600'000};  // marks of crashes go then
 
 std::string key_of(std::string_view digest) {
   const std::string hex = hex_of_digest(digest);
   return hex.empty() ? hex : std::string(kFolder) + hex;
+}
+
+std::string mark_of(std::string_view digest) {
+  return std::string(kDoomedFolder) + hex_of_digest(digest);
 }
 }  // namespace
 
@@ -137,18 +147,57 @@ Status S3Contents::send(const std::string& digest) {
   const auto file = local_.open(digest);
   if (!file) return Error{Code::store_failed, "an upload has vanished from the disk", {}};
   local_bytes_ += file->size;
-  const std::string key = key_of(digest);
-  const auto known = client_.head(key);
-  if (!known && known.error().code != Code::not_found) return as_store_failure(known.error());
-  // An old one is sent again: the garbage collection goes by when it came.
-  const bool young = known && known->size == file->size && clock_.now() - known->modified < young_;
-  if (!young) {
-    if (const Status sent = put_file(client_, key, file->path, file->size); !sent)
-      return as_store_failure(sent.error());
+  const Instant began = clock_.now();
+  for (;;) {
+    const auto sent = send_once(digest, *file);
+    if (!sent) return as_store_failure(sent.error());
+    if (*sent) break;
+    if (clock_.now() - began >= kDoomedWait) {
+      // A mark that was left behind.
+      if (!client_.head(key_of(digest)))
+        return Error{Code::store_failed, "a blob was removed while it was sent", {}};
+      note_use(digest, clock_.now());
+      break;
+    }
+    // It is about to be removed, perhaps; then it is sent again.
+    std::unique_lock lock(mutex_);
+    freed_.wait_for(lock, kPause);
   }
-  note_use(digest, young ? known->modified : clock_.now());
   shrink();
   return {};
+}
+
+// False: it may go yet.
+Result<bool> S3Contents::send_once(const std::string& digest, const BlobStore::File& file) {
+  const std::string key = key_of(digest);
+  const auto is_young = [&](const Result<S3Object>& object) {
+    return object && object->size == file.size && clock_.now() - object->modified < young_;
+  };
+  auto known = client_.head(key);
+  if (!known && known.error().code != Code::not_found) return known.error();
+  // An old one is sent again: the garbage collection goes by when it came.
+  const bool was_young = is_young(known);
+  // What is not there may be about to go as well: a removal that was carried out is asked for again
+  // when its answer was lost.
+  const bool may_go = !known || !was_young || clock_.now() - known->modified < kJust;
+  if (!was_young) {
+    const Status sent = put_file(client_, key, file.path, file.size);
+    // Somebody else may have sent it meanwhile.
+    if (!sent && sent.error().code != Code::unreachable) known = client_.head(key);
+    if (!sent && !is_young(known)) return sent.error();
+  }
+  if (may_go && !stays(digest)) return false;
+  note_use(digest, was_young ? known->modified : clock_.now());
+  return true;
+}
+
+// For a blob that was made young a moment ago. False: somebody, perhaps on another machine, may be
+// removing it and not have seen that, or has removed it.
+bool S3Contents::stays(const std::string& digest) {
+  const auto mark = client_.head(mark_of(digest));
+  const bool marked =
+      mark ? clock_.now() - mark->modified < kMarkLeft : mark.error().code != Code::not_found;
+  return !marked && client_.head(key_of(digest)).ok();
 }
 
 bool S3Contents::has(std::string_view digest) {
@@ -172,6 +221,7 @@ bool S3Contents::has(std::string_view digest) {
     log_warn("S3 does not renew an object", {{"reason", renewed.error().message}});
     return false;
   }
+  if ((!young || clock_.now() - known->modified < kJust) && !stays(name)) return false;
   note_use(name, young ? known->modified : clock_.now());
   return true;
 }
@@ -242,17 +292,43 @@ Result<bool> S3Contents::remove_unused(std::string_view digest, Instant before) 
   if (!known && known.error().code == Code::not_found) return false;
   if (!known) return as_store_failure(known.error());
   if (known->modified >= before) return false;
-  if (const Status gone = client_.remove(key); !gone) return as_store_failure(gone.error());
+  const auto gone = remove_marked(name, before);
+  if (!gone) return as_store_failure(gone.error());
+  if (!*gone) return false;
   {
     const std::scoped_lock lock(mutex_);
     used_.erase(name);
   }
-  if (const Status gone = local_.remove(digest); !gone) return gone.error();
+  if (const Status copy = local_.remove(digest); !copy) return copy.error();
   return true;
+}
+
+// The mark comes before the last look at the age; who makes a blob young looks for the mark
+// afterwards. So one of both sees the other.
+Result<bool> S3Contents::remove_marked(const std::string& digest, Instant before) {
+  const std::string key = key_of(digest);
+  const Instant began = clock_.now();
+  if (const Status marked = client_.put(mark_of(digest), ""); !marked) return marked.error();
+  const auto known = client_.head(key);
+  const bool late = clock_.now() - began >= kRemoval;
+  const bool goes = known && known->modified < before && !late;
+  // After a failure the mark stays: it may yet go.
+  if (const Status gone = goes ? client_.remove(key) : Status(); !gone) return gone.error();
+  if (const Status gone = client_.remove(mark_of(digest)); !gone)
+    log_warn("S3 keeps a mark", {{"reason", gone.error().message}});
+  if (!known && known.error().code != Code::not_found) return known.error();
+  return goes;
 }
 
 Status S3Contents::drop_uploads(Instant before) {
   if (const Status dropped = parts_.drop(before); !dropped) return dropped;
+  constexpr int kMarksAtOnce = 1000;
+  const auto marks = client_.list(std::string(kDoomedFolder), "", kMarksAtOnce);
+  if (!marks) return as_store_failure(marks.error());
+  for (const S3Object& mark : *marks) {
+    if (mark.modified >= clock_.now() - kMarkLeft) continue;
+    if (const Status gone = client_.remove(mark.key); !gone) return as_store_failure(gone.error());
+  }
   const auto begun = client_.uploads(std::string(kFolder));
   if (!begun) return as_store_failure(begun.error());
   for (const S3Upload& upload : *begun) {

@@ -1,5 +1,10 @@
 // Blobs in S3, `sha256/<hex>`, with a bounded copy of those in use on the local disk: an upload is
 // written and checked there before it is sent, and what is read is fetched and checked there first.
+//
+// Others may be on the bucket, each with a folder of its own: who removes a blob marks it first,
+// `doomed/<hex>`, and then looks at its age; who makes one young looks for the mark then, and at
+// the blob once more. What remains is a removal that S3 carries out more than 20 s after it was
+// marked (kRemoval), or after the call for it was given up.
 #pragma once
 
 #include <atomic>
@@ -45,6 +50,9 @@ class S3Contents {
  private:
   class Busy;  // holds a digest against the others
   Status fetch(const std::string& digest);
+  Result<bool> send_once(const std::string& digest, const BlobStore::File& file);
+  bool stays(const std::string& digest);
+  Result<bool> remove_marked(const std::string& digest, Instant before);
   // `modified`: when it came into S3, if that was seen.
   void note_use(const std::string& digest, std::optional<Instant> modified = {});
   bool is_known(const std::string& digest);

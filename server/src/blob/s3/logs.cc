@@ -10,6 +10,7 @@ namespace {
 constexpr std::size_t kLogsMax = 10'000;       // remembered; one that was forgotten is listed again
 constexpr std::size_t kSegmentMax = 64 << 20;  // none is written that is nearly as large
 constexpr int kListMax = 1'000'000;
+constexpr std::chrono::seconds kCloseMax{15};
 constexpr std::size_t kRemovedAtOnce = 20;  // runs; then what was written meanwhile has its turn
 
 std::string name_of(Uuid run, std::uint32_t node, int attempt) {
@@ -23,11 +24,31 @@ S3Logs::S3Logs(S3Client& client, BlobStore& local, S3LogSettings settings)
       settings_(settings),
       thread_([this](const std::stop_token& stop) { loop(stop); }) {}
 
-S3Logs::~S3Logs() {
+S3Logs::~S3Logs() { static_cast<void>(close()); }
+
+Status S3Logs::close() {
+  {
+    const std::scoped_lock lock(mutex_);
+    if (closed_) return {};
+    closed_ = true;
+  }
+  // Nobody serves the projects of this shard meanwhile: jobs wait no longer than that for a bucket
+  // that does not answer.
+  std::jthread limit([this](const std::stop_token& done) {
+    std::mutex mutex;
+    std::unique_lock lock(mutex);
+    std::condition_variable_any over;
+    over.wait_for(lock, done, kCloseMax, [] { return false; });
+    if (!done.stop_requested()) client_.stop();
+  });
   thread_.request_stop();
   thread_.join();
-  if (const Status rest = flush(); !rest)
-    log_warn("the end of a log is not in S3", {{"reason", rest.error().message}});
+  Status rest = flush();
+  if (!rest) log_warn("the end of a log is not in S3", {{"reason", rest.error().message}});
+  // Nobody remembers these any more, and there may be many.
+  for (const Uuid run : removing_)
+    log_warn("logs of a removed run may stay in S3", {{"run", to_string(run)}});
+  return rest;
 }
 
 S3Logs::LogRef S3Logs::find(Uuid run, std::uint32_t node, int attempt) {
@@ -189,17 +210,18 @@ Status S3Logs::remove(Uuid run) {
   return {};
 }
 
-Status S3Logs::remove_objects(Uuid run) {
+Status S3Logs::remove_objects(Uuid run, const std::stop_token& stop) {
   const auto listed = client_.list("logs/" + to_string(run) + "/", "", kListMax);
   if (!listed) return listed.error();
   for (const S3Object& object : *listed) {
+    if (stop.stop_requested()) return Error{Code::shutting_down, "the shard goes", {}};
     if (const Status gone = client_.remove(object.key); !gone) return gone;
   }
   return {};
 }
 
 // True: S3 took all of it.
-bool S3Logs::work_off(bool& failing) {
+bool S3Logs::work_off(bool& failing, const std::stop_token& stop) {
   std::vector<Uuid> removing;
   {
     const std::scoped_lock lock(mutex_);
@@ -212,9 +234,10 @@ bool S3Logs::work_off(bool& failing) {
   const auto is_away = [](const Status& of) { return !of && of.error().code == Code::unreachable; };
   Status done = flush();
   for (const Uuid run : removing) {
-    const Status gone = is_away(done) ? done : remove_objects(run);
-    if (gone) continue;
-    done = gone;
+    const bool skipped = is_away(done) || stop.stop_requested();
+    const Status gone = skipped ? done : remove_objects(run, stop);
+    if (gone && !skipped) continue;
+    if (!stop.stop_requested()) done = gone;
     const std::scoped_lock lock(mutex_);
     removing_.push_back(run);
   }
@@ -232,7 +255,7 @@ void S3Logs::loop(const std::stop_token& stop) {
       woken_.wait_for(lock, stop, settings_.interval, [&] { return hurry_ && !failing; });
       hurry_ = false;
     }
-    if (!stop.stop_requested()) work_off(failing);
+    if (!stop.stop_requested()) work_off(failing, stop);
   }
 }
 

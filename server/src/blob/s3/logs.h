@@ -32,8 +32,7 @@ class S3Logs {
  public:
   // `local` keeps the logs on the disk and ends after this.
   S3Logs(S3Client& client, BlobStore& local, S3LogSettings settings);
-  // Writes what is left, as long as S3 takes it.
-  ~S3Logs();
+  ~S3Logs();  // close()
   S3Logs(const S3Logs&) = delete;
   S3Logs& operator=(const S3Logs&) = delete;
 
@@ -47,6 +46,10 @@ class S3Logs {
   Status remove(Uuid run);
   // What is in S3 is what was appended before. Errors: as above.
   Status flush();
+  // flush(), then nothing more is sent or removed: whoever leads next may write. It waits for S3 no
+  // longer than some seconds; the client is of no use afterwards if that is not enough. Requires:
+  // no call is under way.
+  Status close();
 
  private:
   struct Log {
@@ -64,10 +67,10 @@ class S3Logs {
   Status load(Log& log);
   Status fetch(const std::string& key, std::int64_t offset, std::int64_t end_max, Log& log);
   Status flush(Log& log);
-  Status remove_objects(Uuid run);
+  Status remove_objects(Uuid run, const std::stop_token& stop);
   void mark(const LogRef& log, bool full);
   void loop(const std::stop_token& stop);
-  bool work_off(bool& failing);
+  bool work_off(bool& failing, const std::stop_token& stop);
 
   S3Client& client_;
   BlobStore& local_;
@@ -75,6 +78,7 @@ class S3Logs {
   std::mutex mutex_;  // guards what follows
   std::condition_variable_any woken_;
   bool hurry_ = false;
+  bool closed_ = false;
   std::unordered_map<std::string, LogRef> logs_;
   std::unordered_map<std::string, LogRef> unsent_;
   std::vector<Uuid> removing_;

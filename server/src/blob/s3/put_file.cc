@@ -25,15 +25,19 @@ Result<std::string> read_part(const Fd& fd, std::int64_t offset, std::int64_t le
   return bytes;
 }
 
+Result<S3Upload> begin(S3Client& client, const std::string& key) {
+  auto id = client.begin_upload(key);
+  if (!id) return id.error();
+  return S3Upload{.key = key, .id = *id, .begun = {}};
+}
+
 // The upload that an earlier attempt left, or a new one.
 Result<S3Upload> find_or_begin(S3Client& client, const std::string& key) {
   auto begun = client.uploads(key);
   if (!begun) return begun.error();
   std::erase_if(*begun, [&](const S3Upload& upload) { return upload.key != key; });
   if (!begun->empty()) return *std::ranges::max_element(*begun, {}, &S3Upload::begun);
-  auto id = client.begin_upload(key);
-  if (!id) return id.error();
-  return S3Upload{.key = key, .id = *id, .begun = {}};
+  return begin(client, key);
 }
 
 Status send_parts(S3Client& client, const S3Upload& upload, const Fd& fd, std::int64_t size) {
@@ -76,11 +80,12 @@ Status put_file(S3Client& client, const std::string& key, const std::string& pat
     auto bytes = read_part(fd, 0, size);
     return bytes ? client.put(key, std::move(*bytes)) : Status(bytes.error());
   }
-  // What the server has of an upload may be of no use, or somebody else may have completed it: then
-  // once more, from the beginning.
+  // What the server has of an upload may be of no use, or somebody else, who sends the same, may
+  // have completed or dropped it: then once more, from the beginning.
+  constexpr int kAttempts = 3;
   Status sent;
-  for (int attempt = 0; attempt < 2; ++attempt) {
-    const auto upload = find_or_begin(client, key);
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    const auto upload = attempt == 0 ? find_or_begin(client, key) : begin(client, key);
     if (!upload) return upload.error();
     sent = send_parts(client, *upload, fd, size);
     if (sent || (sent.error().code != Code::conflict && sent.error().code != Code::not_found))

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <barrier>
 #include <cstdlib>
 #include <filesystem>
 #include <thread>
@@ -51,9 +52,10 @@ class RealS3 : public testing::Test {
     ASSERT_TRUE(opened.ok()) << opened.error().message;
     store_ = std::move(*opened);
   }
-  std::string put(const std::string& bytes) {
+  std::string put(const std::string& bytes) { return put(*store_, bytes); }
+  static std::string put(BlobStore& store, const std::string& bytes) {
     std::string digest = "sha256:" + sha256_hex(bytes);
-    auto upload = store_->begin_upload();
+    auto upload = store.begin_upload();
     EXPECT_TRUE((*upload)->write(bytes).ok());
     const Status kept = (*upload)->finish(digest);
     EXPECT_TRUE(kept.ok()) << kept.error().message;
@@ -110,6 +112,53 @@ TEST_F(RealS3, WhatIsUnusedGoesAndWhatIsUsedStays) {
   EXPECT_EQ(store_->open(digest).error().code, Code::not_found);
 }
 
+// One store says that it has a blob while another, as on another machine, removes it.
+TEST_F(RealS3, WhatIsAskedForWhileItGoesStays) {
+  settings_.young = Millis(0);
+  reopen();
+  const std::unique_ptr<BlobStore> asked = std::move(store_);
+  reopen();
+  constexpr int kBlobs = 40;
+  std::vector<std::string> digests;
+  for (int i = 0; i < kBlobs; ++i) digests.push_back(put(*asked, "wanted " + std::to_string(i)));
+  // S3 knows no parts of a second.
+  const Instant before{(system_clock().now().ms / 1000 + 1) * 1000};
+  while (system_clock().now() < before) std::this_thread::yield();
+  std::vector<char> had(kBlobs);
+  std::barrier turn(2);
+  std::jthread asks([&] {
+    for (std::size_t i = 0; i < kBlobs; ++i) {
+      turn.arrive_and_wait();
+      had[i] = i % 4 == 3 ? put(*asked, "wanted " + std::to_string(i)) == digests[i]
+                          : asked->has(digests[i]);
+    }
+  });
+  for (std::size_t i = 0; i < kBlobs; ++i) {
+    turn.arrive_and_wait();
+    EXPECT_TRUE(store_->remove_unused(digests[i], before).ok());
+  }
+  asks.join();
+  S3Client client(settings_.place);
+  for (std::size_t i = 0; i < kBlobs; ++i) {
+    const bool there = client.head("sha256/" + hex_of_digest(digests[i])).ok();
+    EXPECT_TRUE(there || !had[i]) << i;
+  }
+  EXPECT_TRUE(client.list("doomed/", "", 10)->empty());
+}
+
+TEST_F(RealS3, SeveralMaySendTheSameAtOnce) {
+  const std::string bytes(30'000'000, 'z');
+  std::vector<std::unique_ptr<BlobStore>> stores;
+  for (int i = 0; i < 3; ++i) {
+    stores.push_back(std::move(store_));
+    reopen();
+  }
+  std::vector<std::jthread> threads;
+  for (const auto& store : stores) threads.emplace_back([&] { put(*store, bytes); });
+  threads.clear();
+  EXPECT_EQ(store_->open("sha256:" + sha256_hex(bytes))->size, 30'000'000);
+}
+
 TEST_F(RealS3, ARenewedObjectIsTheSameAndYoung) {
   const std::string digest = put("asked for again");
   S3Client client(settings_.place);
@@ -137,6 +186,20 @@ TEST_F(RealS3, LogsOutliveTheFolderAndGoOn) {
   ASSERT_TRUE(read.ok() && read->pieces.size() == 2);
   EXPECT_EQ(read->pieces[0].text + read->pieces[1].text, "one\ntwo\n");
   EXPECT_EQ(read->pieces[1].step, "build");
+}
+
+TEST_F(RealS3, TheEndOfALogIsThereWhenTheStoreIsClosed) {
+  settings_.logs.interval = Millis(3'600'000);
+  reopen();
+  const std::vector<LogPiece> line{{7, "build", "stdout", "one\n"}};
+  ASSERT_TRUE(store_->append_log(kRun, 0, 1, 0, line).ok());
+  const std::unique_ptr<BlobStore> before = std::move(store_);
+  ASSERT_TRUE(before->close().ok());
+  reopen();
+  EXPECT_EQ(store_->log_size(kRun, 0, 1), 4);
+  EXPECT_EQ(before->append_log(kRun, 0, 1, 4, line).error().code, Code::unavailable);
+  EXPECT_EQ(before->begin_upload().error().code, Code::unavailable);
+  EXPECT_TRUE(before->close().ok());
 }
 
 TEST_F(RealS3, ALogEndsBeforeADamagedSegmentAndGoesOn) {

@@ -1,5 +1,6 @@
 #include "blob/s3/s3_store.h"
 
+#include <atomic>
 #include <filesystem>
 
 #include "blob/s3/contents.h"
@@ -17,10 +18,18 @@ class S3Store final : public BlobStore {
         logs_(client_, *local_, settings.logs) {}
   Status prepare() { return contents_.prepare(); }
 
-  Result<std::unique_ptr<Upload>> begin_upload() override { return contents_.begin_upload(); }
+  Status close() override {
+    closed_ = true;
+    return logs_.close();
+  }
+  Result<std::unique_ptr<Upload>> begin_upload() override {
+    if (closed_) return closed_store();
+    return contents_.begin_upload();
+  }
   std::int64_t arrived(const PartsKey& key) override { return contents_.arrived(key); }
   Result<std::unique_ptr<Part>> resume(const PartsKey& key, std::int64_t offset,
                                        std::int64_t size) override {
+    if (closed_) return closed_store();
     return contents_.resume(key, offset, size);
   }
   bool has(std::string_view digest) override { return contents_.has(digest); }
@@ -36,6 +45,7 @@ class S3Store final : public BlobStore {
 
   Result<std::int64_t> append_log(Uuid run, std::uint32_t node, int attempt, std::int64_t offset,
                                   const std::vector<LogPiece>& pieces) override {
+    if (closed_) return closed_store();
     return logs_.append(run, node, attempt, offset, pieces);
   }
   Result<LogRead> read_log(Uuid run, std::uint32_t node, int attempt, std::int64_t offset,
@@ -58,6 +68,7 @@ class S3Store final : public BlobStore {
   void unwatch_logs(std::uint64_t ticket) override { local_->unwatch_logs(ticket); }
 
  private:
+  std::atomic<bool> closed_ = false;
   S3Client client_;
   S3Contents contents_;
   std::unique_ptr<BlobStore> local_;  // for logs

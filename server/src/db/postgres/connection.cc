@@ -14,6 +14,16 @@ namespace {
 constexpr Millis kScriptMax{3'600'000};
 constexpr std::string_view kRolledBack = "the transaction was rolled back";
 
+// When the server gives up a client whose machine is gone. A transaction of which only half has
+// arrived waits for the rest with its locks, and of the server's timeouts none runs meanwhile: TCP
+// alone ends it, by default after two hours. Never an error: a socket that is not TCP has none of
+// this, and what a system does not know the server writes into its log.
+constexpr std::array<std::pair<std::string_view, std::string_view>, 4> kSignsOfLife = {
+    {{"tcp_keepalives_idle", "3s"},
+     {"tcp_keepalives_interval", "1s"},
+     {"tcp_keepalives_count", "3"},
+     {"tcp_user_timeout", "6s"}}};
+
 std::uint64_t from_big_endian(std::string_view bytes) {
   std::uint64_t value = 0;
   for (const char byte : bytes) value = value << 8 | static_cast<unsigned char>(byte);
@@ -39,6 +49,8 @@ std::vector<Statement> begin_statements(Kind kind, const PostgresSettings& setti
   if (kind == Kind::read)
     return {{"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", {}}, {limits, {}}};
   choose("plan_cache_mode", "force_generic_plan");
+  for (const auto& [name, value] : kSignsOfLife) choose(name, value);  // it is the one with locks
+  if (settings.epoch != 0) choose("application_name", lease_name(settings.shard, settings.epoch));
   limits +=
       ", set_config('synchronous_commit', CASE current_setting('synchronous_commit') WHEN 'off' "
       "THEN 'on' ELSE current_setting('synchronous_commit') END, true)";
@@ -116,11 +128,14 @@ Uuid Rows::uuid(int row, int column) const {
   return {from_big_endian(bytes.substr(0, 8)), from_big_endian(bytes.substr(8))};
 }
 
+std::string lease_name(int shard, std::int64_t epoch) {
+  return fmt::format("maestro shard {} epoch {}", shard, epoch);
+}
+
 Error to_error(const Failure& failure) {
   std::string message = "PostgreSQL: " + failure.message;
   if (!failure.sqlstate.empty()) message += " (" + failure.sqlstate + ")";
-  if (failure.is("42501"))
-    message += "; GRANT SELECT, INSERT, UPDATE, DELETE on all tables of the schema to the user";
+  if (failure.is("42501")) message += "; " + std::string(kGrants);
   return {Code::store_failed, std::move(message), {}};
 }
 
@@ -348,29 +363,38 @@ Answer Connection::settle() {
 }
 
 // A pool tells its clients another process id than the one of the session that serves them: it is
-// the key of a request to cancel, which the pool has to find.
+// the key of a request to cancel, which the pool has to find. A session of one's own is given up
+// with its machine also while it does nothing: the server has few, and who follows needs as many.
 bool Connection::owns_session() {
   if (owns_session_) return *owns_session_;
-  const Statement ask{"SELECT pg_backend_pid()", {}};
+  std::string keep = "''";
+  for (const auto& [name, value] : kSignsOfLife)
+    keep += fmt::format(" || set_config('{}', '{}', false)", name, value);
+  const Statement ask{
+      "SELECT pg_backend_pid(), CASE WHEN pg_backend_pid() = $1 THEN " + keep + " END",
+      Params().add(std::int64_t{PQbackendPID(conn_)})};
   const Answer answer = run({&ask, 1});
   if (answer) owns_session_ = answer.rows.front().integer(0, 0) == PQbackendPID(conn_);
   return owns_session_.value_or(false);
 }
 
-int Connection::take_notifications() {
-  if (!usable_ || PQconsumeInput(conn_) == 0) return 0;
-  int count = 0;
-  for (PGnotify* one = PQnotifies(conn_); one != nullptr; one = PQnotifies(conn_), ++count)
+std::vector<Notification> Connection::take_notifications() {
+  std::vector<Notification> out;
+  if (!usable_) return out;
+  if (PQconsumeInput(conn_) == 0) usable_ = false;
+  for (PGnotify* one = PQnotifies(conn_); one != nullptr; one = PQnotifies(conn_)) {
+    if (one->be_pid != PQbackendPID(conn_)) out.push_back({one->relname, one->extra});
     PQfreemem(one);
-  return count;
+  }
+  return out;
 }
 
-void Connection::wait_for_news(std::array<int, 2> others, Deadline deadline) {
+void Connection::wait_for_news(std::span<const int> others, Deadline deadline) {
   const auto left = std::chrono::ceil<Millis>(deadline - std::chrono::steady_clock::now());
   if (left.count() <= 0) return;
-  pollfd sockets[] = {
-      {others[0], POLLIN, 0}, {others[1], POLLIN, 0}, {usable_ ? PQsocket(conn_) : -1, POLLIN, 0}};
-  (void)::poll(sockets, std::size(sockets), static_cast<int>(left.count()));
+  std::vector<pollfd> sockets{{usable_ ? PQsocket(conn_) : -1, POLLIN, 0}};
+  for (const int other : others) sockets.push_back({other, POLLIN, 0});
+  (void)::poll(sockets.data(), sockets.size(), static_cast<int>(left.count()));
 }
 
 Answer Connection::script(const std::string& sql) {

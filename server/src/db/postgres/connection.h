@@ -55,6 +55,10 @@ struct Failure {
   std::string constraint;  // that was violated, if any
   bool is(std::string_view state) const { return sqlstate == state; }
 };
+// The application_name of transactions that write under a lease, so that who takes it once it has
+// lapsed can end those that still hold it (leases.h).
+std::string lease_name(int shard, std::int64_t epoch);
+
 // As the port reports it: store_failed.
 Error to_error(const Failure& failure);
 
@@ -62,6 +66,11 @@ struct Answer {
   std::vector<Rows> rows;  // one for each statement, when there is no failure
   std::optional<Failure> failure;
   explicit operator bool() const { return !failure; }
+};
+
+// What another session said to all who listen.
+struct Notification {
+  std::string channel, payload;
 };
 
 enum class Kind {
@@ -99,13 +108,15 @@ class Connection {
   // Statements in one text, inside a transaction; waits as long as it takes.
   Answer script(const std::string& sql);
 
-  // Whether the server's session is this connection's alone; asks the server once.
+  // Whether the server's session is this connection's alone; asks the server once. The server ends
+  // one that is within seconds after this machine was gone, and any other within a transaction that
+  // writes.
   bool owns_session();
-  // Notifications of channels that this session listens to, since the last call.
-  int take_notifications();
+  // Of channels that this session listens to, since the last call; none of its own.
+  std::vector<Notification> take_notifications();
   // Waits until something arrives here or at one of the `others` (-1: none), at most until
   // `deadline`.
-  void wait_for_news(std::array<int, 2> others, Deadline deadline);
+  void wait_for_news(std::span<const int> others, Deadline deadline);
 
   // False: it ended, open another.
   bool usable() const { return usable_; }

@@ -3,6 +3,7 @@
 #include "base/sha256.h"
 #include "db/postgres/partitions.h"
 #include "db/postgres/refusal.h"
+#include "db/postgres/shards.h"
 
 namespace mc::db {
 namespace pg {
@@ -17,7 +18,7 @@ constexpr std::string_view kTable =
 constexpr std::string_view kColumn =
     "ALTER TABLE schema_migrations ADD COLUMN IF NOT EXISTS oldest int8";
 
-Error refused(std::string message) { return {Code::store_failed, std::move(message), {}}; }
+Error refused(std::string message) { return {Code::schema_unfit, std::move(message), {}}; }
 
 // Inside a transaction that is open, or in one of its own.
 Answer ask(Connection& connection, const Statement& statement) {
@@ -32,21 +33,6 @@ Statement does_exist(std::string_view names) {
       "WHERE n.nspname = current_schema() AND c.relname IN (" +
           std::string(names) + "))",
       {}};
-}
-
-// One transaction that holds the schema's lock; `change` runs inside it. Rolled back on errors.
-template <class Change>
-Status change_schema(Connection& connection, const Change& change) {
-  // The lock may be waited for long, the tables of a working system may not.
-  const std::vector<Statement> first = {schema_lock(), {"SET LOCAL lock_timeout = '5s'", {}}};
-  if (const Answer begun = connection.begin(Kind::write, first); !begun)
-    return to_error(*begun.failure);
-  Status changed = change();
-  if (changed) {
-    if (const Answer done = connection.commit({}); !done) changed = to_error(*done.failure);
-  }
-  if (!changed) connection.roll_back();
-  return changed;
 }
 
 Status do_step(Connection& connection, const Migration& step) {
@@ -79,6 +65,19 @@ PostgresSettings patient(PostgresSettings settings) {
 
 Statement schema_lock() { return {"SELECT pg_advisory_xact_lock($1)", Params().add(kSchemaLock)}; }
 
+Status change_schema(Connection& connection, const std::function<Status()>& change) {
+  // The lock may be waited for long, the tables of a working system may not.
+  const std::vector<Statement> first = {schema_lock(), {"SET LOCAL lock_timeout = '5s'", {}}};
+  if (const Answer begun = connection.begin(Kind::write, first); !begun)
+    return to_error(*begun.failure);
+  Status changed = change();
+  if (changed) {
+    if (const Answer done = connection.commit({}); !done) changed = to_error(*done.failure);
+  }
+  if (!changed) connection.roll_back();
+  return changed;
+}
+
 Result<std::vector<AppliedMigration>> read_applied(Connection& connection) {
   const Error foreign = refused(
       "the schema holds tables of another program; give Maestro a database or a schema of "
@@ -106,7 +105,8 @@ Result<std::vector<AppliedMigration>> read_applied(Connection& connection) {
   }
   if (!applied.empty()) return applied;
   const Answer ours =
-      ask(connection, does_exist("'feed', 'events', 'runs', 'records', 'receipts', 'commits'"));
+      ask(connection,
+          does_exist("'feed', 'feeds', 'events', 'runs', 'records', 'receipts', 'commits'"));
   if (!ours) return to_error(*ours.failure);
   if (ours.rows.front().boolean(0, 0)) return foreign;
   return applied;
@@ -115,7 +115,27 @@ Result<std::vector<AppliedMigration>> read_applied(Connection& connection) {
 Result<int> check_applied(Connection& connection, std::span<const Migration> known) {
   const Result<std::vector<AppliedMigration>> applied = read_applied(connection);
   if (!applied) return applied.error();
-  return check_schema(known, *applied, "the database", Code::store_failed);
+  return check_schema(known, *applied, "the database", Code::schema_unfit);
+}
+
+Result<bool> is_changing(Connection& connection) {
+  const Statement look{"SELECT NOT pg_try_advisory_xact_lock_shared($1)",
+                       Params().add(kSchemaLock)};
+  const Answer answer = connection.transact(Kind::read, {&look, 1});
+  if (!answer) return to_error(*answer.failure);
+  return answer.rows.front().boolean(0, 0);
+}
+
+Result<int> wait_for_change(Connection& connection, std::span<const Migration> known) {
+  int taken = 0;
+  const Status looked = change_schema(connection, [&]() -> Status {
+    const Result<int> applied = check_applied(connection, known);
+    if (!applied) return applied.error();
+    taken = *applied;
+    return {};
+  });
+  if (!looked) return looked.error();
+  return taken;
 }
 
 Status apply_missing(Connection& connection, std::span<const Migration> known) {
@@ -165,16 +185,23 @@ Status take_back_last(Connection& connection, std::span<const Migration> known) 
 }  // namespace pg
 
 namespace {
+constexpr int kShardsSince = 3;  // the version of the schema
+
 Result<SchemaStatus> status_of(pg::Connection& connection) {
   const std::span<const Migration> known = postgres_migrations();
   const Result<std::vector<AppliedMigration>> applied = pg::read_applied(connection);
   if (!applied) return applied.error();
-  return status_of(known, *applied);
+  SchemaStatus status = status_of(known, *applied);
+  if (status.schema < kShardsSince) return status;
+  const Result<int> shards = pg::count_shards(connection);
+  if (!shards) return shards.error();
+  status.shards = *shards;
+  return status;
 }
 
 template <class Change>
 Result<SchemaStatus> with_connection(const PostgresSettings& settings, const Change& change) {
-  auto connection = pg::Connection::open(pg::patient(settings));
+  auto connection = pg::Connection::open(settings);
   if (!connection) return connection.error();
   const Result<pg::Server> server = pg::check_server(**connection);
   if (!server) return server.error();
@@ -188,14 +215,14 @@ Result<SchemaStatus> migrate_status(const PostgresSettings& settings) {
 }
 
 Result<SchemaStatus> migrate_up(const PostgresSettings& settings) {
-  return with_connection(settings, [](pg::Connection& connection) -> Status {
+  return with_connection(pg::patient(settings), [](pg::Connection& connection) -> Status {
     if (Status done = pg::apply_missing(connection, postgres_migrations()); !done) return done;
     return pg::make_partitions(connection, system_clock().now());
   });
 }
 
 Result<SchemaStatus> migrate_down(const PostgresSettings& settings) {
-  return with_connection(settings, [](pg::Connection& connection) {
+  return with_connection(pg::patient(settings), [](pg::Connection& connection) {
     return pg::take_back_last(connection, postgres_migrations());
   });
 }

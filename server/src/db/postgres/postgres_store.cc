@@ -7,10 +7,12 @@
 
 #include "base/log.h"
 #include "db/postgres/commit_course.h"
+#include "db/postgres/feed.h"
 #include "db/postgres/migrate.h"
 #include "db/postgres/partitions.h"
 #include "db/postgres/read.h"
 #include "db/postgres/refusal.h"
+#include "db/postgres/shards.h"
 #include "db/postgres/write.h"
 
 namespace mc::db {
@@ -21,7 +23,8 @@ constexpr Millis kPauseMin{20};
 constexpr Millis kPauseMax{2'000};
 constexpr Millis kUpkeepEvery{60'000};
 constexpr std::int64_t kCommitsForgottenAtOnce = 50'000;
-constexpr std::string_view kGoingTimeout = "600s";  // for what purge_runs' callback removes
+// A transaction that removes runs holds up the commits of its shard.
+constexpr std::int64_t kPurgedAtOnce = 20;
 
 // Waits longer from one time to the next, never the same for two servers.
 class Backoff {
@@ -46,8 +49,12 @@ class Backoff {
 
 class PostgresStore final : public Store {
  public:
-  PostgresStore(PostgresSettings settings, std::unique_ptr<Connection> writer)
-      : settings_(std::move(settings)), readers_(settings_), writer_(std::move(writer)) {}
+  PostgresStore(PostgresSettings settings, int shards, std::unique_ptr<Connection> writer)
+      : settings_(std::move(settings)),
+        shards_(shards),
+        readers_(settings_),
+        feed_(readers_, shards),
+        writer_(std::move(writer)) {}
 
   Status commit(const Batch& batch) override;
   Result<std::int64_t> drop_receipts(Instant before, int limit) override;
@@ -62,11 +69,9 @@ class PostgresStore final : public Store {
     return read_groups(readers_, run, after, limit);
   }
   Result<std::vector<FeedGroup>> read_feed(std::int64_t after, int limit) override {
-    return read_feed_page(readers_, after, limit);
+    return feed_.read(after, limit);
   }
-  Result<std::int64_t> feed_end() override {
-    return read_number(readers_, "SELECT coalesce(max(position), 0) FROM events");
-  }
+  Result<std::int64_t> feed_end() override { return feed_.end(); }
   Result<std::vector<RunRow>> list_runs(const RunQuery& query) override {
     return read_run_list(readers_, query);
   }
@@ -95,11 +100,15 @@ class PostgresStore final : public Store {
   void write(CommitCourse& course, const Batch& batch, const std::vector<Statement>& statements);
   // Whether the commit with this id was made; nullopt: the connection was lost again.
   std::optional<bool> look_up(Uuid id);
-  Status remove_runs(const std::vector<Uuid>& runs);
   void keep_up();
+  // The two require that write_mutex_ is free.
+  Result<std::vector<Uuid>> doomed_runs(Instant before, std::int64_t limit);
+  Result<std::int64_t> remove_runs(const std::vector<Uuid>& runs);
 
   const PostgresSettings settings_;
+  const int shards_;
   Readers readers_;
+  Feed feed_;
   std::mutex write_mutex_;              // guards everything below
   std::unique_ptr<Connection> writer_;  // null: to be opened anew
   Rng rng_{random_seed()};
@@ -182,44 +191,64 @@ Result<std::int64_t> PostgresStore::drop_receipts(Instant before, int limit) {
   return answer.rows.front().integer(0, 0);
 }
 
+// What else is kept of a run is removed between transactions, with no lock held: that may take
+// long, and to remove it twice, should another server be at it, does no harm.
 Result<std::int64_t> PostgresStore::purge_runs(Instant before, int limit, const Going& going) {
-  const std::lock_guard lock(write_mutex_);
-  if (Status ready = ensure_writer(); !ready) return ready.error();
-  const std::vector<Statement> choose = {
-      {"SELECT set_config('idle_in_transaction_session_timeout', $1, true)",
-       Params().add(Text{kGoingTimeout})},
-      // What another server is purging is left to it.
-      {"SELECT id FROM runs WHERE deleted_at <> 0 AND deleted_at < $1 ORDER BY deleted_at "
-       "LIMIT $2 FOR UPDATE SKIP LOCKED",
-       Params().add(before).add(std::int64_t{std::max(limit, 0)})}};
-  const Answer chosen = writer_->begin(Kind::write, choose);
-  if (!chosen) return to_error(*chosen.failure);
-  std::vector<Uuid> doomed;
-  for (int row = 0; row < chosen.rows[1].size(); ++row)
-    doomed.push_back(chosen.rows[1].uuid(row, 0));
-  for (const Uuid run : doomed) {
-    if (Status gone = going(run); !gone) {
-      writer_->roll_back();
-      return gone.error();
+  std::int64_t purged = 0;
+  while (purged < limit) {
+    const std::int64_t most = std::min(limit - purged, kPurgedAtOnce);
+    const Result<std::vector<Uuid>> doomed = doomed_runs(before, most);
+    if (!doomed) return doomed.error();
+    if (doomed->empty()) break;
+    for (const Uuid run : *doomed) {
+      if (Status gone = going(run); !gone) return gone.error();
     }
+    const Result<std::int64_t> removed = remove_runs(*doomed);
+    if (!removed) return removed.error();
+    purged += *removed;
+    if (std::ssize(*doomed) < most) break;
   }
-  if (Status removed = remove_runs(doomed); !removed) return removed.error();
-  return std::ssize(doomed);
+  return purged;
 }
 
-Status PostgresStore::remove_runs(const std::vector<Uuid>& runs) {
-  std::vector<Statement> drop;
-  for (const std::string_view where :
-       {"run_labels WHERE run", "snapshots WHERE run", "events WHERE run", "runs WHERE id"}) {
-    drop.push_back({"DELETE FROM " + std::string(where) + " = ANY ($1)",
-                    Params().list(runs, [](Uuid run) { return run; })});
+Result<std::vector<Uuid>> PostgresStore::doomed_runs(Instant before, std::int64_t limit) {
+  Params which = Params().add(before).add(limit);
+  std::string mine;
+  if (settings_.epoch != 0 && shards_ > 1) {
+    mine = "AND maestro_shard_of(project, $3::int4) = $4 ";
+    which.add(std::int64_t{shards_}).add(std::int64_t{settings_.shard});
   }
-  const Answer answer = writer_->commit(drop);
-  return answer ? Status() : to_error(*answer.failure);
+  const Result<Rows> rows =
+      readers_.ask({"SELECT id FROM runs WHERE deleted_at <> 0 AND deleted_at < $1 " + mine +
+                        "ORDER BY deleted_at LIMIT $2",
+                    which});
+  if (!rows) return rows.error();
+  std::vector<Uuid> doomed;
+  for (int row = 0; row < rows->size(); ++row) doomed.push_back(rows->uuid(row, 0));
+  return doomed;
+}
+
+Result<std::int64_t> PostgresStore::remove_runs(const std::vector<Uuid>& runs) {
+  const Params which = Params().list(runs, [](Uuid run) { return run; });
+  // In the order in which commits lock them.
+  std::vector<Statement> drop = {
+      {"SELECT id FROM runs WHERE id = ANY ($1) ORDER BY id FOR UPDATE", which}};
+  for (const std::string_view where :
+       {"run_labels WHERE run", "snapshots WHERE run", "events WHERE run", "runs WHERE id"})
+    drop.push_back({"DELETE FROM " + std::string(where) + " = ANY ($1)", which});
+  const std::lock_guard lock(write_mutex_);
+  if (Status ready = ensure_writer(); !ready) return ready.error();
+  const Answer answer = writer_->transact(Kind::write, drop);
+  if (!answer) return to_error(*answer.failure);
+  return answer.rows.front().size();
 }
 
 Status PostgresStore::each_open_run(const std::function<bool(StoredRun)>& visit) {
   OpenPlace place;
+  if (settings_.epoch != 0) {
+    place.shard = settings_.shard;
+    place.shards = shards_;
+  }
   for (;;) {
     Result<std::vector<StoredRun>> page = read_open_runs(readers_, place, kOpenRunsAtOnce);
     if (!page) return page.error();
@@ -231,6 +260,7 @@ Status PostgresStore::each_open_run(const std::function<bool(StoredRun)>& visit)
 }
 
 void PostgresStore::keep_up() {
+  if (settings_.shard != 0) return;
   if (std::chrono::steady_clock::now() < upkeep_at_) return;
   upkeep_at_ = after(kUpkeepEvery);
   if (!ensure_writer()) return;
@@ -244,46 +274,86 @@ void PostgresStore::keep_up() {
     log_warn("no partition for events of the next months", {{"reason", made.error().message}});
 }
 
-// The schema is at this build's version afterwards. Errors: as open_postgres_store.
-Status bring_up(const PostgresSettings& settings) {
+// Takes the steps that are missing, or waits for who is taking them: that may be long. Nothing else
+// of an opening may: a database that falls silent while a replica takes a shard over is given up in
+// the time of a statement. Errors: as open_postgres_store.
+Status mend_schema(const PostgresSettings& settings, const Server& server,
+                   std::span<const Migration> known) {
   auto connection = Connection::open(patient(settings));
+  if (!connection) return connection.error();
+  const Result<int> applied = wait_for_change(**connection, known);
+  if (!applied) return applied.error();
+  if (*applied >= static_cast<int>(known.size())) return {};
+  if (!server.may_create)
+    return Error{Code::store_failed,
+                 "the user of the url may not create tables in the schema " + server.schema +
+                     ": GRANT CREATE, USAGE ON SCHEMA " + server.schema +
+                     " to it, or migrate as its owner",
+                 {}};
+  return apply_missing(**connection, known);
+}
+
+// As check_applied, once the schema is at this build's version.
+Result<int> ready_schema(std::unique_ptr<Connection>& connection, const PostgresSettings& settings,
+                         const Server& server) {
+  const std::span<const Migration> known = postgres_migrations();
+  const auto wanted = static_cast<int>(known.size());
+  if (settings.migrate) {
+    const Result<bool> changing = is_changing(*connection);
+    if (!changing) return changing.error();
+    const Result<int> applied = *changing ? Result<int>(0) : check_applied(*connection, known);
+    if (!applied || *applied >= wanted) return applied;
+    if (Status mended = mend_schema(settings, server, known); !mended) return mended.error();
+    // Meanwhile this one may have been idle for too long for somebody.
+    auto again = Connection::open(settings);
+    if (!again) return again.error();
+    connection = std::move(*again);
+  }
+  const Result<int> applied = check_applied(*connection, known);
+  if (applied && *applied < wanted)
+    return Error{Code::schema_unfit,
+                 "the database has an older schema than this build; `maestro migrate up` mends it",
+                 {}};
+  return applied;
+}
+
+// The schema is at this build's version afterwards. Gives the number of shards. Errors: as
+// open_postgres_store.
+Result<int> bring_up(const PostgresSettings& settings) {
+  auto connection = Connection::open(settings);
   if (!connection) return connection.error();
   const Result<Server> server = check_server(**connection);
   if (!server) return server.error();
   if (!server->syncs)
     log_warn("PostgreSQL runs with fsync = off: a crash of its machine loses acknowledged commits");
-  const std::span<const Migration> known = postgres_migrations();
-  const Result<int> applied = check_applied(**connection, known);
+  const Result<int> applied = ready_schema(*connection, settings, *server);
   if (!applied) return applied.error();
-  note_newer_schema(*applied, known);
-  if (*applied < static_cast<int>(known.size())) {
-    if (!settings.migrate)
-      return Error{Code::store_failed,
-                   "the database has an older schema than this build; `maestro migrate up` mends "
-                   "it",
-                   {}};
-    if (!server->may_create)
-      return Error{Code::store_failed,
-                   "the user of the url may not create tables in the schema " + server->schema +
-                       ": GRANT CREATE, USAGE ON SCHEMA " + server->schema +
-                       " to it, or migrate as its owner",
-                   {}};
-    if (Status done = apply_missing(**connection, known); !done) return done;
-  }
-  if (Status allowed = check_rights(**connection); !allowed) return allowed;
-  if (!server->may_create) return {};
+  note_newer_schema(*applied, postgres_migrations());
+  if (Status allowed = check_rights(**connection); !allowed) return allowed.error();
+  if (Status level = catch_up_positions(**connection); !level) return level.error();
+  const Result<int> shards = count_shards(**connection);
+  if (!shards) return shards.error();
+  if (settings.shard < 0 || settings.shard >= *shards)
+    return Error{Code::store_failed,
+                 "the database has no shard " + std::to_string(settings.shard) + ": it has " +
+                     std::to_string(*shards),
+                 {}};
+  if (!server->may_create || settings.shard != 0) return shards;
+  // Behind somebody who changes the schema for long: then it is made later (keep_up).
   if (Status made = make_partitions(**connection, system_clock().now()); !made)
     log_warn("no partition for events of the next months", {{"reason", made.error().message}});
-  return {};
+  return shards;
 }
 }  // namespace
 }  // namespace pg
 
 Result<std::unique_ptr<Store>> open_postgres_store(const PostgresSettings& settings) {
-  if (Status ready = pg::bring_up(settings); !ready) return ready.error();
+  const Result<int> shards = pg::bring_up(settings);
+  if (!shards) return shards.error();
   auto writer = pg::Connection::open(settings);
   if (!writer) return writer.error();
-  return std::unique_ptr<Store>(std::make_unique<pg::PostgresStore>(settings, std::move(*writer)));
+  return std::unique_ptr<Store>(
+      std::make_unique<pg::PostgresStore>(settings, *shards, std::move(*writer)));
 }
 
 }  // namespace mc::db

@@ -2,11 +2,11 @@
 // libpq, directly or through PgBouncer in transaction mode. docs/internals/store.md has the tables
 // and what can go wrong.
 //
-// A commit is one transaction in one round trip. Positions of the feed come from one row that stays
-// locked from when they are given to the end of the transaction: so a group that becomes visible
-// later never has a smaller position, and no reader skips one. What that costs: of all servers on
-// one database, one at a time writes its events and flushes its commit; the rest of their
-// transactions runs side by side. Servers that gather many runs into one commit do not notice.
+// A commit is one transaction in one round trip. Replicas share the projects by shards (ADR 0015),
+// each with a row of `feeds`, which stays locked from before positions are taken to the end of the
+// transaction: a shard's groups become visible in the order of their positions. Commits of
+// different shards do not wait for each other; who reads the feed waits for those under way
+// (feed.h), so that no reader skips a group.
 //
 // What is shown is confirmed: a connection that was just opened commits something before it is
 // asked, since a server that crashed and came back shows what its standby may lack.
@@ -32,8 +32,11 @@ struct PostgresSettings {
   Millis answer_margin{5'000};
   // How long a commit tries to reach a database that went away, before it is store_failed.
   Millis outage{30'000};
-  // Commits are refused (store_failed) unless the lease (lease.h) has this epoch and holder; 0: no
-  // lease.
+  // Whose lease guards the commits, whose open runs are given, whose row of the feed is locked.
+  // What belongs to no shard (partitions, ids of old commits) is kept up by 0.
+  int shard = 0;
+  // Commits are refused (store_failed) unless the shard's lease has this epoch and holder; 0: no
+  // lease, and the open runs of all shards.
   std::int64_t epoch = 0;
   std::string holder;
   // Called when a commit failed that may be made all the same, later, before commit() returns: as
@@ -46,7 +49,8 @@ struct PostgresSettings {
 // Errors: invalid_setting, when the url cannot be read; unreachable, when no server answers there;
 // store_failed, when this one cannot be used: wrong password, no such database, older than 13, a
 // standby, no rights, a schema that only newer builds can work on, or that is edited, half migrated
-// or another program's. The message says which and how to mend it, and never has the password.
+// or another program's, no such shard. The message says which and how to mend it, and never has the
+// password.
 Result<std::unique_ptr<Store>> open_postgres_store(const PostgresSettings& settings);
 
 }  // namespace mc::db

@@ -62,11 +62,12 @@ Result<std::vector<EventGroup>> read_groups(Readers& readers, Uuid run, std::int
   return groups;
 }
 
-Result<std::vector<FeedGroup>> read_feed_page(Readers& readers, std::int64_t after, int limit) {
+Result<std::vector<FeedGroup>> read_feed_page(Readers& readers, std::int64_t after,
+                                              std::int64_t end, int limit) {
   const Result<Rows> rows =
       readers.ask({"SELECT position, run, first_seq, last_seq, time, payload FROM events "
-                   "WHERE position > $1 ORDER BY position LIMIT $2",
-                   Params().add(after).add(at_most(limit))});
+                   "WHERE position > $1 AND position <= $2 ORDER BY position LIMIT $3",
+                   Params().add(after).add(end).add(at_most(limit))});
   if (!rows) return rows.error();
   std::vector<FeedGroup> groups;
   for (int row = 0; row < rows->size(); ++row)
@@ -75,16 +76,21 @@ Result<std::vector<FeedGroup>> read_feed_page(Readers& readers, std::int64_t aft
 }
 
 Result<std::vector<StoredRun>> read_open_runs(Readers& readers, OpenPlace& place, int limit) {
-  const Params params = Params().add(place.number).add(place.id).add(at_most(limit));
+  Params params = Params().add(place.number).add(place.id).add(at_most(limit));
+  std::string mine;
+  if (place.shards > 1) {
+    mine = " AND maestro_shard_of(project, $4::int4) = $5";
+    params.add(std::int64_t{place.shards}).add(std::int64_t{place.shard});
+  }
+  const std::string page =
+      "WHERE finished_at = 0 AND (number, id) > ($1, $2)" + mine + " ORDER BY number, id LIMIT $3";
   const auto answer = readers.ask(std::vector<Statement>{
-      {MC_PG_STORED_RUN "WHERE r.finished_at = 0 AND (r.number, r.id) > ($1, $2) "
-                        "ORDER BY r.number, r.id LIMIT $3",
-       params},
-      {"SELECT e.run, e.first_seq, e.last_seq, e.time, e.payload FROM "
-       "(SELECT id FROM runs WHERE finished_at = 0 AND (number, id) > ($1, $2) "
-       "ORDER BY number, id LIMIT $3) p LEFT JOIN snapshots s ON s.run = p.id "
-       "JOIN events e ON e.run = p.id AND e.last_seq > coalesce(s.seq, 0) "
-       "ORDER BY e.run, e.last_seq",
+      {std::string(MC_PG_STORED_RUN) + page, params},
+      {"SELECT e.run, e.first_seq, e.last_seq, e.time, e.payload FROM (SELECT id FROM runs " +
+           page +
+           ") p LEFT JOIN snapshots s ON s.run = p.id "
+           "JOIN events e ON e.run = p.id AND e.last_seq > coalesce(s.seq, 0) "
+           "ORDER BY e.run, e.last_seq",
        params}});
   if (!answer) return answer.error();
   const Rows& found = (*answer)[0];
@@ -95,7 +101,8 @@ Result<std::vector<StoredRun>> read_open_runs(Readers& readers, OpenPlace& place
     Result<StoredRun> stored = read_stored(found, row);
     if (!stored) return stored.error();
     index[stored->row.id] = runs.size();
-    place = {stored->row.number, stored->row.id};
+    place.number = stored->row.number;
+    place.id = stored->row.id;
     runs.push_back(std::move(*stored));
   }
   for (int row = 0; row < events.size(); ++row)

@@ -13,10 +13,13 @@ namespace mc::db::pg {
 Result<std::optional<StoredRun>> read_run(Readers& readers, Uuid run);
 Result<std::vector<EventGroup>> read_groups(Readers& readers, Uuid run, std::int64_t after,
                                             int limit);
-Result<std::vector<FeedGroup>> read_feed_page(Readers& readers, std::int64_t after, int limit);
+// With positions up to `end`.
+Result<std::vector<FeedGroup>> read_feed_page(Readers& readers, std::int64_t after,
+                                              std::int64_t end, int limit);
 Result<std::vector<RunRow>> read_run_list(Readers& readers, const RunQuery& query);
 // Runs that are not final, after the place (number, id), by number; `place` moves on.
 struct OpenPlace {
+  int shard = 0, shards = 1;  // only those of this one
   std::int64_t number = INT64_MIN;
   Uuid id;
 };

@@ -24,7 +24,7 @@ void Readers::give_back(std::unique_ptr<Connection> connection) {
   returned_.notify_one();
 }
 
-Result<std::vector<Rows>> Readers::ask(const std::vector<Statement>& statements) {
+Result<std::vector<Rows>> Readers::ask(const std::vector<Statement>& statements, Kind kind) {
   std::unique_ptr<Connection> connection = borrow();
   Result<std::vector<Rows>> result = [&]() -> Result<std::vector<Rows>> {
     for (int attempt = 1;; ++attempt) {
@@ -37,7 +37,7 @@ Result<std::vector<Rows>> Readers::ask(const std::vector<Statement>& statements)
           return to_error(*settled.failure);
         }
       }
-      Answer answer = connection->transact(Kind::read, statements);
+      Answer answer = connection->transact(kind, statements);
       if (answer) return std::move(answer.rows);
       const bool again = answer.failure->lost || answer.failure->is("40001");
       if (!again || attempt == kAttemptsMax) return to_error(*answer.failure);

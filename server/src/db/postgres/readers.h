@@ -14,9 +14,10 @@ class Readers {
  public:
   explicit Readers(const PostgresSettings& settings) : settings_(settings) {}
 
-  // All statements in a view of one moment. Waits while all connections are lent; a connection that
+  // All statements in a view of one moment; or, for a question that has to lock rows, as a write
+  // that may be made twice. Waits while all connections are lent; a connection that
   // turns out to be dead is opened anew, once. Any thread. Errors: store_failed, unreachable.
-  Result<std::vector<Rows>> ask(const std::vector<Statement>& statements);
+  Result<std::vector<Rows>> ask(const std::vector<Statement>& statements, Kind kind = Kind::read);
   // For one statement.
   Result<Rows> ask(Statement statement);
 

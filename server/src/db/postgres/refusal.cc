@@ -136,18 +136,18 @@ Result<Server> check_server(Connection& connection) {
 
 Status check_rights(Connection& connection) {
   const Statement ask{
-      "SELECT t FROM unnest(ARRAY['leader', 'feed', 'events', 'runs', 'run_labels', 'snapshots', "
-      "'records', "
-      "'receipts', 'commits']) AS t WHERE NOT (has_table_privilege(t, 'SELECT') AND "
-      "has_table_privilege(t, 'INSERT') AND has_table_privilege(t, 'UPDATE') AND "
-      "has_table_privilege(t, 'DELETE')) LIMIT 1",
+      "SELECT t FROM unnest(ARRAY['shards', 'members', 'feeds', 'events', 'runs', 'run_labels', "
+      "'snapshots', 'records', 'receipts', 'commits']) AS t WHERE NOT (has_table_privilege(t, "
+      "'SELECT') AND has_table_privilege(t, 'INSERT') AND has_table_privilege(t, 'UPDATE') AND "
+      "has_table_privilege(t, 'DELETE')) UNION ALL SELECT 'positions' WHERE NOT ("
+      "has_sequence_privilege('positions', 'SELECT') AND "
+      "has_sequence_privilege('positions', 'UPDATE')) LIMIT 1",
       {}};
   const Answer answer = connection.transact(Kind::read, {&ask, 1});
   if (!answer) return to_error(*answer.failure);
   if (answer.rows.front().size() == 0) return {};
-  return refused("the user of the url may not read and write the table " +
-                 answer.rows.front().text(0, 0) +
-                 ": GRANT SELECT, INSERT, UPDATE, DELETE on all tables of the schema");
+  return refused("the user of the url may not read and write " + answer.rows.front().text(0, 0) +
+                 ": " + std::string(kGrants));
 }
 
 }  // namespace mc::db::pg

@@ -2,10 +2,16 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "db/postgres/connection.h"
 
 namespace mc::db::pg {
+
+// What a user who may not has to be given.
+inline constexpr std::string_view kGrants =
+    "GRANT SELECT, INSERT, UPDATE, DELETE on all tables and SELECT, UPDATE on all sequences of the "
+    "schema to the user";
 
 // Refuses a url that cannot be read, or that libpq would read otherwise than its author: it would
 // then name a part of the password in its messages. Errors: invalid_setting.
@@ -25,7 +31,7 @@ struct Server {
 };
 Result<Server> check_server(Connection& connection);
 Status check_version(int server_version);
-// Errors: store_failed, when a table may not be read and written.
+// Errors: store_failed, when a table or the sequence may not be read and written.
 Status check_rights(Connection& connection);
 
 }  // namespace mc::db::pg

@@ -28,9 +28,9 @@ std::vector<PlacedRun> runs_of(const Batch& batch, bool fresh) {
 // Nobody takes the lease before this transaction has ended.
 Statement guard_lease(const PostgresSettings& settings) {
   return {
-      "SELECT maestro_refuse('lease', 0) WHERE NOT EXISTS (SELECT 1 FROM leader WHERE one AND "
-      "epoch = $1 AND holder = $2 FOR SHARE)",
-      Params().add(settings.epoch).add(Text{settings.holder})};
+      "SELECT maestro_refuse('lease', 0) WHERE NOT EXISTS (SELECT 1 FROM shards WHERE shard = $1 "
+      "AND epoch = $2 AND holder = $3 FOR KEY SHARE)",
+      Params().add(std::int64_t{settings.shard}).add(settings.epoch).add(Text{settings.holder})};
 }
 
 std::int64_t last_seq(const RunWrite& write) {
@@ -161,27 +161,32 @@ void write_snapshots(const Batch& batch, std::vector<Statement>& out) {
   out.push_back(std::move(put));
 }
 
-// Last of all: the feed's row is locked from here to the end, and everybody waits for it.
-void write_events(const Batch& batch, std::vector<Statement>& out) {
+// Last of all: the shard's row is locked from here to the end, and whoever follows the feed waits
+// for it.
+void write_events(const Batch& batch, std::int64_t shard, std::vector<Statement>& out) {
   std::vector<const RunWrite*> writes;
   for (const RunWrite& write : batch.runs) {
     if (write.events) writes.push_back(&write);
   }
   if (writes.empty()) return;
+  out.push_back(
+      {"SELECT maestro_refuse('shard', $1) WHERE NOT EXISTS (SELECT 1 FROM feeds WHERE shard = $1 "
+       "FOR NO KEY UPDATE)",
+       Params().add(shard)});
+  // A statement of its own: it must see what the lock was waited for.
   Statement put{
-      "WITH place AS (UPDATE feed SET position = position + $6 WHERE one RETURNING position - $6 "
-      "AS before) "
+      "WITH placed AS MATERIALIZED (SELECT nextval('positions') AS position, e.* FROM "
+      "unnest($1, $2, $3, $4, $5) AS e(run, first_seq, last_seq, time, payload)), "
+      "noted AS (UPDATE feeds SET position = (SELECT max(position) FROM placed) WHERE shard = $6) "
       "INSERT INTO events (position, run, first_seq, last_seq, time, payload) "
-      "SELECT place.before + e.n, e.run, e.first_seq, e.last_seq, e.time, e.payload FROM place, "
-      "unnest($1, $2, $3, $4, $5) WITH ORDINALITY AS "
-      "e(run, first_seq, last_seq, time, payload, n)",
+      "SELECT position, run, first_seq, last_seq, time, payload FROM placed",
       {}};
   put.params.list(writes, [](const RunWrite* w) { return w->run; })
       .list(writes, [](const RunWrite* w) { return w->events->first_seq; })
       .list(writes, [](const RunWrite* w) { return w->events->last_seq; })
       .list(writes, [](const RunWrite* w) { return w->events->time.ms; })
       .list(writes, [](const RunWrite* w) { return std::string_view(w->events->payload); })
-      .add(std::ssize(writes));
+      .add(shard);
   out.push_back(std::move(put));
 }
 }  // namespace
@@ -195,7 +200,7 @@ Result<std::vector<Statement>> write_batch(const Batch& batch, Uuid id,
   write_snapshots(batch, out);
   write_records(batch, out);
   if (Status distinct = write_receipts(batch, out); !distinct) return distinct.error();
-  write_events(batch, out);
+  write_events(batch, settings.shard, out);
   return out;
 }
 
@@ -214,6 +219,8 @@ std::optional<Error> conflict_of(const Failure& failure, const Batch& batch) {
   }
   if (what == "lease")
     return Error{Code::store_failed, "another replica leads: this one writes nothing more", {}};
+  if (what == "shard")
+    return Error{Code::store_failed, "the database has no shard " + std::to_string(place), {}};
   if (what == "run" && place < batch.runs.size())
     return conflict("run " + to_string(batch.runs[place].run) + " has changed");
   if (what == "record" && place < batch.records.size()) {

@@ -125,15 +125,17 @@ Status Attempt::create_secret(const kube::JobPlan& plan, const std::string& job_
 
 Result<kube::Reply> Attempt::job() { return api_.get(path_); }
 
-// Deleted already is deleted; what cannot be deleted now ends by its deadline.
-void Attempt::remove() {
+// Deleted already is deleted. False: it cannot be deleted now; it ends by its deadline.
+bool Attempt::remove() {
   const auto done = insist([&]() -> Status {
     const auto reply = api_.remove(path_);
     if (!reply.ok()) return reply.error();
     const bool gone = reply->good() || reply->status == kube::kNotFound;
     return gone ? Status() : Status(wrong(*reply, "deleting the Job"));
   });
-  if (!done.ok()) cluster_.options.report(name_ + ": " + done.error().message);
+  if (!done.ok() && !std::exchange(told_, true))
+    cluster_.options.report(name_ + ": " + done.error().message);
+  return done.ok();
 }
 
 // --- its course ---
@@ -151,12 +153,14 @@ std::optional<TaskResult> Attempt::follow() {
         remove();
         return std::nullopt;
       }
-    } else if (control_.cancelled() && !std::exchange(removed_, true)) {
-      remove();
+    } else if (control_.cancelled() && !removed_) {
+      removed_ = remove();
     }
     if (auto result = block(verdict)) return result;
     notice(verdict);
-    cluster_.board.wait(seen, lost_since_ ? Millis(500) : kLookAgain);
+    const bool tries_again = lost_since_ || (control_.cancelled() && !removed_);
+    cluster_.board.wait(seen,
+                        tries_again ? std::max(Millis(500), Millis(backoff_.next())) : kLookAgain);
   }
   return std::nullopt;
 }

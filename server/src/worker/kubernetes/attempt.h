@@ -43,7 +43,7 @@ class Attempt {
   Result<std::string> create_job(const kube::JobPlan& plan);
   Status create_secret(const kube::JobPlan& plan, const std::string& job_uid);
   Result<kube::Reply> job();
-  void remove();
+  bool remove();
   std::optional<TaskResult> follow();
   bool ended(const kube::Verdict& verdict);
   std::optional<TaskResult> conclude(const kube::Verdict& verdict);
@@ -62,6 +62,7 @@ class Attempt {
   kube::Api api_;
   Backoff backoff_;
   bool removed_ = false;
+  bool told_ = false;  // that the Job cannot be deleted
   std::string noticed_;
   std::optional<std::chrono::steady_clock::time_point> blocked_since_, lost_since_;
 };

@@ -41,7 +41,7 @@ class Kubernetes final : public Executor {
       if (verdict.stage == kube::Stage::suspended) {
         const auto reply = api.remove(kube::jobs_path(options_.plan.namespace_name) + "/" + name);
         options_.report(name + " was not handed over, and is " +
-                        (reply.ok() && reply->good() ? "deleted" : "left to its deadline"));
+                        (reply.ok() && reply->good() ? "deleted" : "left, suspended: delete it"));
         continue;
       }
       if (verdict.cause == kube::Cause::finished || kube::is_being_deleted(job)) continue;
@@ -67,7 +67,8 @@ class Kubernetes final : public Executor {
 
  private:
   static std::optional<Task> task_of(const Value& job) {
-    Task task{.task_id = kube::annotation(job, kube::kTaskNote)};
+    Task task{.task_id = kube::annotation(job, kube::kTaskNote),
+              .takes = read_takes(kube::annotation(job, kube::kTakesNote))};
     const std::string fence = kube::annotation(job, kube::kFenceNote);
     const auto read = std::from_chars(fence.data(), fence.data() + fence.size(), task.fence);
     if (task.task_id.empty() || read.ec != std::errc{}) return std::nullopt;

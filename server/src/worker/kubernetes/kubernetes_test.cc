@@ -51,6 +51,25 @@ TEST(JobPlan, ImageAndAmountsAreTheJobsOwn) {
             "1000");
 }
 
+TEST(JobPlan, NotesWhatTheTaskTakesForALaterLifeOfTheWorker) {
+  const auto takes = [](const std::string& job) { return read_takes(plan(job)->takes); };
+  EXPECT_EQ(takes(R"({"resources":{"cpu":0.25,"memory":"2GiB"},"steps":[{"run":"true"}]})"),
+            (Resources{.cpu_milli = 250, .memory = std::int64_t{2} << 30}));
+  EXPECT_TRUE(takes(R"({"steps":[{"run":"true"}]})").empty()) << "defaults are the cluster's";
+  for (const char* none : {"", "1", "1 ", " 1", "-1 1", "1 1 1", "a b"})
+    EXPECT_TRUE(read_takes(none).empty()) << none;
+}
+
+TEST(JobPlan, TheIdOfATaskOfAShardNamesAJobToo) {
+  Task task = task_of(R"({"steps":[{"run":"true"}]})");
+  task.task_id = "s3.0193a5c0-0000-7000-8000-00000000000f.12.3";
+  const auto made = plan_job(task, kSettings, Instant{40'000});
+  ASSERT_TRUE(made.ok());
+  EXPECT_EQ(made->name.size(), std::string("maestro-").size() + 20);
+  EXPECT_EQ(made->name.find('.'), std::string::npos);
+  EXPECT_EQ(made->task_id, task.task_id);
+}
+
 TEST(JobPlan, AnImageThatIsNoneIsNamed) {
   const auto made = plan(R"({"container":{"image":"${{ ' ' }}"},"steps":[{"run":"true"}]})");
   ASSERT_FALSE(made.ok());
@@ -127,7 +146,7 @@ TEST(OneTask, ALostAttemptEndsIt) {
   server.lost = {"r.1.1"};
   OneTask one(handover());
   const auto api = one.connect(std::make_unique<FakeApi>(server));
-  ASSERT_TRUE(api->heartbeat({}).ok());
+  ASSERT_TRUE(api->heartbeat({}, {}).ok());
   EXPECT_EQ(one.wait(Millis(0)), OneTask::End::lost);
 }
 

@@ -30,8 +30,9 @@ class OneTask::Api final : public client::WorkerApi {
     one_.changed_.wait_for(lock, Millis(request.wait_ms), [&] { return stop.stop_requested(); });
     return std::vector<Task>();
   }
-  Result<wire::HeartbeatReply> heartbeat(const wire::HeartbeatRequest& request) override {
-    auto reply = server_->heartbeat(request);
+  Result<wire::HeartbeatReply> heartbeat(const wire::HeartbeatRequest& request,
+                                         Millis lease) override {
+    auto reply = server_->heartbeat(request, lease);
     if (reply.ok() && std::ranges::find(reply->lost, id()) != reply->lost.end())
       one_.end(End::lost);
     return reply;
@@ -90,7 +91,8 @@ class OneTask::Api final : public client::WorkerApi {
   // A pod may start long after the grant: nothing runs before the server has said that it holds.
   Result<std::vector<Task>> grant(const std::string& worker_id) {
     const Task& task = one_.handover_.task;
-    const auto held = heartbeat({worker_id, {{task.task_id, task.fence}}});
+    const auto held = heartbeat({worker_id, {{task.task_id, task.fence}}},
+                                Millis(one_.handover_.standing.lease_ms));
     if (!held.ok()) return held.error();
     const std::scoped_lock lock(one_.mutex_);
     if (one_.end_ == End::lost || std::exchange(one_.granted_, true)) return std::vector<Task>();

@@ -1,6 +1,7 @@
 #include "worker/kubernetes/plan.h"
 
 #include <algorithm>
+#include <charconv>
 
 #include "base/json.h"
 #include "base/sha256.h"
@@ -52,6 +53,21 @@ Result<std::string> image_of(const Value& spec, const JobSpec& job, const std::s
 }
 }  // namespace
 
+std::string takes_note(const Resources& takes) {
+  return std::to_string(takes.cpu_milli) + " " + std::to_string(takes.memory);
+}
+
+Resources read_takes(const std::string& note) {
+  Resources takes;
+  const char* end = note.data() + note.size();
+  const auto cpu = std::from_chars(note.data(), end, takes.cpu_milli);
+  if (cpu.ec != std::errc{} || cpu.ptr == end || *cpu.ptr != ' ') return {};
+  const auto memory = std::from_chars(cpu.ptr + 1, end, takes.memory);
+  const bool fine =
+      memory.ec == std::errc{} && memory.ptr == end && takes.cpu_milli >= 0 && takes.memory >= 0;
+  return fine ? takes : Resources{};
+}
+
 Result<kube::JobPlan> plan_job(const Task& task, const PlanSettings& settings, Instant now) {
   auto spec = parse_json(task.spec_json, wire::kOwnJson);
   if (!spec.ok()) return spec.error();
@@ -66,6 +82,7 @@ Result<kube::JobPlan> plan_job(const Task& task, const PlanSettings& settings, I
                      .job = kube::label_value(task.job),
                      .task_id = task.task_id,
                      .fence = task.fence,
+                     .takes = takes_note(job->resources),
                      .maestro_image = settings.image};
   auto image = image_of(*spec, *job, settings.image);
   if (!image.ok()) return image.error();

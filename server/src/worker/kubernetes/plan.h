@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "kube/objects.h"
+#include "model/resources.h"
 #include "model/task.h"
 
 namespace mc::worker {
@@ -20,6 +21,11 @@ struct PlanSettings {
 
 // Errors: what is wrong with the workflow: invalid_expression, invalid_field (an image).
 Result<kube::JobPlan> plan_job(const Task& task, const PlanSettings& settings, Instant now);
+
+// What a task takes, as its Job notes it, and back; nothing from what is no such note (a Job of an
+// older Maestro).
+std::string takes_note(const Resources& takes);
+Resources read_takes(const std::string& note);
 
 // A label that jobs of this worker for these servers have, and no others.
 std::string server_label(const std::vector<std::string>& urls);

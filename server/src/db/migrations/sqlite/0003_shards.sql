@@ -1,0 +1,3 @@
+-- Purpose: none here. Replicas that share a PostgreSQL share the projects; a data folder has one
+-- server.
+-- Oldest schema: 1
