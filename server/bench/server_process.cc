@@ -214,7 +214,11 @@ void ServerProcess::stop() {
 ServerProcess::~ServerProcess() { stop(); }
 
 std::unique_ptr<client::Transport> ServerProcess::connect(int door) const {
-  return client::connect_http({.urls = {behind(door).url}, .token = token_});
+  return connect_as(token_, door);
+}
+std::unique_ptr<client::Transport> ServerProcess::connect_as(const std::string& token,
+                                                             int door) const {
+  return client::connect_http({.urls = {behind(door).url}, .token = token});
 }
 std::unique_ptr<client::WorkerApi> ServerProcess::worker(int door) const {
   return client::connect_worker(connect(door));

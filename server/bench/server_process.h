@@ -33,6 +33,7 @@ class ServerProcess {
   Status start_again();
 
   std::unique_ptr<client::Transport> connect(int door = 0) const;  // as admin
+  std::unique_ptr<client::Transport> connect_as(const std::string& token, int door = 0) const;
   std::unique_ptr<client::WorkerApi> worker(int door = 0) const;
   int port(int door = 0) const;
   int doors() const { return static_cast<int>(replicas_.size()); }

@@ -22,17 +22,19 @@ constexpr Work kTens{"ten", 10'000, 10, 16, kRounds};
 // A commit takes longer there: more share it. bench/compare repeats it on fresh databases.
 constexpr Work kTensOnPostgres{"ten", 10'000, 10, 64, 1};
 constexpr Work kTwosOnPostgres{"two", 10'000, 2, 64, 1};
+constexpr int kProjects = 8;  // one a shard
 
 double ms_since(Clock::time_point began) {
   return std::chrono::duration<double, std::milli>(Clock::now() - began).count();
 }
 
 // Runs a second, each time.
-Result<std::vector<double>> run_rates(const ServerProcess& server, const Work& work) {
+Result<std::vector<double>> run_rates(const ServerProcess& server, const Work& work,
+                                      const std::vector<std::string>& tokens = {}) {
   std::vector<double> rates;
   for (int i = 0; i < work.rounds; ++i) {
-    const Result<double> seconds =
-        start_and_work_off(server, work.workflow, work.runs, work.jobs_each, work.connections);
+    const Result<double> seconds = start_and_work_off(server, work.workflow, work.runs,
+                                                      work.jobs_each, work.connections, tokens);
     if (!seconds.ok()) return seconds.error();
     rates.push_back(work.runs / *seconds);
   }
@@ -47,6 +49,17 @@ Result<Figure> durable_jobs(const char* bench, const ServerProcess& server, cons
   if (!rates.ok()) return rates.error();
   for (double& rate : *rates) rate *= work.jobs_each;
   return figure_of(bench, "durable_jobs", "jobs/s", *rates, reference);
+}
+// The same work as durable_jobs, of projects that share nothing but the database.
+Result<Figure> jobs_of_many_projects(const ServerProcess& server) {
+  const auto tokens = make_projects(server, kProjects);
+  if (!tokens.ok()) return tokens.error();
+  if (const Status stored = store_workflow(server, "ten", ten_jobs(), *tokens); !stored)
+    return stored.error();
+  Result<std::vector<double>> rates = run_rates(server, kTensOnPostgres, *tokens);
+  if (!rates.ok()) return rates.error();
+  for (double& rate : *rates) rate *= kTensOnPostgres.jobs_each;
+  return figure_of("b2", "durable_jobs_8_projects", "jobs/s", *rates);
 }
 }  // namespace
 
@@ -72,7 +85,9 @@ Figures throughput_on_postgres() {
     return stored.error();
   const Result<std::vector<double>> two = run_rates(**server, kTwosOnPostgres);
   if (!two.ok()) return two.error();
-  return std::vector<Figure>{*jobs, figure_of("b2", "two_step_runs", "runs/s", *two)};
+  const auto spread = jobs_of_many_projects(**server);
+  if (!spread.ok()) return spread.error();
+  return std::vector<Figure>{*jobs, figure_of("b2", "two_step_runs", "runs/s", *two), *spread};
 }
 
 Figures recovery() {

@@ -5,9 +5,11 @@
 #include <atomic>
 #include <chrono>
 #include <mutex>
+#include <set>
 #include <thread>
 
 #include "base/json.h"
+#include "db/shard.h"
 
 namespace mc::bench {
 namespace {
@@ -74,29 +76,53 @@ std::string fan_of_jobs(int width) {
   return text + fmt::format("  last: {{needs: [{}], {}}}\n", needs, kNoop);
 }
 
-Status store_workflow(const ServerProcess& server, const std::string& name,
-                      const std::string& text) {
+Status store_workflow(const ServerProcess& server, const std::string& name, const std::string& text,
+                      const std::vector<std::string>& tokens) {
   client::Call call{.method = "PUT", .path = "/api/v1/workflows/" + name, .body = text};
   call.content_type = "application/yaml";
-  const auto answer = server.connect()->send(call);
-  if (!answer.ok()) return answer.error();
-  if (answer->status != 201 && answer->status != 200) return failed(answer->body);
+  for (const std::string& token : tokens.empty() ? std::vector{server.token()} : tokens) {
+    const auto answer = server.connect_as(token)->send(call);
+    if (!answer.ok()) return answer.error();
+    if (answer->status != 201 && answer->status != 200) return failed(answer->body);
+  }
   return {};
 }
 
+Result<std::vector<std::string>> make_projects(const ServerProcess& server, int count) {
+  std::vector<std::string> tokens;
+  std::set<int> taken;
+  for (int i = 0; static_cast<int>(tokens.size()) < count; ++i) {
+    const std::string project = "project-" + std::to_string(i);
+    if (!taken.insert(db::shard_of(project, count)).second) continue;
+    const std::string body = to_json(Value(
+        Object{{"name", Value(project)}, {"role", Value("admin")}, {"project", Value(project)}}));
+    const auto answer =
+        server.connect()->send({.method = "POST", .path = "/api/v1/tokens", .body = body});
+    if (!answer.ok()) return answer.error();
+    const Result<Value> made = parse_json(answer->body);
+    if (answer->status != 201 || !made.ok()) return failed(answer->body);
+    tokens.push_back(made->string_or("token", ""));
+  }
+  return tokens;
+}
+
 Result<Load> start_runs(const ServerProcess& server, const std::string& name, int count,
-                        int connections, std::optional<int> door) {
+                        int connections, std::optional<int> door,
+                        const std::vector<std::string>& tokens) {
   const std::string body = to_json(Value(Object{{"workflow", Value(name)}}));
-  const std::string request = post_request("/api/v1/runs", server.token(), body);
+  std::vector<std::string> requests;
+  for (const std::string& token : tokens.empty() ? std::vector{server.token()} : tokens)
+    requests.push_back(post_request("/api/v1/runs", token, body));
   std::vector<int> ports;
   for (int i = 0; i < server.doors(); ++i) {
     if (!door || *door == i) ports.push_back(server.port(i));
   }
-  return run_load({.ports = std::move(ports),
-                   .connections = connections,
-                   .requests = count,
-                   .request = [&request](int) { return request; },
-                   .status = 201});
+  return run_load(
+      {.ports = std::move(ports),
+       .connections = connections,
+       .requests = count,
+       .request = [&](int i) { return requests[static_cast<std::size_t>(i) % requests.size()]; },
+       .status = 201});
 }
 
 Result<std::string> start_run(client::Transport& transport, const std::string& name) {
@@ -137,9 +163,8 @@ Status Hand::complete() {
   return {};
 }
 
-Status work_off(const ServerProcess& server, int jobs, double* first_ms) {
-  Crew crew{.left = jobs, .mutex = {}, .trouble = {}, .first = {}};
-  const auto began = Clock::now();
+namespace {
+Status work_off(const ServerProcess& server, Crew& crew) {
   std::vector<std::jthread> threads;
   for (int i = 0; i < kHands; ++i) {
     threads.emplace_back([&server, &crew, i] {
@@ -149,19 +174,32 @@ Status work_off(const ServerProcess& server, int jobs, double* first_ms) {
     });
   }
   threads.clear();
+  return crew.trouble;
+}
+}  // namespace
+
+Status work_off(const ServerProcess& server, int jobs, double* first_ms) {
+  Crew crew{.left = jobs, .mutex = {}, .trouble = {}, .first = {}};
+  const auto began = Clock::now();
+  const Status worked = work_off(server, crew);
   if (first_ms != nullptr)
     *first_ms = std::chrono::duration<double, std::milli>(crew.first - began).count();
-  return crew.trouble;
+  return worked;
 }
 
 Result<double> start_and_work_off(const ServerProcess& server, const std::string& name, int runs,
-                                  int jobs_each, int connections) {
+                                  int jobs_each, int connections,
+                                  const std::vector<std::string>& tokens) {
   const auto began = Clock::now();
   Status worked;
-  std::jthread crew([&] { worked = work_off(server, runs * jobs_each); });
-  const Result<Load> started = start_runs(server, name, runs, connections);
-  if (!started.ok()) return started.error();
-  crew.join();
+  Crew crew{.left = runs * jobs_each, .mutex = {}, .trouble = {}, .first = {}};
+  std::jthread work([&] { worked = work_off(server, crew); });
+  const Result<Load> started = start_runs(server, name, runs, connections, {}, tokens);
+  if (!started.ok()) {
+    crew.give_up(started.error());  // what was not started is never done
+    return started.error();
+  }
+  work.join();
   if (!worked) return worked.error();
   return std::chrono::duration<double>(Clock::now() - began).count();
 }

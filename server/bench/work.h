@@ -18,12 +18,15 @@ std::string chain_of_jobs(int length);  // each needs the one before
 std::string fan_of_jobs(int width);     // 1 → width → 1
 
 // Errors of all: unavailable, with what the server answered.
-Status store_workflow(const ServerProcess& server, const std::string& name,
-                      const std::string& text);
+Status store_workflow(const ServerProcess& server, const std::string& name, const std::string& text,
+                      const std::vector<std::string>& tokens = {});  // one of each project
 // `count` accepted runs of a stored workflow, from `connections` at once: through all doors, or
-// one.
+// one. In turn as each of `tokens`; none: as the server's.
 Result<Load> start_runs(const ServerProcess& server, const std::string& name, int count,
-                        int connections, std::optional<int> door = {});
+                        int connections, std::optional<int> door = {},
+                        const std::vector<std::string>& tokens = {});
+// Tokens of so many projects, no two of them in one shard of a fresh database, which has as many.
+Result<std::vector<std::string>> make_projects(const ServerProcess& server, int count);
 // The run's id.
 Result<std::string> start_run(client::Transport& transport, const std::string& name);
 
@@ -55,6 +58,7 @@ Status work_off(const ServerProcess& server, int jobs, double* first_ms = nullpt
 // Starts `runs` runs of a stored workflow of `jobs_each` jobs, from `connections` at once, while
 // two hands work them off; seconds from the first request to the last durable completion.
 Result<double> start_and_work_off(const ServerProcess& server, const std::string& name, int runs,
-                                  int jobs_each, int connections = 16);
+                                  int jobs_each, int connections = 16,
+                                  const std::vector<std::string>& tokens = {});
 
 }  // namespace mc::bench

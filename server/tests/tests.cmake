@@ -28,7 +28,11 @@ if(MC_TESTS)
   endforeach()
   set_tests_properties(blackbox/campaign_test PROPERTIES TIMEOUT 900 COST 900)
   # Updates from the program that scripts/build-previous makes; skipped without it.
-  set_tests_properties(blackbox/upgrade_test PROPERTIES TIMEOUT 600 COST 200)
+  set_tests_properties(blackbox/upgrade_test PROPERTIES TIMEOUT 600 COST 200 PROCESSORS 2)
+  # Three servers, a database and workers each: what they promise within seconds, they promise of a machine that is theirs.
+  foreach(stem cluster_test cluster_database_test cluster_script_test shards_test)
+    set_tests_properties(blackbox/${stem} PROPERTIES TIMEOUT 600 PROCESSORS 2)
+  endforeach()
 
   # One suite for every store.
   file(GLOB contract_tests CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/tests/contract/*.cc)

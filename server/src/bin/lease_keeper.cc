@@ -116,7 +116,7 @@ void LeaseKeeper::keep() {
     const auto asked = Steady::now();
     give_what_ended();
     for (int round = 0; round < kRoundsMax && claim(); ++round) {}
-    listen(asked + db::Tenure::kEvery);
+    listen(asked + (troubled_ ? db::Tenure::kAgain : db::Tenure::kEvery));
   }
 }
 

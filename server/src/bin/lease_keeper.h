@@ -1,6 +1,6 @@
 // Takes and keeps a replica's share of a cluster's leases, on a thread of its own: asks every
-// second and when there are news, takes what the plan says and names what is to be given back;
-// tells those who listen who leads what.
+// second, sooner after a question without an answer, and when there are news; takes what the plan
+// says and names what is to be given back; tells those who listen who leads what.
 //
 // Where the one that is due a shard does not take it for some seconds, because it spares it
 // (gave()) or does not work, each of the others tries, out of its turn. That shard stays there for

@@ -6,12 +6,15 @@
 
 #include "bin/doors.h"
 #include "bin/pod.h"
+#include "bin/replica.h"
 #include "cli/session.h"
 #include "worker/guard.h"
 
 int main(int argc, char** argv) {
   if (argc == 3 && std::string_view(argv[1]) == "__guard") return mc::worker::run_guard(argv[2]);
   mc::cli::Interrupts interrupts;
+  // One that waited across exec() comes at once, before anybody could say what is to be done.
+  interrupts.handled = mc::bin::starts_over();
   mc::bin::Signals signals(interrupts);
   if (argc > 2 && std::string_view(argv[1]) == "__pod")
     return mc::bin::run_pod({argv + 2, argv + argc}, signals);

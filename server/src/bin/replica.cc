@@ -72,6 +72,16 @@ Result<std::string> own_address(const config::Settings& settings, const std::str
 }
 }  // namespace
 
+// Asked once, before there is a thread: what this process starts must not hear of it.
+bool starts_over() {
+  static const bool does = [] {
+    const bool is_set = ::getenv(kStartsOver) != nullptr;
+    ::unsetenv(kStartsOver);
+    return is_set;
+  }();
+  return does;
+}
+
 std::string Replica::name() const { return settings_.name.empty() ? host_name() : settings_.name; }
 
 Status Replica::prepare_database(bool migrate) {
@@ -87,16 +97,15 @@ Status Replica::prepare_database(bool migrate) {
   Result<std::unique_ptr<TokenReader>> tokens = TokenReader::start(std::move(*store));
   if (!tokens.ok()) return tokens.error();
   tokens_ = std::move(*tokens);
-  return {};
+  return open_leases();
 }
 
 // At a first start what is wrong is told at once.
 Status Replica::await_database(bool migrate, cli::Interrupts& interrupts) {
-  const bool patient = ::getenv(kStartsOver) != nullptr;
-  ::unsetenv(kStartsOver);
   for (;;) {
     const Status ready = prepare_database(migrate);
-    if (ready.ok() || !patient || !is_passing(ready.error())) return ready;
+    waits_ = !ready.ok() && is_patient_ && is_passing(ready.error());
+    if (!waits_) return ready;
     gate_.note_database(ready);
     if (interrupts.wait(1, kRetry)) return ready;
   }
@@ -105,13 +114,12 @@ Status Replica::await_database(bool migrate, cli::Interrupts& interrupts) {
 // At a first start; one that starts over finds out when it leads.
 Status Replica::check_s3() const {
   const auto s3 = s3_settings(settings_);
-  return s3 && ::getenv(kStartsOver) == nullptr ? blob::check_s3(*s3) : Status();
+  return s3 && !is_patient_ ? blob::check_s3(*s3) : Status();
 }
 
 // At a first start what is wrong is told at once; later it is only logged.
 Status Replica::start_redis() {
-  Result<std::unique_ptr<redis::Keeper>> redis =
-      open_redis(settings_, name(), ::getenv(kStartsOver) != nullptr);
+  Result<std::unique_ptr<redis::Keeper>> redis = open_redis(settings_, name(), is_patient_);
   if (!redis.ok()) return redis.error();
   redis_ = std::move(*redis);
   gate_.watch(redis_.get());
@@ -127,7 +135,7 @@ void Replica::start_lobby() {
                                             [this](int shard) { keeper_->tell_ready(shard); });
 }
 
-Status Replica::start_keeper() {
+Status Replica::open_leases() {
   // Short of patience: an answer that comes later than the lease lapses is of no use.
   db::PostgresSettings brief = database_;
   brief.statement_timeout = brief.lock_timeout = brief.connect_timeout = brief.answer_margin =
@@ -135,6 +143,11 @@ Status Replica::start_keeper() {
   auto leases = db::Leases::open(std::move(brief),
                                  {.name = name(), .address = own_, .time = db::Tenure::kTime});
   if (!leases.ok()) return leases.error();
+  leases_ = std::move(*leases);
+  return {};
+}
+
+void Replica::start_keeper() {
   LeaseKeeper::Listeners listeners;
   listeners.database = [this](const Status& answers) {
     gate_.note_database(answers);
@@ -158,8 +171,7 @@ Status Replica::start_keeper() {
   };
   listeners.lost = [this] { seats_.shut(); };
   gate_.open(*tokens_, *lobby_, *calls_);
-  keeper_ = std::make_unique<LeaseKeeper>(std::move(*leases), std::move(listeners));
-  return {};
+  keeper_ = std::make_unique<LeaseKeeper>(std::move(leases_), std::move(listeners));
 }
 
 Status Replica::start(bool migrate, cli::Interrupts& interrupts) {
@@ -177,7 +189,8 @@ Status Replica::start(bool migrate, cli::Interrupts& interrupts) {
   if (const Status opened = start_redis(); !opened) return opened;
   if (Status ready = await_database(migrate, interrupts); !ready.ok()) return ready;
   start_lobby();
-  return start_keeper();
+  start_keeper();
+  return {};
 }
 
 // Of what is led here, together.
@@ -319,10 +332,12 @@ Status Replica::reap() {
 }
 
 // Nothing that runs is waited for: what it still writes is refused, or another's to find.
-void Replica::begin_anew(const cli::Interrupts& interrupts) {
+// A signal is taken by this life or by the next.
+void Replica::begin_anew(Signals& signals) {
   seats_.shut();
   keeper_->give_back();
-  if (const int count = interrupts.count.load(); count > 0) {
+  signals.leave_them();
+  if (const int count = signals.interrupts().count.load(); count > 0) {
     log_info("stopped");
     ::_exit(count > 1 ? 130 : 0);
   }
@@ -387,19 +402,20 @@ Millis Replica::patience() {
   return until <= now ? Millis(0) : std::min(std::chrono::ceil<Millis>(until - now), kLookAround);
 }
 
-Status Replica::run(cli::Interrupts& interrupts) {
+Status Replica::run(Signals& signals) {
+  cli::Interrupts& interrupts = signals.interrupts();
   for (std::uint64_t version = 0; !interrupts.wait(1, Millis(0));) {
     const LeaseKeeper::Keeping now = keeper_->wait_for_change(version, patience());
     version = now.version;
     // By its own clock, too: the one that asks may be waiting for an answer.
     if (now.lost || misfits_ || (!led().empty() && !seats_.leads())) {
       log_warn("this replica no longer leads: it starts over");
-      begin_anew(interrupts);
+      begin_anew(signals);
     }
     if (const auto shard = overdue()) {
       log_warn("a shard is not opened, or does not end, in time: this replica starts over",
                {{"shard", *shard}});
-      begin_anew(interrupts);
+      begin_anew(signals);
     }
     if (!keeper_->hears()) ask_around();
     const Status followed = follow_leases(now);
@@ -410,7 +426,7 @@ Status Replica::run(cli::Interrupts& interrupts) {
       return followed;
     }
     log_warn("this replica cannot lead: it starts over", {{"reason", followed.error().message}});
-    begin_anew(interrupts);
+    begin_anew(signals);
   }
   return {};
 }

@@ -24,6 +24,7 @@
 #include "bin/seats.h"
 #include "bin/shard_calls.h"
 #include "bin/shared_limits.h"
+#include "bin/signals.h"
 #include "bin/stack.h"
 #include "bin/token_reader.h"
 #include "cli/doors.h"
@@ -36,15 +37,21 @@
 
 namespace mc::bin {
 
+// Whether this process was another life of a replica, which starts over: it is patient with what it
+// once had, and ends in good order at any time.
+bool starts_over();
+
 // Thread: one.
 class Replica {
  public:
   Replica(config::Settings settings, std::string data)
       : settings_(std::move(settings)), data_(std::move(data)) {}
   ~Replica();
+  // Errors: what is wrong, or what it waited for when it was asked to end.
   Status start(bool migrate, cli::Interrupts& interrupts);
+  bool was_waiting() const { return waits_; }  // as start() ended
   // Until a signal comes.
-  Status run(cli::Interrupts& interrupts);
+  Status run(Signals& signals);
   void stop();
   const std::string& url() const { return url_; }
   std::string name() const;
@@ -65,7 +72,8 @@ class Replica {
   Status check_s3() const;
   Status start_redis();
   void start_lobby();
-  Status start_keeper();
+  Status open_leases();
+  void start_keeper();
   StackOptions options_for(const db::ShardLease& lease);
   void lead(const db::ShardLease& lease);
   void open(const db::ShardLease& lease);
@@ -78,7 +86,7 @@ class Replica {
   std::map<int, std::shared_ptr<Stack>> led();
   void ask_around();
   void end();
-  [[noreturn]] void begin_anew(const cli::Interrupts& interrupts);
+  [[noreturn]] void begin_anew(Signals& signals);
   conductor::Service::Health health() const;
 
   config::Settings settings_;
@@ -91,6 +99,7 @@ class Replica {
   std::shared_ptr<api::Counts> counts_;
   std::unique_ptr<SharedLimits> limits_;  // null: no Redis
   std::unique_ptr<TokenReader> tokens_;
+  std::unique_ptr<db::Leases> leases_;  // until the keeper has them
   std::unique_ptr<http::Peers> peers_;
   std::unique_ptr<ShardCalls> calls_;
   std::unique_ptr<cluster::Lobby> lobby_;
@@ -101,6 +110,8 @@ class Replica {
   std::mutex mutex_;  // guards what follows
   std::condition_variable moved_;
   std::map<int, Held> held_;
+  const bool is_patient_ = starts_over();
+  bool waits_ = false;     // for its database
   bool troubled_ = false;  // the keeper's thread's
   std::atomic<bool> misfits_ = false;
 };

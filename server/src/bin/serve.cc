@@ -7,6 +7,9 @@
 #include "cli/version.h"
 
 namespace mc::bin {
+namespace {
+constexpr int kInterrupted = 130;
+}  // namespace
 
 Result<int> serve(const std::string& listen, bool migrate, const cli::Io& io, Signals& signals) {
   cli::Interrupts& interrupts = signals.interrupts();
@@ -20,17 +23,18 @@ Result<int> serve(const std::string& listen, bool migrate, const cli::Io& io, Si
   Replica replica(std::move(*settings), data);
   if (Status started = replica.start(migrate, interrupts); !started.ok()) {
     // Asked to end while it waits for its database: that is an end as wanted.
-    if (interrupts.count.load() == 0) return started.error();
+    const int count = interrupts.count.load();
+    if (count == 0 || !replica.was_waiting()) return started.error();
     log_info("stopped", {{"while", started.error().message}});
-    return 0;
+    return count > 1 ? kInterrupted : 0;
   }
   io.out("maestro " + std::string(cli::kVersion) + " replica " + replica.name() + " at " +
          replica.url() + "\n");
-  if (Status ran = replica.run(interrupts); !ran.ok()) return ran.error();
+  if (Status ran = replica.run(signals); !ran.ok()) return ran.error();
   log_info("stopping");
   replica.stop();
   log_info("stopped");
-  return interrupts.count.load() > 1 ? 130 : 0;
+  return interrupts.count.load() > 1 ? kInterrupted : 0;
 }
 
 }  // namespace mc::bin

@@ -26,7 +26,10 @@ Signals::Signals(cli::Interrupts& interrupts) : interrupts_(interrupts) {
   thread_ = std::thread([this] { take(); });
 }
 
-Signals::~Signals() {
+Signals::~Signals() { leave_them(); }
+
+void Signals::leave_them() {
+  if (!thread_.joinable()) return;
   pthread_kill(thread_.native_handle(), SIGUSR1);
   thread_.join();
 }

@@ -20,6 +20,8 @@ class Signals {
   Signals& operator=(const Signals&) = delete;
 
   cli::Interrupts& interrupts() { return interrupts_; }
+  // Takes no more: what comes from now on waits for the program that this process becomes.
+  void leave_them();
 
  private:
   void take();

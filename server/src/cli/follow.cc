@@ -169,10 +169,8 @@ Status Follower::look() {
 }
 
 bool Follower::retry_later(const Error& error) {
-  const bool passing = error.code == Code::unreachable || error.code == Code::overloaded ||
-                       error.code == Code::shutting_down || error.code == Code::rate_limited;
   moved_ = false;
-  return passing && system_clock().now() - heard_ < kFollowRetryFor;
+  return is_passing(error) && system_clock().now() - heard_ < kFollowRetryFor;
 }
 
 std::optional<Followed> Follower::interrupted() {
@@ -265,7 +263,7 @@ Result<Followed> wait_for_run(Session& session, const std::string& run, Millis t
       heard = now;
       if (is_final_status(seen->string_or("status", "")))
         return Followed{Followed::End::finished, last};
-    } else if (seen.error().code != Code::unreachable || now - heard > kFollowRetryFor) {
+    } else if (!is_passing(seen.error()) || now - heard > kFollowRetryFor) {
       return seen.error();
     } else {
       interrupts.wait(1, kPauseMost);

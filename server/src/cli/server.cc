@@ -1,5 +1,6 @@
 #include "cli/server.h"
 
+#include <algorithm>
 #include <cctype>
 #include <thread>
 
@@ -11,7 +12,8 @@ namespace mc::cli {
 namespace {
 
 constexpr int kCreateAttemptsMax = 3;
-constexpr Millis kCreatePause{150};
+constexpr Millis kCreatePause{150}, kCreatePauseMost{1'000};
+constexpr Millis kBusyRetryFor{20'000};  // longer than replicas need to start over
 
 const std::string& header_of(const client::Answer& answer, std::string_view name) {
   static const std::string kNone;
@@ -55,6 +57,11 @@ std::vector<Problem> problems_of(const Value& body) {
 
 }  // namespace
 
+bool is_passing(const Error& error) {
+  return error.code == Code::unreachable || error.code == Code::overloaded ||
+         error.code == Code::shutting_down || error.code == Code::rate_limited;
+}
+
 Server::Server(std::unique_ptr<client::Transport> transport) : transport_(std::move(transport)) {}
 
 Error Server::problem_of(const client::Answer& answer) {
@@ -82,8 +89,9 @@ Result<client::Answer> Server::send(const client::Call& call) {
   return answer;
 }
 
-Result<Value> Server::call(const client::Call& call) {
-  Result<client::Answer> answer = send(call);
+Result<Value> Server::call(const client::Call& call) { return value_of(send(call)); }
+
+Result<Value> Server::value_of(const Result<client::Answer>& answer) {
   if (!answer.ok()) return answer.error();
   if (answer->status >= 400) return problem_of(*answer);
   if (answer->body.empty()) return Value();
@@ -131,17 +139,24 @@ Result<Value> Server::post(const std::string& path, const Value& body) {
 Result<Value> Server::create(const std::string& path, const Value& body) {
   Rng rng(random_seed());
   const std::string key = to_string(make_uuid(system_clock().now(), rng));
+  client::Call request;
+  request.method = "POST";
+  request.path = path;
+  request.body = to_json(body);
+  request.headers.emplace_back("Idempotency-Key", key);
+  const Instant began = system_clock().now();
+  bool heard = false;  // a server, or a proxy before it: then it is soon back
   for (int attempt = 1;; ++attempt) {
-    client::Call request;
-    request.method = "POST";
-    request.path = path;
-    request.body = to_json(body);
-    request.headers.emplace_back("Idempotency-Key", key);
-    Result<Value> answer = call(std::move(request));
-    if (answer.ok() || answer.error().code != Code::unreachable || attempt == kCreateAttemptsMax)
-      return answer;
+    const Result<client::Answer> answer = send(request);
+    heard = heard || answer.ok();
+    Result<Value> made = value_of(answer);
+    const bool passes = !made.ok() && (is_passing(made.error()) ||
+                                       made.error().code == Code::idempotency_in_flight);
+    const bool over =
+        heard ? system_clock().now() - began >= kBusyRetryFor : attempt >= kCreateAttemptsMax;
+    if (!passes || over) return made;
     // tidy: allow banned: nothing tells when a server behind a proxy is back
-    std::this_thread::sleep_for(kCreatePause * attempt);
+    std::this_thread::sleep_for(std::min(kCreatePauseMost, kCreatePause * attempt));
   }
 }
 

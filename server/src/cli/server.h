@@ -1,5 +1,8 @@
 // JSON calls to a server over any Transport. What the server answers with an error becomes an Error
 // with its code; `request_id` names the last answer for bug reports.
+//
+// A server that is there and cannot serve for the moment (a replica whose leader fell, one that
+// starts over) is a pause to those who create something, or wait for it: they ask again.
 #pragma once
 
 #include <memory>
@@ -12,6 +15,9 @@
 
 namespace mc::cli {
 
+// Whether the same call may go well in a moment.
+bool is_passing(const Error& error);
+
 class Server {
  public:
   explicit Server(std::unique_ptr<client::Transport> transport);
@@ -20,7 +26,8 @@ class Server {
   // A list with the items of all its pages.
   Result<Value> get_all(const std::string& path);
   Result<Value> post(const std::string& path, const Value& body);
-  // As post, with an Idempotency-Key of its own: sent again when no answer came.
+  // As post, with an Idempotency-Key of its own: sent again a few times when nobody answers, and for
+  // 20 s once a server, or a proxy before it, has said that it cannot be served at the moment.
   Result<Value> create(const std::string& path, const Value& body);
   Result<Value> put_text(const std::string& path, const std::string& text);
   Result<Value> put(const std::string& path, const Value& body);
@@ -35,6 +42,7 @@ class Server {
 
  private:
   Result<Value> call(const client::Call& call);
+  static Result<Value> value_of(const Result<client::Answer>& answer);
   std::unique_ptr<client::Transport> transport_;
   std::string request_id_;
   int last_status_ = 0;

@@ -141,6 +141,19 @@ TEST(Run, SendsWhatWasGivenWithAKeyOfItsOwn) {
   EXPECT_EQ(stage.script.calls[0].headers.at(0).first, "Idempotency-Key");
 }
 
+TEST(Run, AServerThatCannotServeForAMomentIsAskedAgainWithTheSameKey) {
+  test::Stage stage;
+  const std::string busy = R"({"code":"overloaded","detail":"no replica leads at the moment"})";
+  stage.script.on("POST /api/v1/runs", 503, busy);
+  stage.script.on("POST /api/v1/runs", 201, run_json("queued"));
+  const std::string wait = "GET " + kRunPath + "?wait=2000ms";
+  stage.script.on(wait, 503, busy);
+  stage.script.on(wait, 200, run_json("succeeded"));
+  EXPECT_EQ(stage.run({"run", "ci", "--wait", "-q"}), 0) << stage.desk.err;
+  ASSERT_GE(stage.script.calls.size(), 4U);
+  EXPECT_EQ(stage.script.calls[0].headers, stage.script.calls[1].headers);
+}
+
 TEST(Run, GivesUpWaitingWithFive) {
   test::Stage stage;
   stage.script.on("POST /api/v1/runs", 201, run_json("queued"));

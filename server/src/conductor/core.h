@@ -279,6 +279,7 @@ class Core {
   Status come_beside(const wire::RegisterRequest& request, Instant now);
   void lose_tasks_of(const std::string& instance, Instant now);
   bool is_polling(const WorkerInfo& worker, Instant now) const;
+  bool is_here(const WorkerInfo& worker, Instant now) const;
   bool is_ready(const ReadyJob& job);
   std::vector<Task> take_tasks(WorkerInfo& worker, int max, int priority_min, Instant now);
   std::optional<wire::Offer> next_for(const WorkerInfo& worker);

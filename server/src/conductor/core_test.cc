@@ -75,6 +75,12 @@ TEST_F(CoreTest, ALifeWhoseTasksOutliveItIsRefusedWhileAnotherWaits) {
   EXPECT_TRUE(enlist("", "1").ok()) << "it is the same";
   EXPECT_TRUE(enlist("", "").ok()) << "a pod of it";
   pass(Millis(1'000));
+  EXPECT_EQ(enlist("", "2").error().code, Code::worker_name_taken) << "it may ask again at once";
+  pass(Millis(4'000));
+  Reply<wire::HeartbeatReply> beat;
+  core->heartbeat({first, {{tasks[0].task_id, tasks[0].fence}}}, now, beat.done());
+  EXPECT_EQ(enlist("", "2").error().code, Code::worker_name_taken) << "it works";
+  pass(Millis(5'000));
   EXPECT_TRUE(enlist("", "2").ok());
   EXPECT_EQ(complete(first, tasks[0]).accepted.size(), 1U) << "what it began is still heard";
 }

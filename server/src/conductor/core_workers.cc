@@ -200,6 +200,7 @@ Core::Pollers::iterator Core::offer(Pollers::iterator at, Instant now) {
   }
   if (tasks.empty() && answerable && poller.until > now) return std::next(at);
   if (poller.aside && answerable) poller.aside->next = wire::Next{next_for(*worker)};
+  if (answerable) worker->answered = now;
   reply_after_commit([done = std::move(poller.done), tasks = std::move(tasks)](
                          const Status& status) { status ? done(tasks) : done(status.error()); });
   return pollers_.erase(at);
@@ -215,6 +216,15 @@ bool Core::is_polling(const WorkerInfo& worker, Instant now) const {
          });
 }
 
+// It polls, or is between two calls: one poll and the next, or heartbeats while it works. Its death
+// shows a little later.
+bool Core::is_here(const WorkerInfo& worker, Instant now) const {
+  constexpr Millis kBetweenCalls{1'000};
+  if (is_polling(worker, now)) return true;
+  const Instant heard = std::max(worker.last_seen, worker.answered);
+  return !worker.draining && now - heard < 2 * options_.heartbeat + kBetweenCalls;
+}
+
 // What an earlier life of a worker had is over.
 void Core::lose_tasks_of(const std::string& instance, Instant now) {
   std::vector<TaskKey> lost;
@@ -228,12 +238,12 @@ void Core::lose_tasks_of(const std::string& instance, Instant now) {
 }
 
 // A worker whose tasks outlive it comes beside its earlier life, under whose id its tasks go on.
-// Errors: worker_name_taken: the other waits for tasks, or seems to.
+// Errors: worker_name_taken: the other is here, or seems to be.
 Status Core::come_beside(const wire::RegisterRequest& request, Instant now) {
   if (request.life.empty() || request.again) return {};
   for (const WorkerInfo* other : dispatcher_.find_workers_named(request.name)) {
     const bool is_another = other->instance.empty() && other->life != request.life;
-    if (is_another && is_polling(*other, now)) return name_taken(request.name);
+    if (is_another && is_here(*other, now)) return name_taken(request.name);
   }
   return {};
 }
@@ -321,7 +331,9 @@ void Core::poll(const wire::PollRequest& request, Instant now, Done<std::vector<
   }
   const Millis wait = std::clamp(Millis(request.wait_ms), Millis(0), kPollWaitMax);
   const Millis parks = std::clamp(Millis(request.parks_ms), Millis(0), kPollWaitMax);
-  worker->parked_until = parks.count() > 0 ? now + wait + parks : Instant{};
+  // What only tells what it holds shortens no wait of another call.
+  worker->parked_until =
+      parks.count() > 0 ? std::max(worker->parked_until, now + wait + parks) : Instant{};
   note_holds(*worker, request.holds);
   if (request.max == 0) {
     if (aside) aside->next = wire::Next{next_for(*worker)};

@@ -67,6 +67,7 @@ struct WorkerInfo {
   Resources resources;        // for all of its jobs together; 0: no limit
   Resources elsewhere = {};   // what its tasks of other shards take, as it said last
   Instant parked_until = {};  // it waits elsewhere until then (PollRequest::parks_ms)
+  Instant answered = {};      // when a poll of its own that waited here ended
 };
 
 // Those of `labels` that `worker` has not.

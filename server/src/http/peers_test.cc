@@ -25,7 +25,7 @@ std::future<Result<ClientResponse>> send(Peers& peers, Peers::Call call) {
 }
 
 Peers::Call get(const std::string& address, const std::string& target = "/") {
-  return {.address = address, .method = "GET", .target = target};
+  return {.address = address, .method = "GET", .target = target, .timeout = 60s};
 }
 
 Code failure(std::future<Result<ClientResponse>> answer) {
@@ -166,6 +166,7 @@ TEST(Peers, EndsCallsInTheirTime) {
   reply({.body = "now"});
   EXPECT_TRUE(first.get().ok());
   brief.target = "/never";
+  brief.timeout = 1s;
   EXPECT_EQ(failure(send(peers, brief)), Code::unreachable);
   EXPECT_TRUE(send(peers, get(at(rig))).get().ok()) << "slow is not gone";
 }
@@ -190,7 +191,7 @@ TEST(Peers, ClosesTheConnectionOfACallThatIsOver) {
   Rig rig;
   Peers peers;
   Peers::Call call = get(at(rig), "/never");
-  call.timeout = 500ms;
+  call.timeout = 3s;
   auto answer = send(peers, call);
   auto [request, reply] = rig.wait_kept();
   EXPECT_FALSE(request.client_gone());

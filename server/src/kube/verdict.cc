@@ -110,6 +110,7 @@ Verdict judge_failed(const Value* failed, const Value* pod) {
   if (!told && text(status, "phase") != "Failed") {
     verdict.cause = Cause::disrupted;
     verdict.message = "its pod was deleted";
+    verdict.certain = false;
   }
   return verdict;
 }

@@ -31,6 +31,7 @@ struct Verdict {
   Stage stage = Stage::waiting;
   Cause cause = Cause::none;
   std::string message;  // for people; empty when there is nothing to add
+  bool certain = true;  // false: what its pod came to may not have been heard of yet
 };
 
 // Null: there is none (any more). `pod` may be the last that was seen.

@@ -17,7 +17,7 @@ using testing::HasSubstr;
 using testing::Not;
 constexpr Millis kLong{10'000};
 constexpr Millis kShort{200};
-constexpr Millis kSilence{2'000};  // enough for what comes before it
+constexpr Millis kSilence{5'000};  // enough for what comes before it
 
 class RealRedis : public testing::Test {
  protected:

@@ -158,7 +158,8 @@ void ReplicaNode::claim() {
         if (life != life_) return;
         later(Millis(0), [this, found, asked, began, answered] {
           answered ? take(*found, asked) : miss();
-          if (!tenure_.lost()) claim_at(began + db::Tenure::kEvery);
+          if (tenure_.lost()) return;
+          claim_at(began + (answered ? db::Tenure::kEvery : db::Tenure::kAgain));
         });
       });
 }

@@ -256,7 +256,7 @@ class JobRig : public testing::Test {
     settings_.environment = {"PATH=/usr/local/bin:/usr/bin:/bin", "HOME=/tmp", "SECRET_OF_WORKER=x",
                              "LC_ALL=C"};
     settings_.ladder = {.ask = Duration(150), .terminate = Duration(150)};
-    settings_.finally_timeout = Duration(5'000);
+    settings_.finally_timeout = Duration(60'000);
     settings_.logs.batch_time = std::chrono::milliseconds(20);
     settings_.logs.retry_first = std::chrono::milliseconds(2);
   }

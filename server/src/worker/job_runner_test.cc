@@ -144,7 +144,7 @@ TEST_F(Job, ARemovedWorkspaceIsTheJobsOwnFault) {
 TEST_F(Job, AStoppedStepHearsTheFirstSignalOfTheLadder) {
   settings_.ladder = {.ask = Duration(20'000), .terminate = Duration(20'000)};
   const auto result =
-      run(R"j({"steps":[{"run":"trap 'exit 5' INT; kill -STOP $$","timeout":"200ms"}]})j");
+      run(R"j({"steps":[{"run":"trap 'exit 5' INT; kill -STOP $$","timeout":"3s"}]})j");
   EXPECT_EQ(result.steps[0].status, StepStatus::timed_out);
   EXPECT_EQ(result.steps[0].exit_code, 5);
 }

@@ -42,6 +42,7 @@ Result<std::string> Session::worker_id(client::WorkerApi& api) {
   lease_ = Millis(reply->lease_ms);
   told_unreachable_ = false;
   was_registered_ = true;
+  taken_since_.reset();
   if (options_.executor) options_.executor->registered(*reply);
   changed_.notify_all();
   report("registered as " + options_.name + " (" + worker_id_ + "), " +
@@ -61,9 +62,10 @@ void Session::note_refusal(const Error& error) {
   if (options_.refused) options_.refused(error);
 }
 
-// A poll of our earlier life, that died, may seem to wait until its time is over.
+// A poll of our earlier life, that died, may seem to wait until its time is over; so it may to a
+// shard that hears of this life only now.
 bool Session::may_be_former(const Error& error) {
-  if (error.code != Code::worker_name_taken || was_registered_) return false;
+  if (error.code != Code::worker_name_taken) return false;
   if (!options_.executor || !options_.executor->outlives_worker()) return false;
   const auto now = std::chrono::steady_clock::now();
   if (!taken_since_) taken_since_ = now;

@@ -28,6 +28,7 @@ def test_every_list_pages(client):
         client.post("/api/v1/schedules", {"workflow": "timed", "cron": "@daily"}).expect(201)
         client.call("PUT", f"/api/v1/secrets/S{i}", body={"value": "v"}).expect(201)
         client.start("jobs: {a: {approve: {}}}")
+    wait_until(lambda: client.get("/api/v1/workers").expect(200).json()["items"], "the worker is there")
     for path, key in (("tokens", "id"), ("schedules", "id"), ("secrets", "name"), ("workers", "id"),
                       ("approvals?status=waiting", "id")):
         path = "/api/v1/" + path
@@ -61,7 +62,7 @@ def test_approvals_by_status_also_when_the_run_is_over(client):
 
 
 def test_an_idle_worker_that_waits_in_a_poll_is_not_lost(fresh):
-    client = fresh(env={"MAESTRO_LEASE": "1s", "MAESTRO_HEARTBEAT": "100ms"}).client()
+    client = fresh(env={"MAESTRO_LEASE": "3s", "MAESTRO_HEARTBEAT": "1s"}).client()
 
     def idle_for_longer_than_a_lease():
         found = client.get("/api/v1/workers").expect(200).json()["items"]
@@ -69,8 +70,8 @@ def test_an_idle_worker_that_waits_in_a_poll_is_not_lost(fresh):
             return False  # it has not registered yet
         worker = found[0]
         assert worker["status"] == "idle", worker
-        return worker["last_seen_at"] > later(worker["registered_at"], 3)
-    wait_until(idle_for_longer_than_a_lease, "the worker is seen three leases after it came")
+        return worker["last_seen_at"] > later(worker["registered_at"], 7)
+    wait_until(idle_for_longer_than_a_lease, "the worker is seen two leases after it came")
 
 
 def later(time, seconds):

@@ -2,14 +2,17 @@
 import contextlib
 import glob
 import hashlib
+import http.client
 import os
 import pwd
+import random
 import re
 import signal
 import socket
 import subprocess
 import threading
 import time
+import uuid
 
 from harness import BINARY, DEADLINE_S, Client, Skip, clean_env, maestro, read_line, wait_until
 
@@ -23,9 +26,12 @@ jobs: {a: {steps: [{run: 'true'}]}, b: {needs: a, steps: [{run: 'true'}]}}
 
 
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """One that nobody is given who asks the kernel for any: whoever has it may start again on it."""
+    while True:
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            port = random.randint(10_000, 19_999)
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def shard_of(project, shards):
@@ -155,6 +161,25 @@ class Replica:
         return code
 
 
+class Patient(Client):
+    """Asks again what cannot be served at the moment; it is made once all the same."""
+
+    def call(self, method, path, body=None, headers=None, timeout=DEADLINE_S, raw=None):
+        headers = dict(headers or {})
+        if method == "POST":
+            headers.setdefault("Idempotency-Key", str(uuid.uuid4()))
+
+        def served():
+            try:
+                answer = super(Patient, self).call(method, path, body, headers, timeout, raw)
+            except (OSError, http.client.HTTPException):
+                if method not in ("GET", "POST"):
+                    raise
+                return None
+            return None if answer.status == 503 else answer
+        return wait_until(served, f"{method} {path} is served")
+
+
 class Cluster:
     """PostgreSQL and replicas r1, r2, …, with these settings besides; a context, which ends them."""
 
@@ -199,11 +224,12 @@ class Cluster:
             if len(leaders) != 1 or not all(r.settled() for r in living):
                 return None
             shares = [len(r.led()) for r in living]
-            return leaders[0] if max(shares) - min(shares) <= 1 else None
+            shards = len((leaders[0].ready() or {"shards": []})["shards"])
+            return leaders[0] if max(shares) - min(shares) <= 1 and sum(shares) == shards else None
         return wait_until(agreed, "one replica leads and all are ready")
 
-    def client(self, replica, token=None):
-        return Client(replica.url, token or self.token)
+    def client(self, replica, token=None, kind=Patient):
+        return kind(replica.url, token or self.token)
 
     def projects(self, count):
         """So many projects, each with the token of an admin."""
@@ -257,7 +283,7 @@ class Load(threading.Thread):
             replica = self.cluster.replicas[turn % len(self.cluster.replicas)]
             token = self.tokens[turn % len(self.tokens)]
             try:
-                with self.cluster.client(replica, token) as client:
+                with self.cluster.client(replica, token, Client) as client:
                     # One that stands still takes the connection and says nothing.
                     made = client.post("/api/v1/runs", {"definition": TWO_STEPS}, timeout=self.patience_s).expect(201)
                     self.token_of[made.json()["id"]] = token

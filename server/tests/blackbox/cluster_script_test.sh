@@ -47,11 +47,17 @@ until_it() {
 }
 
 up || fail "it does not start"
-[ "$(scripts/cluster status | grep -c '"status":"ready"')" -eq 3 ] || fail "not all replicas are ready"
+all_say() { scripts/cluster status > "$said" && [ "$(grep -c "$1" "$said")" -eq 3 ]; }
+# shellcheck disable=SC2317 # until_it calls them
+are_ready() { all_say '"status":"ready"'; }
+# shellcheck disable=SC2317
+have_redis() { all_say '"redis":"ok"'; }
+# shellcheck disable=SC2317
+spread() { all_say '"leads":[23],'; }
+until_it "not all replicas are ready" are_ready
 # A replica that came last has its share a moment later.
-spread() { scripts/cluster status > "$said" && [ "$(grep -c '"leads":[23],' "$said")" -eq 3 ]; }
 until_it "the replicas do not share the shards" spread
-[ "$(scripts/cluster status | grep -c '"redis":"ok"')" -eq 3 ] || fail "Redis is not there for all replicas"
+until_it "Redis is not there for all replicas" have_redis
 hello || fail "a run through nginx"
 for name in redis r1 r2 r3 w1 w2 nginx postgres keeper; do
   before=$(cat "$home/$name.pid")

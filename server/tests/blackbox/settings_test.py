@@ -93,7 +93,8 @@ def test_verbs_on_the_store_take_the_database_unless_a_folder_is_named(scratch):
 
 
 def lines(server):
-    return [json.loads(line) for line in server.stderr().splitlines() if line.startswith("{")]
+    """The log as far as it is written."""
+    return [json.loads(line) for line in server.stderr().splitlines(keepends=True) if line[0] == "{" and line[-1] == "\n"]
 
 
 def test_changes_are_logged_as_json_with_the_callers_request_id(scratch):

@@ -2,6 +2,7 @@
 """Artifacts and logs over a line that breaks: what has arrived is not sent again, and nothing is lost or doubled."""
 import contextlib
 import hashlib
+import http.client
 import os
 import socket
 import threading
@@ -88,7 +89,7 @@ def finish(server, line, scratch, definition):
 
         def over():
             # The server may be away: that is what some of these tests do to it.
-            with contextlib.suppress(OSError, AssertionError, AttributeError, ValueError):
+            with contextlib.suppress(OSError, http.client.HTTPException, AssertionError, AttributeError, ValueError):
                 found = server.client().run(run)
                 return found if found["status"] not in ("queued", "running", "waiting") else None
             return None
@@ -110,7 +111,8 @@ def test_what_has_arrived_is_not_sent_again(fresh, scratch):
         run = finish(server, line, scratch, MAKE)
     check_artifact(server, run)
     assert line.breaks == 3, line.breaks
-    assert SIZE <= line.sent < SIZE + 4 * MIB, f"{line.sent} bytes were sent for {SIZE}"
+    # What was on its way, in the buffers of sockets, may be sent twice; whole parts would be 31 MiB.
+    assert SIZE <= line.sent < SIZE + 16 * MIB, f"{line.sent} bytes were sent for {SIZE}"
 
 
 def test_an_upload_goes_on_after_the_server_was_killed(fresh, scratch):

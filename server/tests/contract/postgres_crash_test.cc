@@ -26,9 +26,13 @@ class PostgresCommits : public testing::Test {
     if (!opened) ADD_FAILURE() << opened.error().message;
     return opened ? std::move(*opened) : nullptr;
   }
-  std::unique_ptr<Store> open() { return open(database_->settings()); }
+  std::unique_ptr<Store> open() { return open(unhurried(database_->settings().url)); }
   std::unique_ptr<Store> open_through_proxy() {
-    return open({.url = proxy_->url(database_->name())});
+    return open(unhurried(proxy_->url(database_->name())));
+  }
+  // Locks that a test holds are not to be waited for in vain.
+  static PostgresSettings unhurried(std::string url) {
+    return {.url = std::move(url), .statement_timeout = kLongMax, .lock_timeout = kLongMax};
   }
   std::string run(const std::string& sql) { return database_->run(sql); }
   bool wait_until_true(const std::string& sql) {
@@ -90,6 +94,13 @@ class Unconfirmed : public testing::Test {
     ASSERT_TRUE(watch.ok());
     const pg::Statement ask{"SHOW synchronous_standby_names", {}};
     while ((*watch)->run({&ask, 1}).rows.front().text(0, 0) != name) (void)::poll(nullptr, 0, 5);
+    // The checkpointer tells sessions to wait, once it has read the setting, too.
+    while (!name.empty() && server_->run("postgres",
+                                         "SELECT count(*) > 0 FROM pg_stat_activity "
+                                         "WHERE wait_event = 'SyncRep'") != "t") {
+      auto probe = pg::Connection::open(brief(Millis(20)));
+      if (probe.ok()) (void)(*probe)->settle();
+    }
   }
   std::unique_ptr<PostgresServer> server_;
   PostgresSettings settings_;
@@ -100,7 +111,7 @@ TEST_F(Unconfirmed, CommitsAreNotAnsweredAndWhatTheyWroteIsNotShown) {
   ASSERT_TRUE(patient.ok()) << patient.error().message;
   ASSERT_EQ(code_of((*patient)->commit(step(1))), "");
   int doubts = 0;
-  PostgresSettings settings = brief();
+  PostgresSettings settings = brief(Millis(2'000));
   settings.in_doubt = [&] { ++doubts; };
   const auto store = open_postgres_store(settings);
   ASSERT_TRUE(store.ok()) << store.error().message;
@@ -145,8 +156,8 @@ TEST_F(Unconfirmed, NobodyLeadsByWhatTheStandbyLacks) {
   EXPECT_FALSE((*leases)->claim({}).ok());  // also when it is its own already
   wait_for_standby("");
   const pg::Deadline deadline = pg::after(kLongMax);
-  auto claimed = (*leases)->claim({});
-  while (!claimed && std::chrono::steady_clock::now() < deadline) claimed = (*leases)->claim({});
+  auto claimed = (*leases)->claim({0});
+  while (!claimed && std::chrono::steady_clock::now() < deadline) claimed = (*leases)->claim({0});
   EXPECT_TRUE(claimed.ok() && claimed->shards.front().mine);
 }
 
@@ -176,8 +187,8 @@ TEST_F(PostgresCommits, ThatNeverArrivedAreMadeAnew) {
 class HeldFeed {
  public:
   explicit HeldFeed(const std::string& database)
-      : connection_(
-            std::move(*pg::Connection::open({.url = PostgresServer::shared().url(database)}))) {
+      : connection_(std::move(*pg::Connection::open(
+            {.url = PostgresServer::shared().url(database), .statement_timeout = kLongMax}))) {
     const pg::Statement lock{"SELECT position FROM feeds FOR UPDATE", {}};
     MC_CHECK(bool(connection_->begin(pg::Kind::write, {&lock, 1})));
   }

@@ -116,7 +116,7 @@ PostgresServer::~PostgresServer() {
 void PostgresServer::start() {
   MC_CHECK(pid_ == 0);
   pid_ = spawn(as_user({bin_folder() + "/postgres", "-D", folder_ + "/data", "-k", folder_, "-h",
-                        "", "-c", "fsync=on", "-c", "shared_buffers=32MB"}),
+                        "", "-c", "fsync=on", "-c", "shared_buffers=32MB", "-c", "autovacuum=off"}),
                folder_ + "/log");
   const pg::Deadline deadline = pg::after(kStartMax);
   while (!pg::Connection::open({.url = url("postgres")})) {
@@ -198,6 +198,19 @@ PgBouncer::~PgBouncer() {
 std::string PgBouncer::url(const std::string& database) const {
   return fmt::format("postgres://postgres@/{}?host={}&port=6432", database,
                      percent_encode(folder_));
+}
+
+void TempDatabase::shut() const {
+  // The first is to be committed before those come back that the second sends away.
+  PostgresServer& server = PostgresServer::shared();
+  server.run("postgres", "ALTER DATABASE " + name_ + " ALLOW_CONNECTIONS false");
+  server.run("postgres",
+             "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = '" +
+                 name_ + "'");
+}
+
+void TempDatabase::open() const {
+  PostgresServer::shared().run("postgres", "ALTER DATABASE " + name_ + " ALLOW_CONNECTIONS true");
 }
 
 }  // namespace mc::db::contract

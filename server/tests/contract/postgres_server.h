@@ -78,6 +78,9 @@ class TempDatabase {
   const std::string& name() const { return name_; }
   PostgresSettings settings() const { return {.url = PostgresServer::shared().url(name_)}; }
   std::string run(const std::string& sql) const { return PostgresServer::shared().run(name_, sql); }
+  // Ends its sessions and takes no others, until it is open again.
+  void shut() const;
+  void open() const;
 
  private:
   std::string name_;

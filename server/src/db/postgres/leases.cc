@@ -175,7 +175,10 @@ Result<pg::Connection*> Leases::connection() {
 Result<Cluster> Leases::claim(const std::set<int>& wanted) {
   const std::set<int> takes = retired_ ? std::set<int>() : wanted;
   Result<Cluster> found = ask(takes);
-  if (!found) return found;
+  if (!found) {
+    again_ = Millis(0);  // who asks knows when to ask one that does not answer
+    return found;
+  }
   watch(*found);
   // The dead answer and write nothing: what they had sent is made before others take it, or never.
   if (bury()) {

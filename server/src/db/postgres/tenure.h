@@ -20,6 +20,9 @@ class Tenure {
   // before it asked: others wait for as long by the database's, counted from when it answered.
   static constexpr Millis kTime{3'000};
   static constexpr Millis kEvery{1'000};
+  // After a claim that failed: a database that refused for less than the lease is heard of while
+  // there is time to renew it.
+  static constexpr Millis kAgain{200};
 
   // A claim that was sent at `asked` was answered: this replica leads what is its own, and has lost
   // all when a shard that it led is another's, or was in between. Requires: not lost().

@@ -9,9 +9,13 @@ namespace mc::worker {
 namespace {
 using Steady = std::chrono::steady_clock;
 constexpr Duration kRetryFirst{200}, kRetryMax{10'000};
-constexpr Millis kLookAgain{5'000};  // changes wake earlier
+constexpr Millis kLookAgain{5'000};                  // changes wake earlier
+constexpr Millis kTryAgain{500};                     // while something is due besides changes
+constexpr auto kPodHeard = std::chrono::seconds(2);  // after its Job, at most
 // A pod that has just reported ends by itself before anybody has to end it.
 constexpr auto kOwnEnd = std::chrono::seconds(5);
+// One whose Job cannot be deleted for so long is left to the Job's deadline.
+constexpr auto kLostMost = std::chrono::minutes(10);
 constexpr std::size_t kMessageBytesMax = 4096;
 constexpr int kInvalid = 422;
 constexpr const char* kLastWords = "/log?container=job&tailLines=40&limitBytes=16384";
@@ -138,6 +142,14 @@ bool Attempt::remove() {
   return done.ok();
 }
 
+// The board wakes for whatever happens; an API server that refuses is asked less and less often.
+bool Attempt::remove_when_due() {
+  if (Steady::now() < remove_again_) return false;
+  if (remove()) return true;
+  remove_again_ = Steady::now() + std::max(Millis(500), Millis(backoff_.next()));
+  return false;
+}
+
 // --- its course ---
 
 std::optional<TaskResult> Attempt::follow() {
@@ -146,21 +158,18 @@ std::optional<TaskResult> Attempt::follow() {
   while (!cluster_.leaving) {
     const std::size_t seen = cluster_.board.tick();
     const kube::Verdict verdict = cluster_.board.look(name_);
-    if (ended(verdict)) return conclude(verdict);
+    if (ended(verdict) && !may_hear_more(verdict)) return conclude(verdict);
     if (control_.lost()) {
       if (!lost_since_) lost_since_ = Steady::now();
-      if (Steady::now() - *lost_since_ > kOwnEnd) {
-        remove();
-        return std::nullopt;
-      }
+      const auto lost_for = Steady::now() - *lost_since_;
+      if (lost_for > kOwnEnd && (remove_when_due() || lost_for > kLostMost)) return std::nullopt;
     } else if (control_.cancelled() && !removed_) {
-      removed_ = remove();
+      removed_ = remove_when_due();
     }
     if (auto result = block(verdict)) return result;
     notice(verdict);
-    const bool tries_again = lost_since_ || (control_.cancelled() && !removed_);
-    cluster_.board.wait(seen,
-                        tries_again ? std::max(Millis(500), Millis(backoff_.next())) : kLookAgain);
+    const bool tries_again = lost_since_ || unclear_since_ || (control_.cancelled() && !removed_);
+    cluster_.board.wait(seen, tries_again ? kTryAgain : kLookAgain);
   }
   return std::nullopt;
 }
@@ -171,6 +180,13 @@ bool Attempt::ended(const kube::Verdict& verdict) {
   if (verdict.stage != kube::Stage::gone) return false;
   const auto reply = job();
   return reply.ok() && reply->status == kube::kNotFound;
+}
+
+// Jobs and pods are heard of by connections of their own: how the pod ended may come last.
+bool Attempt::may_hear_more(const kube::Verdict& verdict) {
+  if (verdict.certain) return false;
+  if (!unclear_since_) unclear_since_ = Steady::now();
+  return Steady::now() - *unclear_since_ < kPodHeard;
 }
 
 // A pod that cannot start is given up after a while.
@@ -190,7 +206,8 @@ std::optional<TaskResult> Attempt::block(const kube::Verdict& verdict) {
 void Attempt::notice(const kube::Verdict& verdict) {
   // Once it runs, the log is the pod's.
   if (verdict.stage == kube::Stage::running || verdict.message.empty()) return;
-  if (verdict.stage == kube::Stage::gone || verdict.message == noticed_) return;
+  if (verdict.stage == kube::Stage::gone || verdict.stage == kube::Stage::ended) return;
+  if (verdict.message == noticed_) return;
   noticed_ = verdict.message;
   say(verdict.message);
 }

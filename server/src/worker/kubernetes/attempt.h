@@ -44,8 +44,10 @@ class Attempt {
   Status create_secret(const kube::JobPlan& plan, const std::string& job_uid);
   Result<kube::Reply> job();
   bool remove();
+  bool remove_when_due();
   std::optional<TaskResult> follow();
   bool ended(const kube::Verdict& verdict);
+  bool may_hear_more(const kube::Verdict& verdict);
   std::optional<TaskResult> conclude(const kube::Verdict& verdict);
   std::optional<TaskResult> block(const kube::Verdict& verdict);
   void notice(const kube::Verdict& verdict);
@@ -62,9 +64,10 @@ class Attempt {
   kube::Api api_;
   Backoff backoff_;
   bool removed_ = false;
-  bool told_ = false;  // that the Job cannot be deleted
+  std::chrono::steady_clock::time_point remove_again_{};  // not to be tried before
+  bool told_ = false;                                     // that the Job cannot be deleted
   std::string noticed_;
-  std::optional<std::chrono::steady_clock::time_point> blocked_since_, lost_since_;
+  std::optional<std::chrono::steady_clock::time_point> blocked_since_, lost_since_, unclear_since_;
 };
 
 }  // namespace mc::worker
