@@ -26,8 +26,8 @@ class Server {
   // A list with the items of all its pages.
   Result<Value> get_all(const std::string& path);
   Result<Value> post(const std::string& path, const Value& body);
-  // As post, with an Idempotency-Key of its own: sent again a few times when nobody answers, and for
-  // 20 s once a server, or a proxy before it, has said that it cannot be served at the moment.
+  // As post, with an Idempotency-Key of its own: sent again a few times when nobody answers, and
+  // for 20 s once a server, or a proxy before it, has said that it cannot be served at the moment.
   Result<Value> create(const std::string& path, const Value& body);
   Result<Value> put_text(const std::string& path, const std::string& text);
   Result<Value> put(const std::string& path, const Value& body);

@@ -73,7 +73,7 @@ TEST_F(CoreTest, ALifeWhoseTasksOutliveItIsRefusedWhileAnotherWaits) {
   core->poll({first, 1, 1'000}, now, waiting.done());
   EXPECT_EQ(enlist("", "2").error().code, Code::worker_name_taken);
   EXPECT_TRUE(enlist("", "1").ok()) << "it is the same";
-  EXPECT_TRUE(enlist("", "").ok()) << "a pod of it";
+  EXPECT_TRUE(enlist("", "").ok()) << "a pod of it, which is no life of its own";
   pass(Millis(1'000));
   EXPECT_EQ(enlist("", "2").error().code, Code::worker_name_taken) << "it may ask again at once";
   pass(Millis(4'000));

@@ -242,7 +242,9 @@ void Core::lose_tasks_of(const std::string& instance, Instant now) {
 Status Core::come_beside(const wire::RegisterRequest& request, Instant now) {
   if (request.life.empty() || request.again) return {};
   for (const WorkerInfo* other : dispatcher_.find_workers_named(request.name)) {
-    const bool is_another = other->instance.empty() && other->life != request.life;
+    // Its pods are called so, too: they have no life of their own and ask for nothing.
+    const bool is_another =
+        other->instance.empty() && !other->life.empty() && other->life != request.life;
     if (is_another && is_here(*other, now)) return name_taken(request.name);
   }
   return {};

@@ -1,5 +1,6 @@
 #include "http/client.h"
 
+#include <atomic>
 #include <cstring>
 
 #include "http/rig_test.h"
@@ -138,12 +139,14 @@ TEST(Client, RefusesPrivateAddressesAlsoBehindOpenConnections) {
 }
 
 TEST(Client, FollowsAStreamUntilTheReaderHasEnough) {
+  constexpr int kEnough = 5;
   Rig rig;
+  std::atomic<int> heard = 0;
   std::thread server_side([&] {
     const auto writer = rig.wait_writer();
-    for (int i = 0; writer->write("id: " + std::to_string(i) + "\ndata: x\n\n"); ++i) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(1));  // the reader is to keep up
-    }
+    // A reader that is behind by too much would be cut off.
+    for (int i = 0; writer->write("id: " + std::to_string(i) + "\ndata: x\n\n"); ++i)
+      i < kEnough ? heard.wait(i) : std::this_thread::yield();
   });
   Client client;
   SseParser parser;
@@ -151,11 +154,13 @@ TEST(Client, FollowsAStreamUntilTheReaderHasEnough) {
   const auto answer =
       client.send({.url = rig.url("/stream"), .timeout = Millis(0), .on_data = [&](auto piece) {
                      for (SseEvent& each : parser.feed(piece)) events.push_back(each);
-                     return events.size() < 5;
+                     heard = static_cast<int>(events.size());
+                     heard.notify_all();
+                     return std::ssize(events) < kEnough;
                    }});
   ASSERT_TRUE(answer.ok()) << answer.error().message;
   EXPECT_EQ(answer->status, 200);
-  ASSERT_GE(events.size(), 5u);
+  ASSERT_GE(std::ssize(events), kEnough);
   EXPECT_EQ(events[4].id, "4");
   server_side.join();
 }

@@ -224,8 +224,9 @@ class Cluster:
             if len(leaders) != 1 or not all(r.settled() for r in living):
                 return None
             shares = [len(r.led()) for r in living]
-            shards = len((leaders[0].ready() or {"shards": []})["shards"])
-            return leaders[0] if max(shares) - min(shares) <= 1 and sum(shares) == shards else None
+            # A release from before shards names none.
+            shards = (leaders[0].ready() or {"shards": [None]}).get("shards", [])
+            return leaders[0] if max(shares) - min(shares) <= 1 and sum(shares) == len(shards) else None
         return wait_until(agreed, "one replica leads and all are ready")
 
     def client(self, replica, token=None, kind=Patient):

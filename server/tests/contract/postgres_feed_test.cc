@@ -46,8 +46,7 @@ class PostgresFeed : public testing::Test {
 class Halfway {
  public:
   Halfway(const TempDatabase& database, int shard, std::int64_t run)
-      : connection_(std::move(*pg::Connection::open(
-            {.url = database.settings().url, .statement_timeout = kLongMax}))) {
+      : connection_(std::move(*pg::Connection::open(database.settings()))) {
     const std::vector<pg::Statement> statements = {
         {"SELECT 1 FROM feeds WHERE shard = $1 FOR NO KEY UPDATE",
          pg::Params().add(std::int64_t{shard})},
