@@ -76,12 +76,10 @@ TEST_F(CoreTest, ALifeWhoseTasksOutliveItIsRefusedWhileAnotherWaits) {
   EXPECT_TRUE(enlist("", "").ok()) << "a pod of it, which is no life of its own";
   pass(Millis(1'000));
   EXPECT_EQ(enlist("", "2").error().code, Code::worker_name_taken) << "it may ask again at once";
-  pass(Millis(4'000));
+  pass(Millis(5'000));
   Reply<wire::HeartbeatReply> beat;
   core->heartbeat({first, {{tasks[0].task_id, tasks[0].fence}}}, now, beat.done());
-  EXPECT_EQ(enlist("", "2").error().code, Code::worker_name_taken) << "it works";
-  pass(Millis(5'000));
-  EXPECT_TRUE(enlist("", "2").ok());
+  EXPECT_TRUE(enlist("", "2").ok()) << "its pod beats";
   EXPECT_EQ(complete(first, tasks[0]).accepted.size(), 1U) << "what it began is still heard";
 }
 

@@ -216,13 +216,13 @@ bool Core::is_polling(const WorkerInfo& worker, Instant now) const {
          });
 }
 
-// It polls, or is between two calls: one poll and the next, or heartbeats while it works. Its death
-// shows a little later.
+// It polls, or is between two polls, or before its first: its death shows a little later. Heartbeats
+// say nothing: its pods send them under its id, also when it is gone.
 bool Core::is_here(const WorkerInfo& worker, Instant now) const {
-  constexpr Millis kBetweenCalls{1'000};
+  constexpr Millis kBetweenPolls{5'000};
   if (is_polling(worker, now)) return true;
-  const Instant heard = std::max(worker.last_seen, worker.answered);
-  return !worker.draining && now - heard < 2 * options_.heartbeat + kBetweenCalls;
+  const Instant heard = std::max(worker.registered_at, worker.answered);
+  return !worker.draining && now - heard < kBetweenPolls;
 }
 
 // What an earlier life of a worker had is over.
