@@ -216,7 +216,7 @@ bool Core::is_polling(const WorkerInfo& worker, Instant now) const {
          });
 }
 
-// It polls, or is between two polls, or before its first: its death shows a little later. Heartbeats
+// It polls, is between two polls, or before its first: its death shows a little later. Heartbeats
 // say nothing: its pods send them under its id, also when it is gone.
 bool Core::is_here(const WorkerInfo& worker, Instant now) const {
   constexpr Millis kBetweenPolls{5'000};
