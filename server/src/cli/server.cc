@@ -150,8 +150,11 @@ Result<Value> Server::create(const std::string& path, const Value& body) {
     const Result<client::Answer> answer = send(request);
     heard = heard || answer.ok();
     Result<Value> made = value_of(answer);
-    const bool passes = !made.ok() && (is_passing(made.error()) ||
-                                       made.error().code == Code::idempotency_in_flight);
+    // Who says well done, and not in JSON, is no server of ours: it never will be.
+    const bool is_other = answer.ok() && answer->status < 400;
+    const bool passes =
+        !made.ok() && !is_other &&
+        (is_passing(made.error()) || made.error().code == Code::idempotency_in_flight);
     const bool over =
         heard ? system_clock().now() - began >= kBusyRetryFor : attempt >= kCreateAttemptsMax;
     if (!passes || over) return made;

@@ -15,7 +15,7 @@ constexpr auto kPodHeard = std::chrono::seconds(2);  // after its Job, at most
 // A pod that has just reported ends by itself before anybody has to end it.
 constexpr auto kOwnEnd = std::chrono::seconds(5);
 // One whose Job cannot be deleted for so long is left to the Job's deadline.
-constexpr auto kLostMost = std::chrono::minutes(10);
+constexpr auto kLostMost = std::chrono::minutes(1);
 constexpr std::size_t kMessageBytesMax = 4096;
 constexpr int kInvalid = 422;
 constexpr const char* kLastWords = "/log?container=job&tailLines=40&limitBytes=16384";
@@ -146,7 +146,7 @@ bool Attempt::remove() {
 bool Attempt::remove_when_due() {
   if (Steady::now() < remove_again_) return false;
   if (remove()) return true;
-  remove_again_ = Steady::now() + std::max(Millis(500), Millis(backoff_.next()));
+  remove_again_ = Steady::now() + std::max(kTryAgain, Millis(backoff_.next()));
   return false;
 }
 
