@@ -154,6 +154,13 @@ TEST(Run, AServerThatCannotServeForAMomentIsAskedAgainWithTheSameKey) {
   EXPECT_EQ(stage.script.calls[0].headers, stage.script.calls[1].headers);
 }
 
+TEST(Run, WhoIsNoServerOfOursIsAskedOnce) {
+  test::Stage stage;
+  stage.script.on("POST /api/v1/runs", 200, "<html>welcome</html>");
+  EXPECT_EQ(stage.run({"run", "ci"}), 8);
+  EXPECT_EQ(stage.script.calls.size(), 1U);
+}
+
 TEST(Run, GivesUpWaitingWithFive) {
   test::Stage stage;
   stage.script.on("POST /api/v1/runs", 201, run_json("queued"));

@@ -69,6 +69,9 @@ TEST_F(CoreTest, ALifeWhoseTasksOutliveItIsRefusedWhileAnotherWaits) {
   const std::string first = enlist("", "1")->worker_id;
   const auto tasks = poll(first);
   ASSERT_EQ(tasks.size(), 1U);
+  pass(Millis(6'000));  // its coming was long ago
+  Reply<wire::HeartbeatReply> alive;
+  core->heartbeat({first, {{tasks[0].task_id, tasks[0].fence}}}, now, alive.done());
   Reply<std::vector<Task>> waiting;
   core->poll({first, 1, 1'000}, now, waiting.done());
   EXPECT_EQ(enlist("", "2").error().code, Code::worker_name_taken);
